@@ -1,0 +1,279 @@
+//! What the engine needs of a bus, and the two that there are.
+//!
+//! - [`nats`]: the real one. It alone imports the NATS client.
+//! - [`memory`]: in this process, for the demo, plugin tests and simulation. It is **not durable**: a restart loses all.
+//!
+//! Both pass one conformance suite. A delivery promise that the README makes is tested against a real server.
+
+pub mod memory;
+pub mod nats;
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+pub use crate::manifest::Start;
+use crate::message::Message;
+use crate::subject::Pattern;
+
+/// Where a message stands in a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The stream's name.
+    pub stream: String,
+    /// When the stream was created, milliseconds since the Unix epoch. Together with the name it tells a stream from a
+    /// later one of the same name, whose sequences start again at 1.
+    pub incarnation_ms: u64,
+    /// The message's sequence in the stream.
+    pub sequence: u64,
+    /// When the stream stored it, nanoseconds since the Unix epoch.
+    pub stored_ns: u64,
+    /// Which delivery this is, from 1.
+    pub attempt: u32,
+}
+
+/// Names one delivery to the bus that made it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Receipt(pub(crate) String);
+
+/// One message handed to a subscriber.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The message.
+    pub message: Message,
+    /// Where it stands in its stream; none for a core subscription, which is at-most-once.
+    pub position: Option<Position>,
+    /// What [`Bus::settle`] needs; none for a core subscription.
+    pub receipt: Option<Receipt>,
+}
+
+/// What becomes of one delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settlement {
+    /// Done: never deliver it again.
+    Ack,
+    /// Deliver it again after the delay.
+    Nak(Duration),
+    /// It failed for good and is kept elsewhere: never deliver it again.
+    Term,
+    /// Still at work: start the ack wait anew.
+    InProgress,
+}
+
+/// A durable subscription of one plugin to one stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DurableSpec {
+    /// The stream.
+    pub stream: String,
+    /// The consumer's name, shared by all engines that run the plugin.
+    pub durable: String,
+    /// Which of the stream's subjects.
+    pub filters: Vec<Pattern>,
+    /// Where a consumer that does not exist yet begins.
+    pub start: Start,
+    /// How long the server waits for a settlement before it delivers again.
+    pub ack_wait: Duration,
+    /// The most messages delivered and not settled, over all engines.
+    pub max_ack_pending: u32,
+    /// The most messages to hold here ahead of their handling.
+    pub prefetch: usize,
+}
+
+/// A subscription without a stream: at-most-once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CoreSpec {
+    /// What to subscribe to.
+    pub subject: Pattern,
+    /// Engines that share a queue group share the messages; none means every engine gets all.
+    pub queue_group: Option<String>,
+    /// How many messages may wait here before further ones are dropped and counted.
+    pub buffer: usize,
+}
+
+/// A stream that a configuration declares. It is created if absent and never altered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamSpec {
+    /// Its name.
+    pub name: String,
+    /// The subjects it stores.
+    pub subjects: Vec<Pattern>,
+    /// How long it remembers message ids to drop repeats.
+    pub duplicate_window: Duration,
+    /// The most bytes it keeps, the oldest going first; none means no bound.
+    pub max_bytes: Option<u64>,
+    /// How long it keeps a message; none means for ever.
+    pub max_age: Option<Duration>,
+    /// How many servers keep a copy.
+    pub replicas: usize,
+}
+
+/// What is known of a stream that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamInfo {
+    /// Its name.
+    pub name: String,
+    /// The subjects it stores.
+    pub subjects: Vec<Pattern>,
+    /// How long it remembers message ids.
+    pub duplicate_window: Duration,
+    /// When it was created, milliseconds since the Unix epoch.
+    pub incarnation_ms: u64,
+    /// How many messages it holds.
+    pub messages: u64,
+    /// The sequence of the last message stored.
+    pub last_sequence: u64,
+}
+
+/// Where a stream stored a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The stream.
+    pub stream: String,
+    /// The sequence it has there.
+    pub sequence: u64,
+    /// The stream held a message with this id already and did not store it again.
+    pub duplicate: bool,
+}
+
+/// What went wrong on the bus.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// There is no connection, or it broke off under the operation.
+    #[error("{operation}: no connection to {url}: {reason}")]
+    Disconnected {
+        /// What was tried.
+        operation: String,
+        /// The server's address, without credentials.
+        url: String,
+        /// What the client says.
+        reason: String,
+    },
+    /// No answer in time.
+    #[error("{operation}: no answer within {after:?}")]
+    TimedOut {
+        /// What was tried.
+        operation: String,
+        /// How long it was awaited.
+        after: Duration,
+    },
+    /// No stream stores this subject, so nothing would keep the message.
+    #[error("no stream stores subject {subject:?}\n  hint: declare one under [[streams]] or create it on the server")]
+    NoStream {
+        /// The subject.
+        subject: String,
+    },
+    /// The stream does not exist.
+    #[error("stream {0:?} does not exist\n  hint: declare it under [[streams]] or create it on the server")]
+    StreamMissing(String),
+    /// A consumer of this name exists with settings that cannot be changed.
+    #[error("consumer {durable:?} of stream {stream:?} exists with other settings: {difference}\n  hint: delete it on the server, or give the subscription another `durable` name")]
+    ConsumerConflict {
+        /// The stream.
+        stream: String,
+        /// The consumer.
+        durable: String,
+        /// What differs.
+        difference: String,
+    },
+    /// Bigger than the server takes.
+    #[error("a message of {bytes} bytes to {subject:?} is over the server's max_payload of {limit}")]
+    TooLarge {
+        /// The subject.
+        subject: String,
+        /// Headers and payload.
+        bytes: usize,
+        /// The server's limit.
+        limit: usize,
+    },
+    /// The server refused: no permission, stream full, and the like.
+    #[error("{operation}: the server refused: {reason}")]
+    Refused {
+        /// What was tried.
+        operation: String,
+        /// The server's answer.
+        reason: String,
+    },
+    /// The settings make no connection: bad URL, unreadable credentials.
+    #[error("bus settings: {0}")]
+    Settings(String),
+}
+
+impl BusError {
+    /// Whether the same operation may succeed later without anybody changing anything.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Disconnected { .. } | Self::TimedOut { .. })
+    }
+}
+
+/// What happened to the connection; for logs, status and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BusEvent {
+    /// Connected, for the first time or again.
+    Connected,
+    /// The connection broke off; the client keeps trying.
+    Disconnected,
+    /// A core subscription's buffer was full and this many messages were dropped.
+    Dropped {
+        /// What was subscribed to.
+        subject: String,
+        /// How many.
+        count: u64,
+    },
+}
+
+/// Messages coming in on one subscription.
+pub trait Intake: Send {
+    /// The next message; `None` once the subscription is closed.
+    ///
+    /// An error is transient when [`BusError::is_transient`] says so: the intake goes on by itself and may be asked again.
+    fn next(&mut self) -> BoxFuture<'_, Option<Result<Delivery, BusError>>>;
+
+    /// How many messages were dropped because nobody took them in time. Always 0 for a durable subscription.
+    fn dropped(&self) -> u64;
+}
+
+/// A bus: streams with durable consumers, and plain subjects beside them.
+///
+/// All methods may be called from many tasks at once. Dropping a returned future gives the operation up; a publish that
+/// was given up may or may not have been stored.
+pub trait Bus: Send + Sync + 'static {
+    /// Creates the stream if there is none of that name; an existing one is left as it is.
+    fn ensure_stream<'a>(&'a self, spec: &'a StreamSpec) -> BoxFuture<'a, Result<StreamInfo, BusError>>;
+
+    /// Looks a stream up by name.
+    fn stream<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<StreamInfo, BusError>>;
+
+    /// The streams that store subjects under a pattern.
+    fn streams_for<'a>(&'a self, pattern: &'a Pattern) -> BoxFuture<'a, Result<Vec<StreamInfo>, BusError>>;
+
+    /// Subscribes durably. The consumer is created if absent; changed filters and limits are brought up to date, and
+    /// what cannot be changed is refused.
+    fn consume<'a>(&'a self, spec: &'a DurableSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>>;
+
+    /// Subscribes without a stream. When it returns, the server has the subscription: proven by a round trip.
+    fn subscribe<'a>(&'a self, spec: &'a CoreSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>>;
+
+    /// Publishes into a stream; resolves when the stream has stored it. The header `Nats-Msg-Id` names it, so that
+    /// publishing it again within the duplicate window stores nothing.
+    fn publish(&self, message: Message) -> BoxFuture<'_, Result<Stored, BusError>>;
+
+    /// Publishes without a stream's answer: at-most-once.
+    fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>>;
+
+    /// Settles one delivery. The server's answer is not awaited: a lost settlement means a redelivery, which the ids of
+    /// the outputs make harmless.
+    fn settle<'a>(&'a self, receipt: &'a Receipt, settlement: Settlement) -> BoxFuture<'a, Result<(), BusError>>;
+
+    /// Resolves when the server has taken everything sent so far: proven by a round trip.
+    fn flush(&self) -> BoxFuture<'_, Result<(), BusError>>;
+
+    /// The largest message the server takes, headers included, in bytes.
+    fn max_message_bytes(&self) -> usize;
+
+    /// Whether there is a connection now.
+    fn is_connected(&self) -> bool;
+
+    /// Waits for the next change of the connection; `None` when the bus is closed. A slow caller may miss some.
+    fn events(&self) -> tokio::sync::broadcast::Receiver<BusEvent>;
+}

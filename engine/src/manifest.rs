@@ -1,0 +1,333 @@
+//! What the operator grants a plugin and sets for it: `<name>.toml` beside `<name>.wasm`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::Limits;
+use crate::subject::Pattern;
+
+/// A plugin's name: its file's name without the ending. It stands in subjects, consumer names and metrics.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+pub struct PluginName(String);
+
+impl PluginName {
+    /// The longest name in bytes: consumer names hold it twice over.
+    pub const MAX_BYTES: usize = 64;
+
+    /// Checks a name: letters, digits, `-` and `_`, beginning with a letter or digit.
+    ///
+    /// # Errors
+    /// Says what a name may be made of.
+    pub fn new(text: impl Into<String>) -> Result<Self, ManifestError> {
+        let text = text.into();
+        let fits = (1..=Self::MAX_BYTES).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+        if fits { Ok(Self(text)) } else { Err(ManifestError::Name(text)) }
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PluginName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for PluginName {
+    type Error = ManifestError;
+    fn try_from(text: String) -> Result<Self, ManifestError> {
+        Self::new(text)
+    }
+}
+
+impl From<PluginName> for String {
+    fn from(name: PluginName) -> String {
+        name.0
+    }
+}
+
+/// Why a manifest was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// A file name that is no plugin name.
+    #[error("{0:?} is no plugin name\n  hint: 1 to 64 letters, digits, '-' and '_', beginning with a letter or digit")]
+    Name(String),
+    /// Not TOML, an unknown key, a value of the wrong type.
+    #[error("{0}")]
+    Syntax(String),
+    /// Well-formed, but it makes no sense.
+    #[error("{0}")]
+    Meaning(String),
+}
+
+/// Whether instances are shared between events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// A new instance for each event: nothing can leak from one to the next, and a replay is exact.
+    #[default]
+    Fresh,
+    /// An instance serves many events and is thrown away after a trap. For languages whose start is dear.
+    Reuse,
+}
+
+/// How outputs leave the engine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputDelivery {
+    /// Into a stream, whose answer is awaited before the input is acked.
+    #[default]
+    Stored,
+    /// To whoever listens now: at-most-once.
+    Core,
+}
+
+/// Where a new durable consumer begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// With the first message that the stream holds.
+    #[default]
+    All,
+    /// With messages stored from now on.
+    New,
+}
+
+/// One subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Subscribe {
+    /// The stream to read. Without it, a core NATS subscription: at-most-once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<String>,
+    /// Which subjects; `*` stands for one token, a final `>` for the rest.
+    #[schemars(with = "Vec<String>", length(min = 1))]
+    pub subjects: Vec<Pattern>,
+    /// Where a new consumer begins: `all` or `new`.
+    #[serde(default)]
+    pub start: Start,
+    /// The durable consumer's name. Default: `wasmill-<plugin>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durable: Option<String>,
+}
+
+/// Where a plugin may emit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Emit {
+    /// Subject patterns with a literal first token.
+    #[schemars(with = "Vec<String>")]
+    pub subjects: Vec<Pattern>,
+    /// Whether it may answer to the event's reply subject.
+    pub reply: bool,
+    /// `stored` awaits the stream's answer; `core` publishes at-most-once.
+    pub delivery: OutputDelivery,
+}
+
+/// What becomes of an event that failed but may work later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retry {
+    /// Deliveries in all, the first included. After the last the event becomes a dead letter.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub attempts: u32,
+    /// The wait before the second delivery, in milliseconds. It doubles with each further one.
+    pub first_delay_ms: u64,
+    /// The longest wait, in milliseconds; also the most that a guest may ask for.
+    pub max_delay_ms: u64,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 5, first_delay_ms: 500, max_delay_ms: 30_000 }
+    }
+}
+
+impl Retry {
+    /// The wait after the given failed attempt (from 1), before jitter.
+    #[must_use]
+    pub fn delay_after(&self, attempt: u32) -> Duration {
+        let doublings = attempt.saturating_sub(1).min(32);
+        let wait = self.first_delay_ms.saturating_mul(1_u64 << doublings);
+        Duration::from_millis(wait.min(self.max_delay_ms))
+    }
+}
+
+/// A plugin's manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Whether the plugin runs at all.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// `fresh` (one instance per event) or `reuse`.
+    #[serde(default)]
+    pub isolation: Isolation,
+    /// How many of its events may be in flight at once, in this engine.
+    #[serde(default = "default_concurrency")]
+    #[schemars(range(min = 1, max = 8_192))]
+    pub concurrency: u32,
+    /// What it receives.
+    pub subscribe: Vec<Subscribe>,
+    /// Where it may emit; without it, nowhere.
+    #[serde(default)]
+    pub emit: Emit,
+    /// What becomes of failed events.
+    #[serde(default)]
+    pub retry: Retry,
+    /// What it may use.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Values that the plugin reads: strings, numbers, lists, tables.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub config: toml::Table,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_concurrency() -> u32 {
+    256
+}
+
+impl Manifest {
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// Names the line, the key, and for an unknown key the nearest known one.
+    pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        let manifest: Self =
+            toml::from_str(text).map_err(|err| ManifestError::Syntax(crate::hint::with_suggestion(&err.to_string())))?;
+        match manifest.fault() {
+            Some(fault) => Err(ManifestError::Meaning(fault)),
+            None => Ok(manifest),
+        }
+    }
+
+    /// The `[config]` table as the guest sees it.
+    #[must_use]
+    pub fn config_json(&self) -> serde_json::Map<String, serde_json::Value> {
+        match serde_json::to_value(&self.config) {
+            Ok(serde_json::Value::Object(map)) => map,
+            _ => serde_json::Map::new(),
+        }
+    }
+
+    fn fault(&self) -> Option<String> {
+        if self.subscribe.is_empty() {
+            return Some("there is no [[subscribe]], so the plugin would receive nothing".into());
+        }
+        if !(1..=8_192).contains(&self.concurrency) {
+            return Some(format!("concurrency is {}, not between 1 and 8192", self.concurrency));
+        }
+        if !(1..=1_000).contains(&self.retry.attempts) {
+            return Some(format!("retry.attempts is {}, not between 1 and 1000", self.retry.attempts));
+        }
+        self.subscribe_fault().or_else(|| self.emit_fault()).or_else(|| self.limits.fault())
+    }
+
+    fn subscribe_fault(&self) -> Option<String> {
+        let mut durables = BTreeSet::new();
+        for entry in &self.subscribe {
+            if entry.subjects.is_empty() {
+                return Some("a [[subscribe]] has no subjects".into());
+            }
+            if let Some(pattern) = entry.subjects.iter().find(|p| p.as_str().starts_with('$')) {
+                return Some(format!("subscribe.subjects: {pattern} is reserved for NATS itself"));
+            }
+            match &entry.stream {
+                Some(stream) if !is_name(stream) => return Some(format!("subscribe.stream: {stream:?} is no stream name")),
+                Some(stream) if !durables.insert((stream, entry.durable.as_ref())) => {
+                    return Some(format!(
+                        "two [[subscribe]] read stream {stream:?} under one durable name\n  hint: put the subjects into one"
+                    ));
+                }
+                None if entry.durable.is_some() => return Some("subscribe.durable needs subscribe.stream".into()),
+                _ => {}
+            }
+            if let Some(durable) = entry.durable.as_ref().filter(|durable| !is_name(durable)) {
+                return Some(format!("subscribe.durable: {durable:?} is no consumer name"));
+            }
+        }
+        None
+    }
+
+    fn emit_fault(&self) -> Option<String> {
+        let open = self.emit.subjects.iter().find(|pattern| pattern.reaches_reserved())?;
+        Some(format!(
+            "emit.subjects: {open} begins with a wildcard or is reserved for NATS itself\n  hint: begin with a literal token, as in alerts.>"
+        ))
+    }
+}
+
+/// Stream and consumer names: what the server takes, and no path or wildcard.
+fn is_name(text: &str) -> bool {
+    (1..=200).contains(&text.len())
+        && text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '.' | '*' | '>' | '/' | '\\'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = "[[subscribe]]\nstream = \"PAYMENTS\"\nsubjects = [\"payments.card\"]\n";
+
+    #[test]
+    fn the_smallest_manifest_has_sound_defaults() {
+        let manifest = Manifest::parse(SMALL).unwrap();
+        assert!(manifest.enabled);
+        assert_eq!(manifest.isolation, Isolation::Fresh);
+        assert_eq!(manifest.retry.attempts, 5);
+        assert!(manifest.emit.subjects.is_empty());
+    }
+
+    #[test]
+    fn faults_are_named() {
+        for (text, wanted) in [
+            ("", "missing field `subscribe`"),
+            ("subscribe = []", "no [[subscribe]]"),
+            ("[[subscribe]]\nsubjects = []", "no subjects"),
+            ("[[subscribe]]\nsubjects = [\"a..b\"]", "empty token"),
+            ("[[subscribe]]\nsubjects = [\"$JS.API.>\"]", "reserved"),
+            ("[[subscribe]]\nsubjects = [\"a\"]\n[emit]\nsubjects = [\">\"]", "begins with a wildcard"),
+            ("[[subscribe]]\nsubjects = [\"a\"]\n[emit]\nsubjects = [\"_INBOX.x\"]", "reserved"),
+            ("[[subscribe]]\nsubject = [\"a\"]", "did you mean `subjects`"),
+            ("[[subscribe]]\nsubjects = [\"a\"]\n[limits]\nmemory_mb = 3", "did you mean `memory_mib`"),
+            ("[[subscribe]]\nsubjects = [\"a\"]\n[limits]\ncpu_ms = 0", "limits.cpu_ms is 0"),
+            ("[[subscribe]]\nsubjects = [\"a\"]\n[retry]\nattempts = 0", "retry.attempts"),
+            ("[[subscribe]]\nsubjects = [\"a\"]\nstream = \"a.b\"", "no stream name"),
+        ] {
+            let err = Manifest::parse(text).unwrap_err().to_string();
+            assert!(err.contains(wanted), "{text:?} gave {err}");
+        }
+    }
+
+    #[test]
+    fn backoff_doubles_up_to_its_bound() {
+        let retry = Retry { attempts: 9, first_delay_ms: 100, max_delay_ms: 1_000 };
+        let waits: Vec<_> = (1..=6).map(|n| retry.delay_after(n).as_millis()).collect();
+        assert_eq!(waits, [100, 200, 400, 800, 1_000, 1_000]);
+        assert_eq!(retry.delay_after(u32::MAX).as_millis(), 1_000);
+    }
+
+    #[test]
+    fn names_that_are_refused() {
+        for text in ["", "-a", "a.b", "a/b", "ä", &"x".repeat(65)] {
+            assert!(PluginName::new(text).is_err(), "{text:?}");
+        }
+        assert!(PluginName::new("large-amount_2").is_ok());
+    }
+}

@@ -1,0 +1,98 @@
+//! What the engine tells about its plugins: the shape of the HTTP API and of `wasmill plugin ls -o json`.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a plugin stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PluginState {
+    /// Being compiled and tried out; nothing of it runs yet.
+    Starting,
+    /// It takes events.
+    Running,
+    /// A component without a manifest, or a manifest without a component.
+    Incomplete,
+    /// Its manifest says `enabled = false`.
+    Disabled,
+    /// Its files were refused and no good version is left to run.
+    Refused,
+    /// It is good, but its subscription cannot be set up at the moment; the engine keeps trying.
+    Waiting,
+}
+
+impl PluginState {
+    /// The state as the API and the metrics write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Incomplete => "incomplete",
+            Self::Disabled => "disabled",
+            Self::Refused => "refused",
+            Self::Waiting => "waiting",
+        }
+    }
+}
+
+/// One version of a plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionStatus {
+    /// SHA-256 of the component, in hexadecimal.
+    pub digest: String,
+    /// The version that the component states; empty if it has no description.
+    pub version: String,
+    /// When this engine put it into service, RFC 3339.
+    pub since: String,
+}
+
+/// How many events ended how, since this engine started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Deliveries taken from the bus.
+    pub received: u64,
+    /// Handled, outputs stored, acked.
+    pub done: u64,
+    /// Given back to be delivered again.
+    pub retried: u64,
+    /// Stored as dead letters.
+    pub dead_lettered: u64,
+    /// Dropped: core subscriptions only.
+    pub dropped: u64,
+    /// Outputs stored, repeats not counted.
+    pub outputs: u64,
+    /// Deliveries being worked on now.
+    pub in_flight: u64,
+}
+
+/// Everything about one plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginStatus {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub state: PluginState,
+    /// The version in service, if one is.
+    pub running: Option<VersionStatus>,
+    /// The version that a rollback would bring back, if one is kept.
+    pub previous: Option<VersionStatus>,
+    /// Whether the version in service was brought back by a rollback and the files in the directory wait for a change.
+    pub rolled_back: bool,
+    /// Why its files, or its subscription, are not in service as they stand.
+    pub problem: Option<String>,
+    /// What it receives, as `STREAM: subject` or `subject`.
+    pub subscriptions: Vec<String>,
+    /// Where it may emit.
+    pub emits: Vec<String>,
+    /// `fresh` or `reuse`.
+    pub isolation: String,
+    /// How its events ended.
+    pub counters: Counters,
+}
+
+/// The answer of `GET /api/plugins`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginList {
+    /// All plugins, by name.
+    pub plugins: Vec<PluginStatus>,
+}

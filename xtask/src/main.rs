@@ -1,0 +1,2 @@
+//! Builds, tests, demonstrates and measures Wasmill.
+fn main(){}
