@@ -1,1 +1,43 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+//!
+//! # Map
+//!
+//! - [`Event`], [`Output`], [`Failure`]: what a handler takes and answers; [`IntoOutputs`] lists the return types.
+//! - [`plugin!`]: makes a function the plugin's handler.
+//! - [`log`], [`clock`], [`config`], [`random`]: what the engine offers a handler. A component imports only those it calls.
+//! - [`json`]: fields and comparisons as the configs of plugins write them.
+//! - [`testing`]: all of the above in native unit tests. Not part of the component.
+
+mod answer;
+mod decode;
+mod event;
+mod failure;
+mod host;
+mod macros;
+mod output;
+
+#[cfg(any(test, all(target_arch = "wasm32", feature = "arena-allocator")))]
+mod arena;
+#[cfg(target_arch = "wasm32")]
+mod guest;
+
+pub mod clock;
+pub mod config;
+pub mod json;
+pub mod log;
+pub mod random;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+
+pub use answer::IntoOutputs;
+pub use event::{Bytes, Event, Payload, RawEvent};
+pub use failure::{Failure, OrFail, reject, retry};
+pub use output::Output;
+
+/// What [`plugin!`] expands to; no part of the API.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::answer::call;
+    #[cfg(target_arch = "wasm32")]
+    pub use crate::guest::{About, bindings, describe, handle};
+}

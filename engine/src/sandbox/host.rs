@@ -1,0 +1,241 @@
+//! What one call carries: its limits, its clock and randomness, what it logs. One per store, so one per instance.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use wasmtime::component::ResourceTable;
+use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use super::LoadSpec;
+use super::contract::{clock, config, log, random};
+use super::logs::CallLog;
+use super::wasi::deny_all;
+use crate::limits::{EPOCH_TICK_MS, Limits, MAX_HOST_RESOURCES, MAX_RANDOM_BYTES, MAX_TABLE_ELEMENTS, MIB};
+use crate::outcome::Failure;
+
+/// Ticks before the first look at the clocks. Most calls end sooner and never pay for reading the CPU clock.
+const FIRST_LOOK_TICKS: u64 = 2;
+
+/// What a plugin's calls have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub limits: Limits,
+    /// The `[config]` table, each value as the guest gets it.
+    pub values: std::collections::BTreeMap<String, String>,
+    /// The whole table as JSON.
+    pub json: String,
+    /// The plugin's name, which takes part in the seed.
+    pub name: String,
+}
+
+impl Shared {
+    pub fn new(spec: &LoadSpec) -> Self {
+        let text = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        Self {
+            limits: spec.limits.clone(),
+            values: spec.config.iter().map(|(key, value)| (key.clone(), text(value))).collect(),
+            json: Value::Object(spec.config.clone()).to_string(),
+            name: spec.name.as_str().to_owned(),
+        }
+    }
+}
+
+/// A refusal by the engine, carried out of a guest as the cause of its trap.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Refusal(pub Failure);
+
+/// The state of one store.
+pub(crate) struct CallState {
+    pub shared: Arc<Shared>,
+    pub log: CallLog,
+    /// The first growth that the limiter refused: it explains the trap that follows.
+    pub refused: Option<Failure>,
+    pub now_ns: u64,
+    /// Stands still between readings but for one step each, so that a loop that waits for it ends.
+    pub monotonic_ns: u64,
+    pub(super) table: ResourceTable,
+    seed: [u8; 32],
+    random: Option<ChaCha8Rng>,
+    wasi: Option<WasiCtx>,
+    host_calls: u32,
+    started: Instant,
+    cpu_started: Option<Duration>,
+}
+
+impl CallState {
+    pub fn new(shared: Arc<Shared>, log: CallLog) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_HOST_RESOURCES);
+        Self {
+            shared,
+            log,
+            refused: None,
+            now_ns: 0,
+            monotonic_ns: 0,
+            table,
+            seed: [0; 32],
+            random: None,
+            wasi: None,
+            host_calls: 0,
+            started: Instant::now(),
+            cpu_started: None,
+        }
+    }
+
+    /// Makes it ready for one event.
+    pub fn begin(&mut self, event_id: &str, source: &str, time_ns: u64) {
+        self.refused = None;
+        self.host_calls = 0;
+        self.now_ns = time_ns;
+        self.started = Instant::now();
+        self.cpu_started = None;
+        self.random = None;
+        self.wasi = None;
+        self.log.begin();
+        let mut hash = Sha256::new();
+        // Lengths first: no two different triples run together into the same bytes.
+        for part in [self.shared.name.as_str(), source, event_id] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        self.seed = hash.finalize().into();
+    }
+
+    /// Counts one call into the engine.
+    fn enter(&mut self) -> wasmtime::Result<()> {
+        self.host_calls += 1;
+        let limit = self.shared.limits.host_calls;
+        if self.host_calls > limit { Err(refuse(Failure::HostCalls { limit })) } else { Ok(()) }
+    }
+
+    pub(super) fn random(&mut self) -> &mut ChaCha8Rng {
+        let seed = self.seed;
+        self.random.get_or_insert_with(|| ChaCha8Rng::from_seed(seed))
+    }
+
+    /// How many ticks a call may run before the next look at the clocks.
+    pub fn first_look(&self) -> u64 {
+        FIRST_LOOK_TICKS
+    }
+
+    /// Decides whether a call that still runs may go on.
+    fn look(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        let limits = &self.shared.limits;
+        let cpu = thread_cpu_time();
+        let cpu_used = cpu.saturating_sub(*self.cpu_started.get_or_insert(cpu));
+        let cpu_left = Duration::from_millis(limits.cpu_ms).saturating_sub(cpu_used);
+        if cpu_left.is_zero() {
+            return Err(refuse(Failure::CpuTime { limit_ms: limits.cpu_ms }));
+        }
+        let wall_left = Duration::from_millis(limits.wall_ms).saturating_sub(self.started.elapsed());
+        if wall_left.is_zero() {
+            return Err(refuse(Failure::WallTime { limit_ms: limits.wall_ms }));
+        }
+        let ticks = u64::try_from(cpu_left.min(wall_left).as_millis()).unwrap_or(u64::MAX) / EPOCH_TICK_MS;
+        Ok(UpdateDeadline::Continue(ticks.clamp(1, 1_000)))
+    }
+}
+
+/// The epoch callback of every store.
+pub(crate) fn on_deadline(mut store: StoreContextMut<'_, CallState>) -> wasmtime::Result<UpdateDeadline> {
+    store.data_mut().look()
+}
+
+pub(super) fn refuse(failure: Failure) -> wasmtime::Error {
+    wasmtime::Error::new(Refusal(failure))
+}
+
+fn thread_cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
+impl ResourceLimiter for CallState {
+    fn memory_growing(&mut self, _now: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let limit_mib = self.shared.limits.memory_mib;
+        let fits = desired <= limit_mib as usize * MIB && maximum.is_none_or(|most| desired <= most);
+        if !fits {
+            self.refused.get_or_insert(Failure::Memory { wanted_bytes: desired, limit_mib });
+        }
+        Ok(fits)
+    }
+
+    fn table_growing(&mut self, _now: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let fits = desired <= MAX_TABLE_ELEMENTS && maximum.is_none_or(|most| desired <= most);
+        if !fits {
+            self.refused.get_or_insert(Failure::Table { wanted: desired, limit: MAX_TABLE_ELEMENTS });
+        }
+        Ok(fits)
+    }
+}
+
+impl WasiView for CallState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let (log, seed, now_ns) = (&self.log, self.seed, self.now_ns);
+        // Most guests never ask WASI for anything, so it is made on first use.
+        let ctx = self.wasi.get_or_insert_with(|| deny_all(log, seed, now_ns));
+        WasiCtxView { ctx, table: &mut self.table }
+    }
+}
+
+impl log::Host for CallState {
+    fn log(&mut self, level: log::Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
+        self.enter()?;
+        let level = match level {
+            log::Level::Trace => tracing::Level::TRACE,
+            log::Level::Debug => tracing::Level::DEBUG,
+            log::Level::Info => tracing::Level::INFO,
+            log::Level::Warn => tracing::Level::WARN,
+            log::Level::Error => tracing::Level::ERROR,
+        };
+        self.log.line(level, message, fields).map_err(refuse)
+    }
+}
+
+impl clock::Host for CallState {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        self.enter()?;
+        Ok(self.now_ns)
+    }
+}
+
+impl config::Host for CallState {
+    fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
+        self.enter()?;
+        Ok(self.shared.values.get(&key).cloned())
+    }
+
+    fn json(&mut self) -> wasmtime::Result<String> {
+        self.enter()?;
+        Ok(self.shared.json.clone())
+    }
+}
+
+impl random::Host for CallState {
+    fn next(&mut self) -> wasmtime::Result<u64> {
+        self.enter()?;
+        Ok(self.random().next_u64())
+    }
+
+    fn bytes(&mut self, length: u32) -> wasmtime::Result<Vec<u8>> {
+        self.enter()?;
+        if length > MAX_RANDOM_BYTES {
+            let text = format!("{length} random bytes at once, the most is {MAX_RANDOM_BYTES}");
+            return Err(refuse(Failure::InvalidValue(text)));
+        }
+        let mut bytes = vec![0; length as usize];
+        self.random().fill_bytes(&mut bytes);
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,194 @@
+//! One instance, and one call into it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::{self, Linker};
+use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
+use wasmtime_wasi::I32Exit;
+
+use super::{LoadError, Prepared};
+use super::contract::{self, About, DESCRIPTION, GuestFailure, RawOutput};
+use super::host::{CallState, Refusal, on_deadline};
+use super::logs::{CallLog, LogSink};
+use crate::event::Event;
+use crate::limits::{HOSTCALL_SLACK_BYTES, Limits, MAX_REASON_BYTES};
+use crate::outcome::{Failure, cut};
+
+/// A store with one instance of a plugin in it.
+pub(super) struct Instance {
+    store: Store<CallState>,
+    instance: component::Instance,
+    prepared: Arc<Prepared>,
+}
+
+/// What a store starts with.
+fn new_store(engine: &Engine, prepared: &Prepared, sink: &LogSink) -> Store<CallState> {
+    let limits = &prepared.shared.limits;
+    let state = CallState::new(prepared.shared.clone(), CallLog::new(sink.clone(), limits));
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| state);
+    store.set_hostcall_fuel(answer_limit(limits));
+    store.epoch_deadline_callback(on_deadline);
+    store
+}
+
+/// The most that one crossing of the border may copy.
+fn answer_limit(limits: &Limits) -> usize {
+    limits.event_bytes as usize + HOSTCALL_SLACK_BYTES
+}
+
+impl Instance {
+    /// Makes an instance. A component's start functions run here, under the same limits as a call.
+    pub fn new(engine: &Engine, prepared: &Arc<Prepared>, sink: &LogSink, event: &Event) -> Result<Self, Failure> {
+        let mut store = new_store(engine, prepared, sink);
+        begin(&mut store, Some(event));
+        match prepared.fitted.pre.instantiate(&mut store) {
+            Ok(instance) => Ok(Self { store, instance, prepared: Arc::clone(prepared) }),
+            Err(err) => Err(explain(&err, &store)),
+        }
+    }
+
+    /// Hands it one event. After a failure the instance must not be used again: the second value says so.
+    pub fn handle(&mut self, event: &Event) -> (Result<Vec<RawOutput>, Failure>, bool) {
+        begin(&mut self.store, Some(event));
+        let headers: Vec<_> = event.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let record = contract::Event {
+            id: &event.id,
+            source: &event.source,
+            kind: &event.kind,
+            subject: &event.subject,
+            time: event.time_ns,
+            key: event.key.as_deref(),
+            headers: &headers,
+            data: &event.data,
+            attempt: event.attempt,
+            reply_to: event.reply_to.as_deref(),
+        };
+        let ended = self.prepared.fitted.call(&mut self.store, &self.instance, record);
+        self.store.data().log.finish();
+        match ended {
+            Ok((Ok(outputs),)) => (Ok(outputs), true),
+            Ok((Err(failure),)) => (Err(failure.into()), true),
+            Err(err) => (Err(explain(&err, &self.store)), false),
+        }
+    }
+}
+
+/// Makes a first instance, checks its handler's type and asks it what it is, if it can say.
+pub(super) fn try_out(engine: &Engine, prepared: &Prepared, sink: &LogSink) -> Result<Option<About>, LoadError> {
+    let mut store = new_store(engine, prepared, sink);
+    begin(&mut store, None);
+    let started = prepared.fitted.pre.instantiate(&mut store);
+    let instance = started.map_err(|err| LoadError::Start(explain(&err, &store)))?;
+    prepared.fitted.check_handle(&mut store, &instance).map_err(|fault| LoadError::World(wrong_type("handle", &fault)))?;
+    let Some(interface) = instance.get_export_index(&mut store, None, DESCRIPTION) else {
+        return Ok(None);
+    };
+    let function = instance
+        .get_export_index(&mut store, Some(&interface), "describe")
+        .ok_or_else(|| LoadError::World(format!("export {DESCRIPTION} has no function `describe`")))?;
+    let describe = instance
+        .get_typed_func::<(), (About,)>(&mut store, function)
+        .map_err(|err| LoadError::World(wrong_type("describe", &format!("{err:#}"))))?;
+    let told = describe.call(&mut store, ());
+    store.data().log.finish();
+    told.map(|(about,)| Some(about)).map_err(|err| LoadError::Start(explain(&err, &store)))
+}
+
+fn wrong_type(function: &str, fault: &str) -> String {
+    format!("export `{function}` does not have the type the contract gives it: {fault}\n  hint: build against the WIT of this engine")
+}
+
+fn begin(store: &mut Store<CallState>, event: Option<&Event>) {
+    let state = store.data_mut();
+    match event {
+        Some(event) => state.begin(&event.id, &event.source, event.time_ns),
+        None => state.begin("", "", 0),
+    }
+    let ticks = state.first_look();
+    store.set_epoch_deadline(ticks);
+}
+
+/// Finds the name of what ended a call.
+fn explain(err: &wasmtime::Error, store: &Store<CallState>) -> Failure {
+    let state = store.data();
+    if let Some(Refusal(failure)) = err.downcast_ref::<Refusal>() {
+        return failure.clone();
+    }
+    // A guest that gets no memory usually runs into `unreachable`: the refusal before it is the cause.
+    if let Some(failure) = &state.refused {
+        return failure.clone();
+    }
+    if let Some(I32Exit(status)) = err.downcast_ref::<I32Exit>() {
+        return Failure::Exit(*status);
+    }
+    if err.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
+        return Failure::Instance("all instances of the engine are in use".to_owned());
+    }
+    let text = format!("{err:#}");
+    match err.downcast_ref::<Trap>() {
+        Some(Trap::StackOverflow) => Failure::Stack,
+        Some(Trap::StringOutOfBounds | Trap::ListOutOfBounds | Trap::InvalidChar | Trap::InvalidDiscriminant) => {
+            Failure::InvalidValue(text)
+        }
+        Some(_) => Failure::Trap(backtrace(err)),
+        None if text.contains("fuel allocated for hostcalls") => {
+            Failure::Answer { limit_bytes: answer_limit(&state.shared.limits) }
+        }
+        None if is_bad_value(&text) => Failure::InvalidValue(text),
+        None => Failure::Trap(text),
+    }
+}
+
+/// The runtime has no type for values that break the canonical ABI, only texts.
+fn is_bad_value(text: &str) -> bool {
+    ["utf-8", "utf8", "out of bounds", "discriminant", "pointer not aligned"].iter().any(|part| text.contains(part))
+}
+
+/// The trap and where it happened, bounded.
+fn backtrace(err: &wasmtime::Error) -> String {
+    let mut text: String = err.chain().last().map(ToString::to_string).unwrap_or_default();
+    if let Some(trace) = err.downcast_ref::<wasmtime::WasmBacktrace>() {
+        for frame in trace.frames().iter().take(8) {
+            let name = frame.func_name().unwrap_or("?");
+            text.push_str("\n  at ");
+            text.extend(name.chars().take(120));
+        }
+    }
+    text
+}
+
+impl From<GuestFailure> for Failure {
+    fn from(failure: GuestFailure) -> Self {
+        match failure {
+            GuestFailure::Retry(retry) => {
+                Self::Retry { after: retry.after_ms.map(Duration::from_millis), reason: bounded(retry.reason) }
+            }
+            GuestFailure::Reject(reason) => Self::Rejected(bounded(reason)),
+        }
+    }
+}
+
+fn bounded(mut reason: String) -> String {
+    cut(&mut reason, MAX_REASON_BYTES);
+    reason
+}
+
+/// The linker of all plugins.
+pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
+    use super::contract::{clock, config, log, random};
+    let mut linker = Linker::new(engine);
+    super::wasi::add_to_linker(&mut linker)?;
+    log::add_to_linker::<CallState, OurState>(&mut linker, |state| state)?;
+    clock::add_to_linker::<CallState, OurState>(&mut linker, |state| state)?;
+    config::add_to_linker::<CallState, OurState>(&mut linker, |state| state)?;
+    random::add_to_linker::<CallState, OurState>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+struct OurState;
+
+impl wasmtime::component::HasData for OurState {
+    type Data<'a> = &'a mut CallState;
+}

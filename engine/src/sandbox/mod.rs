@@ -1,0 +1,198 @@
+//! Guests: loading them, and calling them inside their limits. The only place that knows wasmtime.
+//!
+//! In reading order: [`Sandbox`] loads a component (`compile`, then `contract`), [`Workers`] run its instances on threads
+//! of their own (`workers`, `instance`), and `host`, `wasi` and `logs` are all that a guest can reach.
+//!
+//! Guests run synchronously and never on the runtime's threads: a plugin that loops holds up its own threads only.
+
+mod compile;
+mod contract;
+mod host;
+mod instance;
+mod logs;
+mod machine;
+mod wasi;
+mod workers;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use wasmtime::Engine;
+
+pub use compile::{CHILD_COMMAND, child_main};
+pub use contract::{About, RawOutput, Shape};
+pub use logs::{LogLine, LogSink};
+pub use workers::Workers;
+
+use crate::digest::Digest;
+use crate::limits::{Limits, MIB};
+use crate::manifest::{Isolation, PluginName};
+use crate::outcome::Failure;
+
+/// Why a component cannot be run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// A file of no bytes.
+    #[error("the file is empty")]
+    Empty,
+    /// The file stops before the component does: cut off, or still being written.
+    #[error("the file ends too early: it is truncated, or still being written")]
+    Truncated,
+    /// Anything but WebAssembly.
+    #[error("the file is no WebAssembly")]
+    NotWasm,
+    /// A core module.
+    #[error("the file is a core module, not a component\n  hint: build it for wasm32-wasip2")]
+    CoreModule,
+    /// The compiler's validation refused it.
+    #[error("the component is invalid: {0}")]
+    Invalid(String),
+    /// Over `limits.component_mib`.
+    #[error("the component has {bytes} bytes, over its limit of {limit_mib} MiB\n  hint: limits.component_mib")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit_mib: u32,
+    },
+    /// Imports or exports that are not the contract's.
+    #[error("the component is not made for this engine: {0}")]
+    World(String),
+    /// It compiled too long.
+    #[error("compiling took longer than {limit_s} s and was stopped")]
+    CompileTime {
+        /// The limit.
+        limit_s: u64,
+    },
+    /// The compiler's process died.
+    #[error("the compiler ended with {status}, perhaps over its limit of {limit_mib} MiB: {complaint}")]
+    CompileCrash {
+        /// How the process ended.
+        status: String,
+        /// The limit.
+        limit_mib: u64,
+        /// Its last words.
+        complaint: String,
+    },
+    /// The compiler could not be run.
+    #[error("the compiler failed: {0}")]
+    Compiler(String),
+    /// The directory for compiled code cannot be used.
+    #[error("compiled code cannot be kept in {dir}: {why}", dir = dir.display())]
+    Cache {
+        /// The directory.
+        dir: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The first instance, or what it says about itself, failed.
+    #[error("the component does not start ({name}): {0}", name = .0.name())]
+    Start(Failure),
+    /// The runtime itself could not be set up.
+    #[error("the WebAssembly runtime cannot be set up: {0}")]
+    Runtime(String),
+}
+
+/// A component that compiled, fits the contract and has shown that it starts.
+pub struct Prepared {
+    fitted: contract::Fitted,
+    shared: Arc<host::Shared>,
+    digest: Digest,
+    about: Option<About>,
+    shape: Shape,
+    isolation: Isolation,
+}
+
+impl Prepared {
+    /// The digest of its bytes.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// What it says about itself.
+    #[must_use]
+    pub fn about(&self) -> Option<&About> {
+        self.about.as_ref()
+    }
+
+    /// What it imports and exports.
+    #[must_use]
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+}
+
+/// What loading needs to know of a plugin beside its bytes.
+#[derive(Debug, Clone)]
+pub struct LoadSpec {
+    /// The plugin's name.
+    pub name: PluginName,
+    /// What it may use.
+    pub limits: Limits,
+    /// Whether instances are shared between events.
+    pub isolation: Isolation,
+    /// The `[config]` table.
+    pub config: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The place where guests run.
+pub struct Sandbox {
+    engine: Engine,
+    linker: wasmtime::component::Linker<host::CallState>,
+    compiler: compile::Compiler,
+    _ticker: machine::Ticker,
+}
+
+impl Sandbox {
+    /// Sets the runtime up. `compiler` is the program whose subcommand [`CHILD_COMMAND`] calls [`child_main`];
+    /// `cache` keeps compiled code.
+    ///
+    /// # Errors
+    /// If the runtime cannot reserve its pool or the directory cannot be trusted.
+    pub fn new(compiler: PathBuf, cache: PathBuf) -> Result<Arc<Self>, LoadError> {
+        let runtime = |err: wasmtime::Error| LoadError::Runtime(format!("{err:#}"));
+        let engine = machine::running_engine().map_err(runtime)?;
+        let linker = instance::linker(&engine).map_err(runtime)?;
+        let compiler = compile::Compiler::new(compiler, cache, &engine)?;
+        let ticker = machine::Ticker::start(&engine).map_err(|err| LoadError::Runtime(err.to_string()))?;
+        Ok(Arc::new(Self { engine, linker, compiler, _ticker: ticker }))
+    }
+
+    /// Loads a component: compiles it in another process, checks it against the contract, makes a first instance and asks
+    /// it what it is. What that instance logs goes to `sink`.
+    ///
+    /// # Errors
+    /// Says what is wrong with the component.
+    pub async fn load(self: &Arc<Self>, bytes: &[u8], spec: &LoadSpec, sink: LogSink) -> Result<Arc<Prepared>, LoadError> {
+        let limit_mib = spec.limits.component_mib;
+        if bytes.len() > limit_mib as usize * MIB {
+            return Err(LoadError::TooLarge { bytes: bytes.len(), limit_mib });
+        }
+        let digest = Digest::of(bytes);
+        let component = self.compiler.component(&self.engine, digest, bytes).await?;
+        let mut prepared = Prepared {
+            fitted: contract::Fitted::new(&self.linker, &component)?,
+            shared: Arc::new(host::Shared::new(spec)),
+            digest,
+            about: None,
+            shape: contract::shape(&component),
+            isolation: spec.isolation,
+        };
+        let sandbox = Arc::clone(self);
+        let tried = tokio::task::spawn_blocking(move || {
+            let about = instance::try_out(&sandbox.engine, &prepared, &sink)?;
+            prepared.about = about;
+            Ok(Arc::new(prepared))
+        });
+        tried.await.map_err(|err| LoadError::Runtime(err.to_string()))?
+    }
+
+    /// Starts the threads that run a plugin's instances.
+    ///
+    /// # Errors
+    /// If the system gives no threads.
+    pub fn start(self: &Arc<Self>, prepared: Arc<Prepared>, sink: LogSink) -> std::io::Result<Workers> {
+        Workers::start(self.engine.clone(), prepared, sink)
+    }
+}

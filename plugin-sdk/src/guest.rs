@@ -1,0 +1,79 @@
+//! The component's side of the contract: generated bindings, and the way between their types and the SDK's.
+
+use std::time::Duration;
+
+use crate::{Event, Failure, IntoOutputs, Output, Payload, RawEvent, answer};
+
+use bindings::exports::wasmill::plugin::{description, handler};
+pub use handler::Event as WireEvent;
+
+/// Generated from `wit/`.
+#[allow(unsafe_code, missing_docs, reason = "generated: the canonical ABI passes raw pointers; the WIT is the documentation")]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "described-plugin",
+        pub_export_macro: true,
+        export_macro_name: "export_plugin",
+    });
+}
+
+/// What a plugin says about itself.
+pub struct About {
+    /// The package's name.
+    pub name: &'static str,
+    /// The package's version.
+    pub version: &'static str,
+    /// The package's description.
+    pub summary: &'static str,
+    /// The subject patterns it is made for.
+    pub subjects: &'static [&'static str],
+    /// The subject patterns it emits to.
+    pub emits: &'static [&'static str],
+}
+
+/// Handles one event of the engine.
+pub fn handle<T, R>(
+    handler: impl FnOnce(Event<T>) -> R,
+    event: WireEvent,
+) -> Result<Vec<handler::Output>, handler::Failure>
+where
+    T: Payload,
+    R: IntoOutputs,
+{
+    match answer::call(handler, RawEvent::from_wire(event)) {
+        Ok(outputs) => Ok(outputs.into_iter().map(output).collect()),
+        Err(failure) => Err(refusal(failure)),
+    }
+}
+
+/// Answers the engine's question what this is.
+pub fn describe(about: About) -> description::About {
+    let list = |texts: &[&str]| texts.iter().map(|&text| text.into()).collect();
+    description::About {
+        name: about.name.into(),
+        version: about.version.into(),
+        summary: about.summary.into(),
+        subjects: list(about.subjects),
+        emits: list(about.emits),
+    }
+}
+
+fn output(output: Output) -> handler::Output {
+    let Output { subject, kind, headers, data } = output;
+    handler::Output { subject, type_: kind, headers, data }
+}
+
+fn refusal(failure: Failure) -> handler::Failure {
+    match failure {
+        Failure::Reject { reason } => handler::Failure::Reject(reason),
+        Failure::Retry { after, reason } => handler::Failure::Retry(bindings::wasmill::plugin::types::Retry {
+            after_ms: after.map(whole_millis),
+            reason,
+        }),
+    }
+}
+
+fn whole_millis(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
+}

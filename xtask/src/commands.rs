@@ -1,0 +1,121 @@
+//! One function for each command that runs something.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::process::{cargo, output, run, say};
+use crate::workspace::{GUESTS, Workspace, place, stem};
+use crate::{components, tools};
+
+/// The packages that everything but a release is built from, always the same: what cargo unifies over them is then
+/// compiled once for the demo, the tests and the lints.
+pub const HOST_PACKAGES: [&str; 3] = ["--workspace", "--exclude", GUESTS];
+
+/// `cargo xtask build`
+pub fn build(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    no_arguments("build", arguments)?;
+    run("wasmill, release", cargo(workspace).args(["build", "--release", "--package", "wasmill"]))?;
+    components::build(workspace, false)?;
+    components::place_in_examples(workspace)?;
+    say(&format!("built  {}", workspace.binary("release", "wasmill").display()));
+    say(&format!("built  {}", workspace.plugins().join("*.wasm").display()));
+    Ok(())
+}
+
+/// `cargo xtask demo`
+pub fn demo(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    build_dev_binary(workspace)?;
+    components::build(workspace, false)?;
+    let dir = workspace.target.join("demo");
+    let placements = components::placements(workspace, &workspace.root.join("examples/demo/plugins"))?;
+    if placements.is_empty() {
+        bail!("examples/demo/plugins has no manifest, so the demo has nothing to run");
+    }
+    for placement in &placements {
+        let name = stem(&placement.manifest)?;
+        let plugins = dir.join("plugins");
+        components::place_component(workspace, placement, &plugins.join(format!("{name}.wasm")))?;
+        place(&plugins.join(format!("{name}.toml")), &std::fs::read(&placement.manifest)?)?;
+    }
+    let mut command = Command::new(workspace.binary("debug", "wasmill"));
+    run("wasmill demo", command.arg("demo").arg("--dir").arg(&dir).args(arguments))
+}
+
+/// `cargo xtask test`
+pub fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    let server = tools::nats_server(workspace)?;
+    components::build(workspace, true)?;
+    components::place_in_examples(workspace)?;
+    build_dev_binary(workspace)?;
+    let mut command = cargo(workspace);
+    command.arg("test").args(HOST_PACKAGES);
+    if !arguments.iter().any(|argument| argument.contains("fail-fast")) {
+        command.arg("--no-fail-fast");
+    }
+    command.args(arguments);
+    name_parts(workspace, &mut command, "debug", &server)?;
+    run("tests", &mut command)
+}
+
+/// `cargo xtask bench`
+pub fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    let server = tools::nats_server(workspace)?;
+    components::build(workspace, true)?;
+    let mut command = cargo(workspace);
+    command.args(["build", "--release", "--package", "wasmill", "--package", "wasmill-tests", "--bins"]);
+    run("wasmill and its benchmark, release", &mut command)?;
+    let mut command = Command::new(workspace.binary("release", "wasmill-bench"));
+    command.current_dir(&workspace.root).args(arguments);
+    name_parts(workspace, &mut command, "release", &server)?;
+    run("benchmark", &mut command)
+}
+
+/// `cargo xtask doctor`
+pub fn doctor(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    no_arguments("doctor", arguments)?;
+    let deny = workspace.tools().join("bin/cargo-deny");
+    let rows = [
+        ("rust", Some(output(Command::new("rustc").current_dir(&workspace.root).arg("--version"))?)),
+        ("wasm target", tools::has_wasm_target(workspace)?.then(|| components::TARGET.to_owned())),
+        ("python3", output(Command::new("python3").arg("--version")).ok()),
+        ("pip", output(Command::new("python3").args(["-m", "pip", "--version"])).ok()),
+        ("nats-server", tools::present_nats_server(workspace)?.map(|path| path.display().to_string())),
+        ("cargo-deny", tools::is_cargo_deny(&deny).then(|| deny.display().to_string())),
+    ];
+    for (name, found) in rows {
+        let found =
+            found.unwrap_or_else(|| "not here; fetched when a command needs it, if it can be".to_owned());
+        say(&format!("{name:<12} {}", found.trim()));
+    }
+    Ok(())
+}
+
+fn build_dev_binary(workspace: &Workspace) -> Result<()> {
+    let mut command = cargo(workspace);
+    command.arg("build").args(HOST_PACKAGES).args(["--bin", "wasmill"]);
+    run("wasmill, development profile (the first time takes minutes)", &mut command)
+}
+
+/// Tells a program where the parts are that it drives. The tests' harness reads these names.
+fn name_parts(
+    workspace: &Workspace,
+    command: &mut Command,
+    profile: &str,
+    server: &std::path::Path,
+) -> Result<()> {
+    command
+        .env("WASMILL_NATS_SERVER", server)
+        .env("WASMILL_BIN", workspace.binary(profile, "wasmill"))
+        .env("WASMILL_PLUGINS_DIR", workspace.plugins())
+        .env("WASMILL_GUESTS_DIR", workspace.guests())
+        .env("WASMILL_XTASK", std::env::current_exe()?);
+    Ok(())
+}
+
+fn no_arguments(task: &str, arguments: &[String]) -> Result<()> {
+    match arguments.first() {
+        Some(argument) => bail!("cargo xtask {task} takes no arguments, and got {argument:?}"),
+        None => Ok(()),
+    }
+}

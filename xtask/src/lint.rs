@@ -1,0 +1,113 @@
+//! The checks that need no test run. Each runs even if one before it failed, so that one look shows all there is to mend.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::commands::HOST_PACKAGES;
+use crate::components::{TARGET, first_party};
+use crate::process::{cargo, output, run, say};
+use crate::tools;
+use crate::workspace::{GUESTS, Workspace};
+
+type Check = (&'static str, fn(&Workspace) -> Result<()>);
+
+const CHECKS: [Check; 5] = [
+    ("formatting", |workspace| run("formatting", cargo(workspace).args(["fmt", "--all", "--check"]))),
+    ("clippy", clippy),
+    ("clippy for guests", clippy_for_guests),
+    ("documentation", documentation),
+    ("dependencies", dependencies),
+];
+
+/// `cargo xtask lint`
+pub fn lint(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    let require_advisories = match arguments {
+        [] => false,
+        [only] if only == "--require-advisories" => true,
+        _ => bail!(
+            "cargo xtask lint takes --require-advisories and nothing else, and got {}",
+            arguments.join(" ")
+        ),
+    };
+    let mut failed = Vec::new();
+    for (name, check) in CHECKS {
+        if let Err(err) = check(workspace) {
+            say(&format!("error: {err:#}"));
+            failed.push(name);
+        }
+    }
+    match advisories(workspace) {
+        Ok(Advisories::Clean) => {}
+        Ok(Advisories::NotChecked(why)) => {
+            say(&format!("warning: SECURITY ADVISORIES WERE NOT CHECKED: {why}"));
+            say(
+                "  hint: run `cargo xtask lint --require-advisories` where the advisory database can be fetched",
+            );
+            if require_advisories {
+                failed.push("advisories (not checked)");
+            }
+        }
+        Err(err) => {
+            say(&format!("error: {err:#}"));
+            failed.push("advisories");
+        }
+    }
+    if !failed.is_empty() {
+        bail!("lint found faults in: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn clippy(workspace: &Workspace) -> Result<()> {
+    let mut command = cargo(workspace);
+    command.arg("clippy").args(HOST_PACKAGES).args(["--all-targets", "--", "--deny", "warnings"]);
+    run("clippy", &mut command)
+}
+
+/// Guests are compiled for another target, where other code of theirs is in force.
+fn clippy_for_guests(workspace: &Workspace) -> Result<()> {
+    tools::wasm_target(workspace)?;
+    let mut command = cargo(workspace);
+    command.args(["clippy", "--target", TARGET, "--lib", "--package", "wasmill-sdk", "--package", GUESTS]);
+    for name in first_party(workspace)? {
+        command.args(["--package", &name]);
+    }
+    run("clippy for guests", command.args(["--", "--deny", "warnings"]))
+}
+
+fn documentation(workspace: &Workspace) -> Result<()> {
+    let mut command = cargo(workspace);
+    command.arg("doc").args(HOST_PACKAGES).arg("--no-deps").env("RUSTDOCFLAGS", "--deny warnings");
+    run("documentation", &mut command)
+}
+
+fn dependencies(workspace: &Workspace) -> Result<()> {
+    let mut command = deny(workspace)?;
+    // A list of exceptions only shrinks: what is not needed any more is a fault like any other.
+    command.args(["check", "--deny", "unmatched-skip", "--deny", "unnecessary-skip", "bans", "licenses", "sources"]);
+    run("licences, duplicates and sources", &mut command)
+}
+
+enum Advisories {
+    Clean,
+    NotChecked(String),
+}
+
+/// The advisory database lies on a host of its own, which not every network reaches: without it nothing is known, and
+/// that is neither a pass nor a fault of the tree. Fetching and checking are therefore two steps.
+fn advisories(workspace: &Workspace) -> Result<Advisories> {
+    if let Err(err) = output(deny(workspace)?.args(["fetch", "db"])) {
+        let text = err.to_string();
+        let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        return Ok(Advisories::NotChecked(format!("their database cannot be fetched ({})", last.trim())));
+    }
+    run("advisories", deny(workspace)?.args(["check", "--disable-fetch", "advisories"]))?;
+    Ok(Advisories::Clean)
+}
+
+fn deny(workspace: &Workspace) -> Result<Command> {
+    let mut command = Command::new(tools::cargo_deny(workspace)?);
+    command.current_dir(&workspace.root).args(["--locked", "--all-features"]);
+    Ok(command)
+}
