@@ -6,6 +6,7 @@
 
 pub mod checks;
 pub mod layers;
+pub mod manifests;
 pub mod show;
 
 use std::net::SocketAddr;

@@ -146,11 +146,15 @@ pub struct Retry {
     pub first_delay_ms: u64,
     /// The longest wait, in milliseconds; also the most that a guest may ask for.
     pub max_delay_ms: u64,
+    /// How long the server waits for a delivery to end before it delivers again, in milliseconds: what it costs when an
+    /// engine is killed.
+    #[schemars(range(min = 1_000))]
+    pub ack_wait_ms: u64,
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { attempts: 5, first_delay_ms: 500, max_delay_ms: 30_000 }
+        Self { attempts: 5, first_delay_ms: 500, max_delay_ms: 30_000, ack_wait_ms: 15_000 }
     }
 }
 
@@ -161,6 +165,15 @@ impl Retry {
         let doublings = attempt.saturating_sub(1).min(32);
         let wait = self.first_delay_ms.saturating_mul(1_u64 << doublings);
         Duration::from_millis(wait.min(self.max_delay_ms))
+    }
+
+    /// The longest that an event's deliveries may be apart from first to last: each runs into the ack wait, and each wait
+    /// between them is as long as its jitter allows.
+    #[must_use]
+    pub fn horizon(&self) -> Duration {
+        const JITTER: f64 = 1.25;
+        let waits: Duration = (1..self.attempts).map(|attempt| self.delay_after(attempt).mul_f64(JITTER)).sum();
+        Duration::from_millis(self.ack_wait_ms) * self.attempts + waits
     }
 }
 
@@ -235,6 +248,9 @@ impl Manifest {
         }
         if !(1..=1_000).contains(&self.retry.attempts) {
             return Some(format!("retry.attempts is {}, not between 1 and 1000", self.retry.attempts));
+        }
+        if self.retry.ack_wait_ms < 1_000 {
+            return Some(format!("retry.ack_wait_ms is {}, under the least of 1000", self.retry.ack_wait_ms));
         }
         self.subscribe_fault().or_else(|| self.emit_fault()).or_else(|| self.limits.fault())
     }
@@ -317,10 +333,12 @@ mod tests {
 
     #[test]
     fn backoff_doubles_up_to_its_bound() {
-        let retry = Retry { attempts: 9, first_delay_ms: 100, max_delay_ms: 1_000 };
+        let retry = Retry { attempts: 9, first_delay_ms: 100, max_delay_ms: 1_000, ..Retry::default() };
         let waits: Vec<_> = (1..=6).map(|n| retry.delay_after(n).as_millis()).collect();
         assert_eq!(waits, [100, 200, 400, 800, 1_000, 1_000]);
         assert_eq!(retry.delay_after(u32::MAX).as_millis(), 1_000);
+        let default_window = Duration::from_secs(120);
+        assert!(Retry::default().horizon() < default_window, "the defaults fit the server's");
     }
 
     #[test]

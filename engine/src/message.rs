@@ -1,5 +1,7 @@
 //! A message as it travels on the bus: subject, headers, payload. Nothing here knows NATS the network protocol.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use crate::subject::Subject;
@@ -33,13 +35,19 @@ pub enum HeaderError {
 
 /// Headers in the order they were set. Names compare without regard to case; a name may stand more than once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Headers(Vec<(String, String)>);
+pub struct Headers(Vec<(Cow<'static, str>, String)>);
 
 impl Headers {
     /// No headers.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// No headers yet, with room for some.
+    #[must_use]
+    pub fn with_capacity(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
     }
 
     /// Adds a header that comes from outside: a guest, a file, an operator.
@@ -60,7 +68,7 @@ impl Headers {
         if self.0.len() >= MAX_HEADERS {
             return Err(HeaderError::TooMany(self.0.len() + 1));
         }
-        self.0.push((name.to_owned(), value.trim().to_owned()));
+        self.0.push((Cow::Owned(name.to_owned()), value.trim().to_owned()));
         Ok(())
     }
 
@@ -70,12 +78,12 @@ impl Headers {
         if value.contains(['\r', '\n', '\0']) {
             value = value.replace(['\r', '\n', '\0'], " ");
         }
-        self.0.push((name.to_owned(), value));
+        self.0.push((Cow::Borrowed(name), value));
     }
 
     /// Adds a header as the bus delivered it.
     pub fn push_received(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        self.0.push((name.into(), value.into()));
+        self.0.push((Cow::Owned(name.into()), value.into()));
     }
 
     /// The first value under a name.
@@ -86,7 +94,7 @@ impl Headers {
 
     /// All headers in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_str()))
     }
 
     /// How many there are.

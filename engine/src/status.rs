@@ -80,6 +80,8 @@ pub struct PluginStatus {
     pub rolled_back: bool,
     /// Why its files, or its subscription, are not in service as they stand.
     pub problem: Option<String>,
+    /// What may go wrong as things are set up: promises that the surroundings do not keep.
+    pub warnings: Vec<String>,
     /// What it receives, as `STREAM: subject` or `subject`.
     pub subscriptions: Vec<String>,
     /// Where it may emit.

@@ -111,7 +111,10 @@ mod tests {
         let failure = SETTINGS.get().unwrap_err();
         assert!(failure.is_retry());
         assert!(failure.reason().starts_with("config: `limit`: invalid value: integer `300`"), "{failure}");
-        assert!(failure.reason().ends_with("correct the [config] table of the plugin's manifest"), "{failure}");
+        assert!(
+            failure.reason().ends_with("correct the [config] table of the plugin's manifest"),
+            "{failure}"
+        );
         Test::new().config(json!({"limit": 2}));
         assert_eq!(SETTINGS.get().unwrap().limit, 2);
     }

@@ -25,7 +25,8 @@ pub fn explain(what: &str, bytes: &[u8], err: &serde_json::Error) -> String {
         return format!("{what}: it is empty, not JSON");
     }
     let path = path_at(bytes, err.line(), err.column());
-    let mut reason = if path.is_empty() { format!("{what}: {err}") } else { format!("{what}: `{path}`: {err}") };
+    let mut reason =
+        if path.is_empty() { format!("{what}: {err}") } else { format!("{what}: `{path}`: {err}") };
     if reason.len() > REASON_MAX_BYTES {
         let place = format!("... at line {} column {}", err.line(), err.column());
         cut(&mut reason, REASON_MAX_BYTES - place.len());
@@ -125,7 +126,10 @@ mod tests {
             ("{\"id\":\"a\"", "EOF while parsing"),
             ("{\"id\":\"a\"}", "payload: missing field `items`"),
             ("{\"id\":7,\"items\":[]}", "payload: `id`: invalid type: integer `7`, expected a string"),
-            ("{\"id\":\"\",\n \"items\":[{\"amount\":1},{\"amount\":\"x\"}]}", "`items[1].amount`: invalid type: string"),
+            (
+                "{\"id\":\"\",\n \"items\":[{\"amount\":1},{\"amount\":\"x\"}]}",
+                "`items[1].amount`: invalid type: string",
+            ),
             ("{\"id\":\"\",\"items\":[{\"amount\":1},{}]}", "`items[1]`: missing field `amount`"),
             ("{\"id\":\"a,\\\"{[\",\"items\":{}}", "`items`: invalid type: map"),
             ("{\"id\":\"\",\"items\":[{\"amount\":1e999}]}", "`items[0].amount`: number out of range"),

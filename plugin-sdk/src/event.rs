@@ -50,7 +50,10 @@ impl<T: Payload> Event<T> {
 
     /// All values of a header in order; names compare without regard to case.
     pub fn header_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.headers.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// The payload's bytes, untouched.
@@ -200,7 +203,8 @@ mod tests {
 
     fn message(data: &[u8]) -> RawEvent {
         let mut event = RawEvent::of(data.to_vec());
-        event.headers = [("Trace", "1"), ("other", "2"), ("TRACE", "3")].map(|(n, v)| (n.into(), v.into())).into();
+        event.headers =
+            [("Trace", "1"), ("other", "2"), ("TRACE", "3")].map(|(n, v)| (n.into(), v.into())).into();
         event
     }
 

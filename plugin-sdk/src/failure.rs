@@ -126,7 +126,10 @@ mod tests {
     #[test]
     fn helpers_keep_kind_and_reason() {
         let wait = Duration::from_secs(3);
-        assert_eq!(Failure::retry_after(wait, "busy"), Failure::Retry { after: Some(wait), reason: "busy".into() });
+        assert_eq!(
+            Failure::retry_after(wait, "busy"),
+            Failure::Retry { after: Some(wait), reason: "busy".into() }
+        );
         assert_eq!(retry::<()>("busy").unwrap_err().to_string(), "retry: busy");
         assert_eq!(reject::<()>("bad").unwrap_err().to_string(), "reject: bad");
         assert_eq!(None::<u8>.or_reject("no id").unwrap_err(), Failure::reject("no id"));

@@ -8,7 +8,11 @@ use bindings::exports::wasmill::plugin::{description, handler};
 pub use handler::Event as WireEvent;
 
 /// Generated from `wit/`.
-#[allow(unsafe_code, missing_docs, reason = "generated: the canonical ABI passes raw pointers; the WIT is the documentation")]
+#[allow(
+    unsafe_code,
+    missing_docs,
+    reason = "generated: the canonical ABI passes raw pointers; the WIT is the documentation"
+)]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "wit",
@@ -67,10 +71,12 @@ fn output(output: Output) -> handler::Output {
 fn refusal(failure: Failure) -> handler::Failure {
     match failure {
         Failure::Reject { reason } => handler::Failure::Reject(reason),
-        Failure::Retry { after, reason } => handler::Failure::Retry(bindings::wasmill::plugin::types::Retry {
-            after_ms: after.map(whole_millis),
-            reason,
-        }),
+        Failure::Retry { after, reason } => {
+            handler::Failure::Retry(bindings::wasmill::plugin::types::Retry {
+                after_ms: after.map(whole_millis),
+                reason,
+            })
+        }
     }
 }
 

@@ -11,6 +11,9 @@ fn the_readme_shows_these_files() {
         ("cargo.toml", include_str!("readme/cargo.toml")),
         ("large-payment.toml", include_str!("readme/large-payment.toml")),
     ] {
-        assert!(readme.contains(text), "README.md shows another {name} than tests/readme/{name}: copy it over");
+        assert!(
+            readme.contains(text),
+            "README.md shows another {name} than tests/readme/{name}: copy it over"
+        );
     }
 }

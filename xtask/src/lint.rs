@@ -65,11 +65,13 @@ fn clippy(workspace: &Workspace) -> Result<()> {
     run("clippy", &mut command)
 }
 
-/// Guests are compiled for another target, where other code of theirs is in force.
+/// Guests are compiled for another target, where other code of theirs is in force. The profile is the one that they are
+/// built with, so that their macros are compiled once for both.
 fn clippy_for_guests(workspace: &Workspace) -> Result<()> {
     tools::wasm_target(workspace)?;
     let mut command = cargo(workspace);
-    command.args(["clippy", "--target", TARGET, "--lib", "--package", "wasmill-sdk", "--package", GUESTS]);
+    command.args(["clippy", "--profile", "plugin", "--target", TARGET, "--lib"]);
+    command.args(["--package", "wasmill-sdk", "--package", GUESTS]);
     for name in first_party(workspace)? {
         command.args(["--package", &name]);
     }
@@ -85,7 +87,16 @@ fn documentation(workspace: &Workspace) -> Result<()> {
 fn dependencies(workspace: &Workspace) -> Result<()> {
     let mut command = deny(workspace)?;
     // A list of exceptions only shrinks: what is not needed any more is a fault like any other.
-    command.args(["check", "--deny", "unmatched-skip", "--deny", "unnecessary-skip", "bans", "licenses", "sources"]);
+    command.args([
+        "check",
+        "--deny",
+        "unmatched-skip",
+        "--deny",
+        "unnecessary-skip",
+        "bans",
+        "licenses",
+        "sources",
+    ]);
     run("licences, duplicates and sources", &mut command)
 }
 

@@ -268,6 +268,12 @@ pub trait Bus: Send + Sync + 'static {
     /// Resolves when the server has taken everything sent so far: proven by a round trip.
     fn flush(&self) -> BoxFuture<'_, Result<(), BusError>>;
 
+    /// Lets what is under way end, flushes and closes. To be called when all intakes are dropped, so that what they had
+    /// not handed out has been given back when it resolves. Later operations fail.
+    fn close(&self) -> BoxFuture<'_, Result<(), BusError>> {
+        self.flush()
+    }
+
     /// The largest message the server takes, headers included, in bytes.
     fn max_message_bytes(&self) -> usize;
 
@@ -276,4 +282,19 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Waits for the next change of the connection; `None` when the bus is closed. A slow caller may miss some.
     fn events(&self) -> tokio::sync::broadcast::Receiver<BusEvent>;
+}
+
+/// The longest name of a stream or consumer, in bytes: the server makes a file name of it.
+const MAX_NAME_BYTES: usize = 255;
+
+/// Checks the name of a stream or consumer. It becomes a token of a subject, so a dot in it would address something else.
+pub(crate) fn check_name(operation: &str, name: &str) -> Result<(), BusError> {
+    let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '.' | '*' | '>' | '/' | '\\');
+    if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains(bad) {
+        return Err(BusError::Refused {
+            operation: operation.to_owned(),
+            reason: format!("{name:?} is no name: 1 to {MAX_NAME_BYTES} bytes without white space and . * > / \\"),
+        });
+    }
+    Ok(())
 }

@@ -17,7 +17,7 @@ impl Loaded {
     /// All findings, each with the source of the setting.
     pub fn settings(&self) -> Result<Settings, ConfigError> {
         let mut findings = Vec::new();
-        let mut report = |key: &str, fault: String| findings.push(format!("{}: {key}: {fault}", self.origin(key)));
+        let at = |key: &str, fault: &str| format!("{}: {key}: {fault}", self.origin(key));
         if let Some(fault) = self.config.bus.fault() {
             let origin = self.origins.iter().find(|(key, _)| key.starts_with("bus.")).map(|(_, origin)| origin);
             findings.push(format!("{}: bus: {fault}", origin.unwrap_or(&Origin::Default)));
@@ -25,20 +25,20 @@ impl Loaded {
         let admin = match listen_address(&self.config.admin.listen) {
             Ok(address) => address,
             Err(fault) => {
-                report("admin.listen", fault);
+                findings.push(at("admin.listen", &fault));
                 None
             }
         };
         for (key, path) in [("plugins.dir", &self.config.plugins.dir), ("data.dir", &self.config.data.dir)] {
             if path.as_os_str().is_empty() {
-                report(key, "is empty".into());
+                findings.push(at(key, "is empty"));
             }
         }
         if let Err(fault) = log_targets(&self.config.log.level) {
-            report("log.level", fault);
+            findings.push(at("log.level", &fault));
         }
-        for (at, fault) in stream_faults(&self.config.streams) {
-            report(&format!("streams[{at}]"), fault);
+        for (place, fault) in stream_faults(&self.config.streams) {
+            findings.push(at(&format!("streams[{place}]"), &fault));
         }
         if findings.is_empty() { Ok(self.resolved(admin)) } else { Err(ConfigError(findings)) }
     }

@@ -6,6 +6,7 @@ use wasmtime::Store;
 
 use super::LoadError;
 use super::host::CallState;
+use crate::effects::Proposed;
 
 #[allow(missing_docs, reason = "generated from the WIT, which documents every item")]
 mod generated {
@@ -54,22 +55,24 @@ pub(crate) enum GuestFailure {
     Reject(String),
 }
 
-/// An event as a guest emitted it: nothing about it has been checked.
-#[derive(Debug, Clone, Default, PartialEq, Eq, ComponentType, Lift)]
+/// `output` of the contract.
+#[derive(ComponentType, Lift)]
 #[component(record)]
-pub struct RawOutput {
-    /// Where to publish it.
+pub(crate) struct Output {
     pub subject: String,
-    /// Its type; none means that of the event.
     #[component(name = "type")]
     pub kind: Option<String>,
-    /// Its headers.
     pub headers: Vec<(String, String)>,
-    /// Its payload.
     pub data: Vec<u8>,
 }
 
-type Answer = (Result<Vec<RawOutput>, GuestFailure>,);
+impl From<Output> for Proposed {
+    fn from(output: Output) -> Self {
+        Self { subject: output.subject, kind: output.kind, headers: output.headers, data: output.data }
+    }
+}
+
+type Answer = (Result<Vec<Output>, GuestFailure>,);
 
 const PACKAGE: &str = "wasmill:plugin/";
 const HANDLER: &str = "wasmill:plugin/handler@0.1.0";

@@ -101,7 +101,7 @@ impl CallState {
         self.cpu_started = None;
         self.random = None;
         self.wasi = None;
-        self.log.begin();
+        self.log.begin(event_id);
         let mut hash = Sha256::new();
         // Lengths first: no two different triples run together into the same bytes.
         for part in [self.shared.name.as_str(), source, event_id] {

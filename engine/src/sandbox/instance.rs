@@ -8,9 +8,10 @@ use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
 use wasmtime_wasi::I32Exit;
 
 use super::{LoadError, Prepared};
-use super::contract::{self, About, DESCRIPTION, GuestFailure, RawOutput};
+use super::contract::{self, About, DESCRIPTION, GuestFailure};
 use super::host::{CallState, Refusal, on_deadline};
 use super::logs::{CallLog, LogSink};
+use crate::effects::Proposed;
 use crate::event::Event;
 use crate::limits::{HOSTCALL_SLACK_BYTES, Limits, MAX_REASON_BYTES};
 use crate::outcome::{Failure, cut};
@@ -50,7 +51,7 @@ impl Instance {
     }
 
     /// Hands it one event. After a failure the instance must not be used again: the second value says so.
-    pub fn handle(&mut self, event: &Event) -> (Result<Vec<RawOutput>, Failure>, bool) {
+    pub fn handle(&mut self, event: &Event) -> (Result<Vec<Proposed>, Failure>, bool) {
         begin(&mut self.store, Some(event));
         let headers: Vec<_> = event.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let record = contract::Event {
@@ -68,7 +69,7 @@ impl Instance {
         let ended = self.prepared.fitted.call(&mut self.store, &self.instance, record);
         self.store.data().log.finish();
         match ended {
-            Ok((Ok(outputs),)) => (Ok(outputs), true),
+            Ok((Ok(outputs),)) => (Ok(outputs.into_iter().map(Proposed::from).collect()), true),
             Ok((Err(failure),)) => (Err(failure.into()), true),
             Err(err) => (Err(explain(&err, &self.store)), false),
         }

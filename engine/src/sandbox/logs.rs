@@ -18,6 +18,8 @@ const LINE_COST_BYTES: usize = 32;
 /// One line that a guest logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
+    /// The id of the event being handled; empty while the component is loaded.
+    pub event: String,
     /// How much it matters.
     pub level: Level,
     /// Its text.
@@ -38,19 +40,22 @@ struct Inner {
     limit: usize,
     used: usize,
     cut_told: bool,
+    event: String,
     partial: [Vec<u8>; 2],
 }
 
 impl CallLog {
     pub fn new(sink: LogSink, limits: &Limits) -> Self {
         let limit = limits.log_bytes as usize;
-        let inner = Inner { sink, limit, used: 0, cut_told: false, partial: [Vec::new(), Vec::new()] };
+        let inner = Inner { sink, limit, used: 0, cut_told: false, event: String::new(), partial: [Vec::new(), Vec::new()] };
         Self(Arc::new(Mutex::new(inner)))
     }
 
     /// Starts the count of a new call.
-    pub fn begin(&self) {
+    pub fn begin(&self, event: &str) {
         let mut inner = self.lock();
+        inner.event.clear();
+        inner.event.push_str(event);
         inner.used = 0;
         inner.cut_told = false;
     }
@@ -88,20 +93,25 @@ impl Inner {
         let before = self.used;
         self.used = self.used.saturating_add(bytes + LINE_COST_BYTES);
         if self.used <= self.limit {
-            (self.sink)(LogLine { level, message, fields });
+            self.say(level, message, fields);
             return Ok(());
         }
         if !self.cut_told {
             self.cut_told = true;
             cut(&mut message, self.limit.saturating_sub(before));
-            (self.sink)(LogLine { level, message, fields: Vec::new() });
+            self.say(level, message, Vec::new());
             let told = format!("log cut: the call logged more than limits.log_bytes = {}", self.limit);
-            (self.sink)(LogLine { level: Level::WARN, message: told, fields: Vec::new() });
+            self.say(Level::WARN, told, Vec::new());
         }
         if self.used > self.limit.saturating_mul(2) {
             return Err(Failure::Log { limit: u32::try_from(self.limit).unwrap_or(u32::MAX) });
         }
         Ok(())
+    }
+
+    fn say(&self, level: Level, message: String, fields: Vec<(String, String)>) {
+        let fields = fields.into_iter().map(|(name, value)| (one_line(name), one_line(value))).collect();
+        (self.sink)(LogLine { event: self.event.clone(), level, message: one_line(message), fields });
     }
 
     fn partial_of(&mut self, stream: Stream) -> &mut Vec<u8> {
@@ -132,6 +142,14 @@ impl Inner {
         };
         self.line(level, text, vec![("stream".to_owned(), name.to_owned())])
     }
+}
+
+/// A guest must not be able to write log lines that look like another's, or the engine's.
+fn one_line(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    text.chars().flat_map(|c| c.is_control().then(|| c.escape_default()).into_iter().flatten().chain((!c.is_control()).then_some(c))).collect()
 }
 
 /// Which of the two standard streams.
@@ -216,7 +234,14 @@ mod tests {
         assert_eq!(lines.len(), 3, "the whole line, the cut one, the notice");
         assert!(lines[2].message.starts_with("log cut"));
         drop(lines);
-        log.begin();
+        log.begin("e2");
         assert_eq!(say("d"), Ok(()));
+    }
+
+    #[test]
+    fn a_line_cannot_forge_another() {
+        let (log, lines) = log(1_000);
+        log.line(Level::INFO, "a\nERROR b\u{1b}[0m é".into(), Vec::new()).unwrap();
+        assert_eq!(lines.lock().unwrap()[0].message, "a\\nERROR b\\u{1b}[0m é");
     }
 }

@@ -20,9 +20,9 @@ use std::sync::Arc;
 use wasmtime::Engine;
 
 pub use compile::{CHILD_COMMAND, child_main};
-pub use contract::{About, RawOutput, Shape};
+pub use contract::{About, Shape};
 pub use logs::{LogLine, LogSink};
-pub use workers::Workers;
+pub use workers::{Caller, Used, Workers};
 
 use crate::digest::Digest;
 use crate::limits::{Limits, MIB};
@@ -194,5 +194,11 @@ impl Sandbox {
     /// If the system gives no threads.
     pub fn start(self: &Arc<Self>, prepared: Arc<Prepared>, sink: LogSink) -> std::io::Result<Workers> {
         Workers::start(self.engine.clone(), prepared, sink)
+    }
+
+    /// Something that calls the plugin on the thread that asks.
+    #[must_use]
+    pub fn caller(self: &Arc<Self>, prepared: Arc<Prepared>, sink: LogSink) -> Caller {
+        Caller::new(self.engine.clone(), prepared, sink)
     }
 }

@@ -7,9 +7,9 @@ use tokio::sync::oneshot;
 use wasmtime::Engine;
 
 use super::Prepared;
-use super::contract::RawOutput;
 use super::instance::Instance;
 use super::logs::LogSink;
+use crate::effects::Proposed;
 use crate::event::Event;
 use crate::limits::WORKER_STACK_BYTES;
 use crate::manifest::Isolation;
@@ -21,7 +21,7 @@ const MAX_WAITING_CALLS: usize = 16_384;
 
 struct Call {
     event: Arc<Event>,
-    reply: oneshot::Sender<Result<Vec<RawOutput>, Failure>>,
+    reply: oneshot::Sender<Result<Vec<Proposed>, Failure>>,
 }
 
 /// The threads that run one version of a plugin. Dropping it ends them after the calls that they have.
@@ -34,17 +34,12 @@ impl Workers {
     pub(super) fn start(engine: Engine, prepared: Arc<Prepared>, sink: LogSink) -> std::io::Result<Self> {
         let (calls, waiting) = async_channel::bounded(MAX_WAITING_CALLS);
         for index in 0..prepared.shared.limits.instance_count() {
-            let worker = Worker {
-                engine: engine.clone(),
-                prepared: Arc::clone(&prepared),
-                sink: sink.clone(),
-                kept: None,
-            };
+            let caller = Caller::new(engine.clone(), Arc::clone(&prepared), sink.clone());
             let waiting: async_channel::Receiver<Call> = waiting.clone();
             std::thread::Builder::new()
                 .name(format!("{}-{index}", prepared.shared.name))
                 .stack_size(WORKER_STACK_BYTES)
-                .spawn(move || worker.run(&waiting))?;
+                .spawn(move || caller.serve(&waiting))?;
         }
         Ok(Self { calls, prepared })
     }
@@ -59,7 +54,7 @@ impl Workers {
     ///
     /// # Errors
     /// The named reason why the guest did not handle it.
-    pub async fn handle(&self, event: Arc<Event>) -> Result<Vec<RawOutput>, Failure> {
+    pub async fn handle(&self, event: Arc<Event>) -> Result<Vec<Proposed>, Failure> {
         let (reply, answer) = oneshot::channel();
         let lost = || Failure::Engine("the plugin's threads have ended".to_owned());
         self.calls.send(Call { event, reply }).await.map_err(|_| lost())?;
@@ -67,7 +62,8 @@ impl Workers {
     }
 }
 
-struct Worker {
+/// Calls a plugin's handler on the thread that asks, one event after the other.
+pub struct Caller {
     engine: Engine,
     prepared: Arc<Prepared>,
     sink: LogSink,
@@ -75,35 +71,45 @@ struct Worker {
     kept: Option<Instance>,
 }
 
-impl Worker {
-    fn run(mut self, waiting: &async_channel::Receiver<Call>) {
+/// An instance that has done its work. Giving its memory back takes longer than most calls, so it may be dropped later.
+#[allow(dead_code, reason = "held for its drop")]
+pub struct Used(Option<Instance>);
+
+impl Caller {
+    pub(super) fn new(engine: Engine, prepared: Arc<Prepared>, sink: LogSink) -> Self {
+        Self { engine, prepared, sink, kept: None }
+    }
+
+    fn serve(mut self, waiting: &async_channel::Receiver<Call>) {
         while let Ok(Call { event, reply }) = waiting.recv_blocking() {
             // A defect in the runtime must not take the thread with it: the next event may be a better one.
             let called = catch_unwind(AssertUnwindSafe(|| self.call(&event)));
             let (result, used) = called.unwrap_or_else(|_| {
-                (Err(Failure::Engine("the sandbox panicked; the log has the details".to_owned())), None)
+                (Err(Failure::Engine("the sandbox panicked; the log has the details".to_owned())), Used(None))
             });
-            // The answer first: giving an instance's memory back takes longer than most calls.
             let _caller_gone = reply.send(result);
             drop(used);
         }
     }
 
-    /// The result, and the instance if it is not to be used again.
-    fn call(&mut self, event: &Event) -> (Result<Vec<RawOutput>, Failure>, Option<Instance>) {
+    /// Hands an event to the guest. The instance that served it, if it serves no more, comes beside the result.
+    ///
+    /// # Errors
+    /// The named reason why the guest did not handle it.
+    pub fn call(&mut self, event: &Event) -> (Result<Vec<Proposed>, Failure>, Used) {
         let mut instance = match self.kept.take() {
             Some(instance) => instance,
             None => match Instance::new(&self.engine, &self.prepared, &self.sink, event) {
                 Ok(instance) => instance,
-                Err(failure) => return (Err(failure), None),
+                Err(failure) => return (Err(failure), Used(None)),
             },
         };
         let (result, intact) = instance.handle(event);
         if intact && self.prepared.isolation == Isolation::Reuse {
             self.kept = Some(instance);
-            (result, None)
+            (result, Used(None))
         } else {
-            (result, Some(instance))
+            (result, Used(Some(instance)))
         }
     }
 }

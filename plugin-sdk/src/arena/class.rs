@@ -72,7 +72,10 @@ mod tests {
             let class = Class::of(size).unwrap();
             assert!(class.bytes >= size && class.bytes.is_multiple_of(UNIT), "{size}: {class:?}");
             assert!(class.bytes - size < UNIT.max(size / 4 + 1), "{size}: {class:?}");
-            assert!(class == last || (class.index == last.index + 1 && last.bytes + 1 == size), "{size}: {class:?}");
+            assert!(
+                class == last || (class.index == last.index + 1 && last.bytes + 1 == size),
+                "{size}: {class:?}"
+            );
             last = class;
         }
     }

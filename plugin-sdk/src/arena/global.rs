@@ -3,6 +3,9 @@
 //! The canonical ABI's `cabi_realloc` comes from std on this target and uses the global allocator, so what the engine
 //! passes in lands in the arena as well. The C library keeps its own allocator for its own use; both take from
 //! `memory.grow`, and neither assumes that what it gets is contiguous.
+//!
+//! One thing would break this: a non-empty list that the C library imports (environment, arguments, preopened folders)
+//! lands in the arena and is freed by the C library. The engine grants none of these, so such lists are empty.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::arch::wasm32;
@@ -15,7 +18,8 @@ use super::{Arena, Memory, PAGE_BYTES, UNIT};
 const FIRST_REGION_BYTES: usize = 128 * 1024;
 
 #[global_allocator]
-static GLOBAL: Global = Global { arena: UnsafeCell::new(None), first: UnsafeCell::new(Region([0; FIRST_REGION_BYTES])) };
+static GLOBAL: Global =
+    Global { arena: UnsafeCell::new(None), first: UnsafeCell::new(Region([0; FIRST_REGION_BYTES])) };
 
 /// Page-aligned, so that a small event touches no page more than it fills.
 #[repr(align(4096))]
@@ -77,25 +81,15 @@ unsafe impl GlobalAlloc for Global {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: no reference outlives an allocator call, and calls do not nest.
         let arena = unsafe { self.arena() };
-        let block = if layout.align() <= UNIT {
-            arena.take(&mut Linear, layout.size())
-        } else {
-            take_aligned(arena, layout)
-        };
+        let block = arena.take_aligned(&mut Linear, layout.size(), layout.align());
         block.map_or(ptr::null_mut(), ptr::with_exposed_provenance_mut)
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: as in `alloc`.
         let arena = unsafe { self.arena() };
-        let address = block.expose_provenance();
-        if layout.align() <= UNIT {
-            arena.give(&mut Linear, address, layout.size());
-        } else {
-            // SAFETY: `take_aligned` wrote the whole block's address there.
-            let whole = unsafe { Linear.link(address - UNIT) };
-            arena.give(&mut Linear, whole, layout.size() + layout.align());
-        }
+        // SAFETY: the caller hands back what `alloc` answered for the same layout.
+        unsafe { arena.give_aligned(&mut Linear, block.expose_provenance(), layout.size(), layout.align()) };
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
@@ -119,14 +113,4 @@ unsafe impl GlobalAlloc for Global {
         }
         moved
     }
-}
-
-/// A block aligned to more than a unit, cut out of a larger one whose address stands in the unit before it.
-fn take_aligned(arena: &mut Arena, layout: Layout) -> Option<usize> {
-    let whole = arena.take(&mut Linear, layout.size().checked_add(layout.align())?)?;
-    // At most `whole + align`: `whole` is a multiple of UNIT, and the alignment is a larger power of two.
-    let address = (whole + UNIT).next_multiple_of(layout.align());
-    // SAFETY: the unit before `address` lies within the block just taken.
-    unsafe { Linear.set_link(address - UNIT, whole) };
-    Some(address)
 }

@@ -101,6 +101,33 @@ impl Arena {
         }
     }
 
+    /// A block for `size` bytes at a multiple of `align`, a power of two. Above [`UNIT`] it is cut out of a block that is
+    /// larger by as much, whose address stands in the unit before it.
+    fn take_aligned(&mut self, memory: &mut impl Memory, size: usize, align: usize) -> Option<usize> {
+        if align <= UNIT {
+            return self.take(memory, size);
+        }
+        let whole = self.take(memory, size.checked_add(align)?)?;
+        // At most `whole + align`: `whole` is a multiple of UNIT, and `align` a larger power of two.
+        let block = (whole + UNIT).next_multiple_of(align);
+        // SAFETY: the unit before `block` lies within the block just taken.
+        unsafe { memory.set_link(block - UNIT, whole) };
+        Some(block)
+    }
+
+    /// Takes back a block.
+    ///
+    /// # Safety
+    /// `take_aligned` answered it for the same `size` and `align`.
+    unsafe fn give_aligned(&mut self, memory: &mut impl Memory, block: usize, size: usize, align: usize) {
+        if align <= UNIT {
+            return self.give(memory, block, size);
+        }
+        // SAFETY: `take_aligned` wrote the whole block's address there.
+        let whole = unsafe { memory.link(block - UNIT) };
+        self.give(memory, whole, size + align);
+    }
+
     /// Makes a block fit another size without moving it, if that can be.
     fn resize(&mut self, memory: &mut impl Memory, block: usize, old: usize, new: usize) -> bool {
         let (Some(from), Some(to)) = (Class::of(old), Class::of(new)) else { return false };

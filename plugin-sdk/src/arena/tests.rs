@@ -189,6 +189,30 @@ fn a_region_left_behind_is_not_lost() {
 }
 
 #[test]
+fn large_alignments_are_kept_and_their_blocks_used_again() {
+    let (mut arena, mut memory) = started(usize::MAX);
+    let mut end_of_round = Vec::new();
+    for _ in 0..20 {
+        let mut in_use = InUse::default();
+        let mut given = Vec::new();
+        for align in [1, 8, 16, 32, 64, 4_096, PAGE_BYTES, MIB].repeat(5) {
+            let block = arena.take_aligned(&mut memory, 100, align).unwrap();
+            assert!(block.is_multiple_of(align), "{block:#x} at {align}");
+            in_use.add(block, 100);
+            given.push((block, align));
+        }
+        for (block, align) in given {
+            // SAFETY: taken above for the same size and alignment.
+            unsafe { arena.give_aligned(&mut memory, block, 100, align) };
+        }
+        end_of_round.push(memory.end);
+    }
+    assert_eq!(end_of_round[1], end_of_round[19]);
+    assert_eq!(arena.take_aligned(&mut memory, 8, 1 << 31), None, "no class holds it");
+    assert_eq!(arena.take_aligned(&mut memory, usize::MAX, 32), None);
+}
+
+#[test]
 fn too_much_is_none_and_leaves_the_arena_sound() {
     let (mut arena, mut memory) = started(2 * MIB);
     for size in [usize::MAX, isize::MAX as usize, (1 << 31) + 1, 1 << 31, 200_000] {

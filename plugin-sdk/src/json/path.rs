@@ -24,11 +24,15 @@ impl FieldPath {
     pub fn new(text: impl Into<String>) -> Result<Self, String> {
         let text = text.into();
         let tokens: Vec<String> = match text.strip_prefix('/') {
-            Some(pointer) => pointer.split('/').map(|token| token.replace("~1", "/").replace("~0", "~")).collect(),
+            Some(pointer) => {
+                pointer.split('/').map(|token| token.replace("~1", "/").replace("~0", "~")).collect()
+            }
             None => text.split('.').map(ToOwned::to_owned).collect(),
         };
         if tokens.iter().any(String::is_empty) {
-            return Err(format!("{text:?} is no path to a field: write amount, card.country or /card/country"));
+            return Err(format!(
+                "{text:?} is no path to a field: write amount, card.country or /card/country"
+            ));
         }
         Ok(Self { text, tokens })
     }
@@ -130,7 +134,8 @@ mod tests {
 
     #[test]
     fn names_dots_and_pointers_reach_fields() {
-        let value = json!({"amount": 1, "card": {"country": "DE"}, "a.b": 2, "c/d~": 3, "items": [{"sku": "x"}]});
+        let value =
+            json!({"amount": 1, "card": {"country": "DE"}, "a.b": 2, "c/d~": 3, "items": [{"sku": "x"}]});
         for (text, wanted) in [
             ("amount", Some(json!(1))),
             ("/amount", Some(json!(1))),

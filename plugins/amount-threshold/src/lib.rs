@@ -59,9 +59,8 @@ impl Settings {
         let field = &self.field;
         match found {
             Found::Number(number) => Ok(number),
-            Found::Text(text) if self.numeric_strings => {
-                serde_json::from_str(&text).or_reject(&format!("payload: `{field}` is a string that is no number"))
-            }
+            Found::Text(text) if self.numeric_strings => serde_json::from_str(&text)
+                .or_reject(&format!("payload: `{field}` is a string that is no number")),
             Found::Text(_) => reject(format!("payload: `{field}` is a string, not a number")),
             Found::Other(kind) => reject(format!("payload: `{field}` is {kind}, not a number")),
             Found::Nothing => reject(format!("payload: there is no field `{field}`")),

@@ -102,7 +102,8 @@ impl<'de> Visitor<'de> for Pick<'_> {
             return Ok(Found::Other("an array"));
         };
         // A name that is no index of an array is reached by no element.
-        let wanted = if token.len() > 1 && token.starts_with('0') { None } else { token.parse::<usize>().ok() };
+        let wanted =
+            if token.len() > 1 && token.starts_with('0') { None } else { token.parse::<usize>().ok() };
         let mut found = Found::Nothing;
         for index in 0_usize.. {
             if Some(index) == wanted {

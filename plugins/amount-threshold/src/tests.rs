@@ -22,7 +22,8 @@ fn raises(payload: &str) -> bool {
 #[test]
 fn an_alert_holds_the_whole_payment() {
     configured(json!({"rule": "large \"card\""}));
-    let payment = " {\"id\":\"p1\", \"amount\": 220.5,\"note\":\"é\\n\",\"big\":123456789012345678901234567890}\n";
+    let payment =
+        " {\"id\":\"p1\", \"amount\": 220.5,\"note\":\"é\\n\",\"big\":123456789012345678901234567890}\n";
     let [output] = deliver(payment).unwrap().try_into().unwrap();
     assert_eq!(output.subject, "alerts.card.large-amount");
     assert_eq!(output.kind.as_deref(), Some("wasmill.alert"));
@@ -38,9 +39,15 @@ fn an_alert_holds_the_whole_payment() {
 #[test]
 fn the_threshold_itself_is_not_over_it() {
     configured(json!({}));
-    for (amount, wanted) in
-        [("219.99", false), ("220", false), ("220.0", false), ("2.2e2", false), ("220.01", true), ("1e300", true), ("-500", false)]
-    {
+    for (amount, wanted) in [
+        ("219.99", false),
+        ("220", false),
+        ("220.0", false),
+        ("2.2e2", false),
+        ("220.01", true),
+        ("1e300", true),
+        ("-500", false),
+    ] {
         assert_eq!(raises(&format!("{{\"amount\":{amount}}}")), wanted, "{amount}");
     }
     assert!(raises("{\"amount\":123456789012345678901234567890}"));

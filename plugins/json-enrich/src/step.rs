@@ -63,7 +63,10 @@ impl TryFrom<Table> for Step {
             (None, None, None, Some(from), None, None, Some(to)) => Ok(Self::Copy(from, to)),
             (None, None, None, None, Some(from), None, Some(to)) => Ok(Self::Rename(from, to)),
             (None, None, None, None, None, Some(field), None) => Ok(Self::Remove(field)),
-            _ => Err("a step is one of: set with value, attribute with to, copy with to, rename with to, remove".into()),
+            _ => Err(
+                "a step is one of: set with value, attribute with to, copy with to, rename with to, remove"
+                    .into(),
+            ),
         }
     }
 }

@@ -66,7 +66,9 @@ impl Rule {
         match (&self.condition, value) {
             (Condition::Exists(wanted), _) => value.is_some() == *wanted,
             (Condition::In(list), Some(value)) => list.iter().any(|wanted| equal(value, wanted)),
-            (Condition::Compares(comparison, limit), Some(Value::Number(number))) => comparison.holds(number, limit),
+            (Condition::Compares(comparison, limit), Some(Value::Number(number))) => {
+                comparison.holds(number, limit)
+            }
             (Condition::In(_) | Condition::Compares(..), _) => false,
         }
     }

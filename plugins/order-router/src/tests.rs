@@ -95,8 +95,14 @@ fn bad_payloads_are_rejected_with_their_reason() {
 fn a_bad_config_is_a_retry_that_names_the_setting() {
     for (table, wanted) in [
         (json!({}), "missing field `rules`"),
-        (json!({"rules": [{"field": "a", "output": "b"}]}), "rules[0]"),
-        (json!({"rules": [{"field": "a", "output": "b", "equals": 1, "exists": true}]}), "needs exactly one of"),
+        (
+            json!({"rules": [{"field": "a", "output": "b"}]}),
+            "`rules`: the rule for field `a` needs exactly one of",
+        ),
+        (
+            json!({"rules": [{"field": "a", "output": "b", "equals": 1, "exists": true}]}),
+            "needs exactly one of",
+        ),
         (json!({"rules": [{"field": "a", "output": "b", "comparison": ">"}]}), "needs exactly one of"),
         (json!({"rules": [{"field": "a", "output": "b", "equal": 1}]}), "unknown field `equal`"),
         (json!({"rules": [], "match": "any"}), "`match`"),

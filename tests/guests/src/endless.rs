@@ -35,7 +35,7 @@ pub(crate) const MODES: &[Mode] = &[
             black_box(&mut block).fill(value);
         }
     }),
-    ("deep-recursion", |_| Ok(vec![plain(depth(1).to_string())])),
+    ("deep-recursion", |_| Ok(vec![plain(depth(1, black_box(0)).to_string())])),
     ("deep-frames", |_| Ok(vec![plain(frames(1).to_string())])),
     ("sleep", |_| {
         std::thread::sleep(Duration::from_secs(3_600));
@@ -50,14 +50,8 @@ pub(crate) const MODES: &[Mode] = &[
 
 /// Recurses with values in registers only, so that it is the engine's stack that ends.
 #[inline(never)]
-fn depth(n: u64) -> u64 {
-    if black_box_value(n) == 0 { 0 } else { depth(n.wrapping_add(1)).wrapping_mul(3).wrapping_add(n) }
-}
-
-/// Never 0, which the compiler cannot know.
-#[inline(always)]
-fn black_box_value(n: u64) -> u64 {
-    n | 1
+fn depth(n: u64, bottom: u64) -> u64 {
+    if n == bottom { 0 } else { depth(n.wrapping_add(1), bottom).wrapping_mul(3) ^ n }
 }
 
 /// Recurses with a large frame in memory, so that it is the guest's own stack that ends.

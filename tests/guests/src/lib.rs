@@ -8,7 +8,12 @@
 //! - [`logs`]: floods of text.
 //! - [`surroundings`]: looks for what a guest must not see.
 #![cfg(target_arch = "wasm32")]
-#![expect(clippy::panic, clippy::print_stdout, clippy::print_stderr, reason = "misbehaving is what this crate is for")]
+#![expect(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "misbehaving is what this crate is for"
+)]
 
 mod endless;
 mod ends;
@@ -17,7 +22,12 @@ mod memory;
 mod outputs;
 mod surroundings;
 
-#[allow(unsafe_code, missing_docs, unreachable_pub, reason = "generated from the WIT, which documents every item")]
+#[allow(
+    unsafe_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "generated from the WIT, which documents every item"
+)]
 mod bindings {
     wit_bindgen::generate!({ path: "../../plugin-sdk/wit", world: "plugin" });
 }

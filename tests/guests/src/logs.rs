@@ -32,7 +32,11 @@ pub(crate) const MODES: &[Mode] = &[
     }),
     // A terminal or a log file must not be written to by a guest's control characters.
     ("log-control", |_| {
-        log::log(Level::Info, "one\n2026-01-01 ERROR forged\u{1b}[2J\u{7}", &[("a\nb".to_owned(), "c\rd".to_owned())]);
+        log::log(
+            Level::Info,
+            "one\n2026-01-01 ERROR forged\u{1b}[2J\u{7}",
+            &[("a\nb".to_owned(), "c\rd".to_owned())],
+        );
         Ok(vec![plain("logged")])
     }),
     ("stdout-flood", |_| {

@@ -207,7 +207,8 @@ impl Pace {
     /// When the next row is due, if that is worth waiting for.
     fn wait(&mut self) -> Option<Instant> {
         let now = Instant::now();
-        let due = self.due(*self.start.get_or_insert(now));
+        let start = *self.start.get_or_insert(now);
+        let due = self.due(start);
         self.rows += 1;
         (due > now + PACE_SLACK).then_some(due)
     }

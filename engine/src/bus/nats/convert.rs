@@ -1,0 +1,113 @@
+//! Between the client library's messages and ours.
+
+use std::str::FromStr;
+
+use async_nats::message::OutboundMessage;
+use async_nats::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::bus::{BusError, Position, Receipt};
+use crate::message::{Headers, Message};
+use crate::subject::Subject;
+
+/// A message to send. The reply subject is the caller's to set.
+pub(super) fn outbound(message: Message) -> Result<OutboundMessage, BusError> {
+    let headers = if message.headers.is_empty() { None } else { Some(header_map(&message)?) };
+    Ok(OutboundMessage {
+        subject: String::from(message.subject).into(),
+        reply: None,
+        payload: message.payload,
+        headers,
+    })
+}
+
+/// Headers as the client library wants them. Its string-typed methods panic on bad bytes, so only the fallible
+/// constructors are used: a header that we received from somewhere may be of any shape.
+fn header_map(message: &Message) -> Result<HeaderMap, BusError> {
+    let mut map = HeaderMap::new();
+    for (name, value) in message.headers.iter() {
+        let refused = |reason: String| BusError::Refused {
+            operation: format!("publish to {:?}", message.subject.as_str()),
+            reason: format!("header {name:?}: {reason}"),
+        };
+        let name = HeaderName::from_str(name).map_err(|error| refused(error.to_string()))?;
+        let value = HeaderValue::from_str(value).map_err(|error| refused(error.to_string()))?;
+        map.append(name, value);
+    }
+    Ok(map)
+}
+
+/// A message that came in. `reply_to` is passed separately: for a stream's message it is the receipt.
+pub(super) fn inbound(message: async_nats::Message, reply_to: Option<Subject>) -> Message {
+    let mut headers = Headers::new();
+    for (name, values) in message.headers.iter().flat_map(HeaderMap::iter) {
+        for value in values {
+            headers.push_received(name.to_string(), value.as_str());
+        }
+    }
+    Message {
+        subject: Subject::received(message.subject.into_string()),
+        reply_to,
+        headers,
+        payload: message.payload,
+    }
+}
+
+/// The prefix of the subject on which a stream's delivery is settled.
+pub(super) const ACK_PREFIX: &str = "$JS.ACK.";
+
+/// Reads position and attempt out of the subject on which a delivery is settled.
+///
+/// Format (ADR-15): `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<stored ns>.<pending>`; from
+/// eleven tokens on, a domain and an account hash stand before the stream.
+pub(super) fn position(reply: &str, incarnation_ms: u64) -> Option<Position> {
+    const TOKENS_WITHOUT_DOMAIN: usize = 7;
+    let rest = reply.strip_prefix(ACK_PREFIX)?;
+    let mut tokens = rest.split('.');
+    if rest.bytes().filter(|b| *b == b'.').count() + 1 > TOKENS_WITHOUT_DOMAIN + 1 {
+        tokens.nth(1)?;
+    }
+    let stream = tokens.next()?;
+    let _consumer = tokens.next()?;
+    let attempt: u32 = tokens.next()?.parse().ok()?;
+    let sequence = tokens.next()?.parse().ok()?;
+    let _consumer_sequence = tokens.next()?;
+    let stored_ns = tokens.next()?.parse().ok()?;
+    tokens.next()?;
+    Some(Position { stream: stream.to_owned(), incarnation_ms, sequence, stored_ns, attempt })
+}
+
+/// The receipt of a delivery whose settling subject this is.
+pub(super) fn receipt(reply: async_nats::Subject) -> Receipt {
+    Receipt(reply.into_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_read_in_both_formats() {
+        let wanted =
+            Position { stream: "S".into(), incarnation_ms: 9, sequence: 7, stored_ns: 1_700, attempt: 2 };
+        for reply in [
+            "$JS.ACK.S.c.2.7.11.1700.5",
+            "$JS.ACK._.hash.S.c.2.7.11.1700.5",
+            "$JS.ACK.dom.hash.S.c.2.7.11.1700.5.rnd",
+        ] {
+            assert_eq!(position(reply, 9).as_ref(), Some(&wanted), "{reply}");
+        }
+        for reply in ["", "$JS.ACK.S", "_INBOX.a", "$JS.ACK.S.c.x.7.11.1700.5", "$JS.ACK.S.c.2.7.11.1700"] {
+            assert_eq!(position(reply, 9), None, "{reply}");
+        }
+    }
+
+    #[test]
+    fn hostile_headers_are_refused_and_do_not_panic() {
+        let mut message = Message::new(Subject::new("a").unwrap(), "x");
+        message.headers.push_received("bad name\r\n", "v");
+        assert!(matches!(outbound(message), Err(BusError::Refused { .. })));
+        let mut message = Message::new(Subject::new("a").unwrap(), "x");
+        message.headers.push_received("X", "v\r\nPUB y");
+        assert!(matches!(outbound(message), Err(BusError::Refused { .. })));
+    }
+}

@@ -1,0 +1,174 @@
+//! The bus that is a NATS server with JetStream. Nothing else in the engine imports the client library.
+//!
+//! In reading order: [`settings`] says how to connect (with `context` for those kept by the `nats` tool), `link` is the
+//! connection, `in_flight` and `publisher` publish with one reply inbox for all, `api` asks JetStream, `streams` and
+//! `consumer` keep what is on the server, `source` and `intake` pull from a durable consumer, `core_sub` listens without
+//! a stream, and `convert` is the border to the client library's messages.
+
+mod api;
+mod consumer;
+mod context;
+mod convert;
+mod core_sub;
+mod in_flight;
+mod intake;
+mod link;
+mod publisher;
+pub mod settings;
+mod source;
+mod streams;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::message::OutboundMessage;
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::broadcast;
+use tokio_util::task::TaskTracker;
+
+use self::api::Api;
+use self::in_flight::InFlight;
+use self::link::Link;
+use self::publisher::Publisher;
+pub use self::settings::{NatsSettings, Secret, TlsSettings};
+use super::{
+    Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, Receipt, Settlement, Stored, StreamInfo, StreamSpec,
+};
+use crate::message::Message;
+use crate::subject::Pattern;
+
+/// How long closing waits for what dropped subscriptions give back.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connection to NATS.
+pub struct NatsBus {
+    core: Arc<Core>,
+}
+
+/// What the rooms of this module share. Subscriptions keep it alive beyond the bus itself.
+struct Core {
+    link: Link,
+    api: Api,
+    publisher: Publisher,
+    tasks: TaskTracker,
+}
+
+impl NatsBus {
+    /// Connects. A lost connection is tried again for ever.
+    ///
+    /// With `retry_on_initial_connect` it returns before there is a connection, and operations wait for it.
+    ///
+    /// # Errors
+    /// [`BusError::Settings`] if the settings make no connection, [`BusError::Refused`] if the server does not let us in,
+    /// [`BusError::Disconnected`] if it cannot be reached. None of them shows a secret.
+    pub async fn connect(settings: NatsSettings) -> Result<Arc<Self>, BusError> {
+        let settings = link::resolve(settings)?;
+        let in_flight = Arc::new(InFlight::default());
+        let link = link::connect(&settings, Arc::clone(&in_flight)).await?;
+        let publisher = Publisher::start(&link, in_flight, &settings).await?;
+        let api = Api::new(settings.jetstream_domain.as_deref());
+        Ok(Arc::new(Self { core: Arc::new(Core { link, api, publisher, tasks: TaskTracker::new() }) }))
+    }
+}
+
+impl Core {
+    async fn settle(&self, receipt: &Receipt, settlement: Settlement) -> Result<(), BusError> {
+        const OPERATION: &str = "settle";
+        if !source::is_receipt(&receipt.0) {
+            return Err(BusError::Refused {
+                operation: OPERATION.to_owned(),
+                reason: format!("{:?} is not a receipt of this bus", receipt.0),
+            });
+        }
+        self.link.ready(OPERATION).await?;
+        let payload = match settlement {
+            Settlement::Ack => Bytes::from_static(b"+ACK"),
+            Settlement::Nak(Duration::ZERO) => Bytes::from_static(b"-NAK"),
+            Settlement::Nak(delay) => format!("-NAK {{\"delay\":{}}}", delay.as_nanos()).into(),
+            Settlement::Term => Bytes::from_static(b"+TERM"),
+            Settlement::InProgress => Bytes::from_static(b"+WPI"),
+        };
+        let message =
+            OutboundMessage { subject: receipt.0.clone().into(), reply: None, payload, headers: None };
+        self.link.send(OPERATION, message).await
+    }
+
+    async fn publish_core(&self, mut message: Message) -> Result<(), BusError> {
+        publisher::check_size(&self.link, &message)?;
+        let reply = message.reply_to.take().map(|reply| String::from(reply).into());
+        let mut message = convert::outbound(message)?;
+        message.reply = reply;
+        self.link.ready("publish").await?;
+        self.link.send("publish", message).await
+    }
+
+    async fn close(&self) -> Result<(), BusError> {
+        self.publisher.finish().await;
+        self.tasks.close();
+        // A subscription that is still held does not end; it loses its connection below.
+        let _ = tokio::time::timeout(CLOSE_PATIENCE, self.tasks.wait()).await;
+        let flushed = self.publisher.round_trip(&self.link, "close").await;
+        self.link.client.drain().await.map_err(|error| self.link.disconnected("close", error.to_string()))?;
+        flushed
+    }
+}
+
+impl Bus for NatsBus {
+    fn ensure_stream<'a>(&'a self, spec: &'a StreamSpec) -> BoxFuture<'a, Result<StreamInfo, BusError>> {
+        streams::ensure(&self.core, spec).boxed()
+    }
+
+    fn stream<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<StreamInfo, BusError>> {
+        streams::lookup(&self.core, name).boxed()
+    }
+
+    fn streams_for<'a>(&'a self, pattern: &'a Pattern) -> BoxFuture<'a, Result<Vec<StreamInfo>, BusError>> {
+        streams::matching(&self.core, pattern).boxed()
+    }
+
+    fn consume<'a>(&'a self, spec: &'a DurableSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {
+        intake::open(&self.core, spec).boxed()
+    }
+
+    fn subscribe<'a>(&'a self, spec: &'a CoreSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {
+        core_sub::open(&self.core, spec).boxed()
+    }
+
+    fn publish(&self, message: Message) -> BoxFuture<'_, Result<Stored, BusError>> {
+        self.core.publisher.publish(&self.core.link, message).boxed()
+    }
+
+    fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>> {
+        self.core.publish_core(message).boxed()
+    }
+
+    fn settle<'a>(
+        &'a self,
+        receipt: &'a Receipt,
+        settlement: Settlement,
+    ) -> BoxFuture<'a, Result<(), BusError>> {
+        self.core.settle(receipt, settlement).boxed()
+    }
+
+    fn flush(&self) -> BoxFuture<'_, Result<(), BusError>> {
+        self.core.publisher.round_trip(&self.core.link, "flush").boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), BusError>> {
+        self.core.close().boxed()
+    }
+
+    fn max_message_bytes(&self) -> usize {
+        self.core.link.client.max_payload()
+    }
+
+    fn is_connected(&self) -> bool {
+        self.core.link.is_connected()
+    }
+
+    fn events(&self) -> broadcast::Receiver<BusEvent> {
+        self.core.link.events()
+    }
+}

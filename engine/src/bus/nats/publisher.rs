@@ -1,0 +1,212 @@
+//! Publishing into streams: many at once, one subscription for all answers.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::StatusCode;
+use async_nats::message::OutboundMessage;
+use bytes::Bytes;
+use futures::StreamExt;
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::api::{self, ApiError};
+use super::convert;
+use super::in_flight::{Answer, InFlight, Ticket};
+use super::link::Link;
+use super::settings::NatsSettings;
+use crate::bus::{BusError, Stored};
+use crate::message::Message;
+
+/// How many round trips may be under way beside the window of publishes.
+const ROUND_TRIPS: usize = 64;
+
+/// Publishes and proves round trips.
+pub(super) struct Publisher {
+    in_flight: Arc<InFlight>,
+    /// Admits publishes; the table never has more places than its permits and [`ROUND_TRIPS`].
+    window: Semaphore,
+    window_size: usize,
+    round_trips: Semaphore,
+    /// The reply inbox with its final dot.
+    inbox: String,
+    ack_timeout: Duration,
+    _stop: DropGuard,
+}
+
+impl Publisher {
+    /// Subscribes to the reply inbox and starts the two tasks that serve it: one hands answers out, one ends waits that
+    /// are past their time.
+    pub(super) async fn start(
+        link: &Link,
+        in_flight: Arc<InFlight>,
+        settings: &NatsSettings,
+    ) -> Result<Self, BusError> {
+        let inbox = format!("{}.", link.client.new_inbox());
+        let mut answers = link
+            .client
+            .subscribe(format!("{inbox}*"))
+            .await
+            .map_err(|error| link.disconnected("subscribe to the reply inbox", error.to_string()))?;
+        let stop = CancellationToken::new();
+        let ack_timeout = Duration::from_millis(settings.publish_ack_timeout_ms);
+        let (table, prefix_bytes) = (Arc::clone(&in_flight), inbox.len());
+        tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
+            while let Some(message) = answers.next().await {
+                let answer = Answer::Message { status: message.status, payload: message.payload };
+                table.complete(message.subject.get(prefix_bytes..).unwrap_or_default(), answer);
+            }
+        }));
+        // A wait ends at most a tenth late.
+        let period = (ack_timeout / 10).clamp(Duration::from_millis(1), Duration::from_millis(250));
+        let table = Arc::clone(&in_flight);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
+            let mut ticks = tokio::time::interval(period);
+            loop {
+                ticks.tick().await;
+                table.sweep();
+            }
+        }));
+        Ok(Self {
+            in_flight,
+            window: Semaphore::new(settings.publish_window),
+            window_size: settings.publish_window,
+            round_trips: Semaphore::new(ROUND_TRIPS),
+            inbox,
+            ack_timeout,
+            _stop: stop.drop_guard(),
+        })
+    }
+
+    /// Publishes one message and waits until its stream has stored it.
+    pub(super) async fn publish(&self, link: &Link, message: Message) -> Result<Stored, BusError> {
+        const OPERATION: &str = "publish";
+        check_size(link, &message)?;
+        let mut message = convert::outbound(message)?;
+        let _permit = self.window.acquire().await.map_err(|_| link.disconnected(OPERATION, "the bus is closed"))?;
+        link.ready(OPERATION).await?;
+        let mut ticket = self.in_flight.register(self.ack_timeout);
+        message.reply = Some(format!("{}{}", self.inbox, ticket.token()).into());
+        let subject = message.subject.clone();
+        match self.ask(link, OPERATION, message, &mut ticket).await? {
+            Answer::Message { status: Some(StatusCode::NO_RESPONDERS), .. } => {
+                Err(BusError::NoStream { subject: subject.into_string() })
+            }
+            Answer::Message { payload, .. } => read_ack(&payload, &subject),
+            Answer::TimedOut => {
+                Err(BusError::TimedOut { operation: format!("publish to {subject:?}"), after: self.ack_timeout })
+            }
+            Answer::Disconnected => Err(link.disconnected(
+                OPERATION,
+                "it broke off before the stream answered, so the message may be stored or not",
+            )),
+        }
+    }
+
+    /// Resolves when the server has read everything sent before: a message to our own inbox has come back.
+    pub(super) async fn round_trip(&self, link: &Link, operation: &str) -> Result<(), BusError> {
+        let _permit =
+            self.round_trips.acquire().await.map_err(|_| link.disconnected(operation, "the bus is closed"))?;
+        link.ready(operation).await?;
+        let mut ticket = self.in_flight.register(link.patience);
+        let message = OutboundMessage {
+            subject: format!("{}{}", self.inbox, ticket.token()).into(),
+            reply: None,
+            payload: Bytes::new(),
+            headers: None,
+        };
+        match self.ask(link, operation, message, &mut ticket).await? {
+            Answer::Message { .. } => Ok(()),
+            Answer::TimedOut => {
+                Err(BusError::TimedOut { operation: operation.to_owned(), after: link.patience })
+            }
+            Answer::Disconnected => Err(link.disconnected(operation, "it broke off before the answer")),
+        }
+    }
+
+    /// Sends and waits. A full command queue of the client must not hold the caller past the deadline.
+    async fn ask(
+        &self,
+        link: &Link,
+        operation: &str,
+        message: OutboundMessage,
+        ticket: &mut Ticket,
+    ) -> Result<Answer, BusError> {
+        tokio::select! {
+            biased;
+            sent = link.send(operation, message) => sent?,
+            early = ticket.answer() => return Ok(early),
+        }
+        Ok(ticket.answer().await)
+    }
+
+    /// Admits no more publishes, and resolves when those under way have been answered or have timed out.
+    pub(super) async fn finish(&self) {
+        let all = u32::try_from(self.window_size).unwrap_or(u32::MAX);
+        // An error means that it was finished before.
+        let _ = self.window.acquire_many(all).await.map(tokio::sync::SemaphorePermit::forget);
+        self.window.close();
+    }
+}
+
+/// Compares with what this server takes before anything is sent: an oversized message would cost the connection.
+pub(super) fn check_size(link: &Link, message: &Message) -> Result<(), BusError> {
+    let (bytes, limit) = (message.wire_bytes(), link.client.max_payload());
+    if bytes <= limit {
+        return Ok(());
+    }
+    Err(BusError::TooLarge { subject: message.subject.as_str().to_owned(), bytes, limit })
+}
+
+#[derive(Deserialize)]
+struct PubAck<'a> {
+    #[serde(borrow, default)]
+    stream: Cow<'a, str>,
+    #[serde(default)]
+    seq: u64,
+    #[serde(default)]
+    duplicate: bool,
+    error: Option<ApiError>,
+}
+
+fn read_ack(payload: &[u8], subject: &str) -> Result<Stored, BusError> {
+    let operation = || format!("publish to {subject:?}");
+    let ack: PubAck<'_> = serde_json::from_slice(payload).map_err(|error| BusError::Refused {
+        operation: operation(),
+        reason: format!("the answer is not a stream's: {error}; does something else reply on this subject?"),
+    })?;
+    match ack.error {
+        Some(error) => Err(api::refused(&operation(), &error)),
+        None if ack.stream.is_empty() || ack.seq == 0 => Err(BusError::Refused {
+            operation: operation(),
+            reason: "the answer is not a stream's; does something else reply on this subject?".to_owned(),
+        }),
+        None => {
+            Ok(Stored { stream: ack.stream.into_owned(), sequence: ack.seq, duplicate: ack.duplicate })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_read() {
+        let stored = |sequence, duplicate| Stored { stream: "S".into(), sequence, duplicate };
+        assert_eq!(read_ack(br#"{"stream":"S", "seq":7}"#, "a").unwrap(), stored(7, false));
+        let with_more = br#"{"stream":"S","domain":"d","seq":8,"duplicate":true,"val":"1"}"#;
+        assert_eq!(read_ack(with_more, "a").unwrap(), stored(8, true));
+        for (payload, wanted) in [
+            (r#"{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}"#, "maximum bytes"),
+            ("", "not a stream's"),
+            ("hello", "not a stream's"),
+            ("{}", "not a stream's"),
+        ] {
+            let error = read_ack(payload.as_bytes(), "a").unwrap_err();
+            assert!(matches!(error, BusError::Refused { .. }) && error.to_string().contains(wanted), "{error}");
+        }
+    }
+}

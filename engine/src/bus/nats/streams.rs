@@ -1,0 +1,133 @@
+//! Streams: looking them up, creating those that are missing.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Core;
+use super::api::{STREAM_EXISTS, STREAM_NOT_FOUND, refused};
+use crate::bus::{BusError, StreamInfo, StreamSpec, check_name};
+use crate::subject::Pattern;
+
+#[derive(Deserialize)]
+struct Info {
+    config: Config,
+    created: String,
+    state: State,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    name: String,
+    #[serde(default)]
+    subjects: Vec<String>,
+    /// Nanoseconds.
+    #[serde(default)]
+    duplicate_window: u64,
+}
+
+#[derive(Deserialize)]
+struct State {
+    #[serde(default)]
+    messages: u64,
+    #[serde(default)]
+    last_seq: u64,
+}
+
+/// One page of a listing.
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    total: usize,
+    #[serde(default)]
+    streams: Option<Vec<Info>>,
+}
+
+impl Info {
+    fn read(self, operation: &str) -> Result<StreamInfo, BusError> {
+        let created: jiff::Timestamp = self.created.parse().map_err(|error| BusError::Refused {
+            operation: operation.to_owned(),
+            reason: format!("the server's time of creation {:?} cannot be read: {error}", self.created),
+        })?;
+        Ok(StreamInfo {
+            name: self.config.name,
+            // A subject that our own rules do not know cannot be asked for through us either.
+            subjects: self.config.subjects.into_iter().filter_map(|text| Pattern::new(text).ok()).collect(),
+            duplicate_window: Duration::from_nanos(self.config.duplicate_window),
+            incarnation_ms: u64::try_from(created.as_millisecond()).unwrap_or(0),
+            messages: self.state.messages,
+            last_sequence: self.state.last_seq,
+        })
+    }
+}
+
+/// Looks one up.
+pub(super) async fn lookup(core: &Core, name: &str) -> Result<StreamInfo, BusError> {
+    let operation = format!("look up stream {name:?}");
+    check_name(&operation, name)?;
+    let verb = format!("STREAM.INFO.{name}");
+    match core.api.request::<Info>(&core.link, &operation, &verb, None).await? {
+        Ok(info) => info.read(&operation),
+        Err(error) if error.err_code == STREAM_NOT_FOUND => Err(BusError::StreamMissing(name.to_owned())),
+        Err(error) => Err(refused(&operation, &error)),
+    }
+}
+
+/// Creates one if there is none of that name.
+pub(super) async fn ensure(core: &Core, spec: &StreamSpec) -> Result<StreamInfo, BusError> {
+    match lookup(core, &spec.name).await {
+        Err(BusError::StreamMissing(_)) => {}
+        found => return found,
+    }
+    let operation = format!("create stream {:?}", spec.name);
+    let verb = format!("STREAM.CREATE.{}", spec.name);
+    match core.api.request::<Info>(&core.link, &operation, &verb, Some(&config(spec))).await? {
+        Ok(info) => info.read(&operation),
+        // Somebody was faster: theirs is the one that exists.
+        Err(error) if error.err_code == STREAM_EXISTS => lookup(core, &spec.name).await,
+        Err(error) => Err(refused(&operation, &error)),
+    }
+}
+
+fn config(spec: &StreamSpec) -> Value {
+    let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    json!({
+        "name": spec.name,
+        "subjects": spec.subjects,
+        "retention": "limits",
+        "discard": "old",
+        "storage": "file",
+        "max_consumers": -1,
+        "max_msgs": -1,
+        "max_bytes": spec.max_bytes.map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+        "max_age": spec.max_age.map_or(0, nanos),
+        "num_replicas": spec.replicas.max(1),
+        "duplicate_window": nanos(spec.duplicate_window),
+        "allow_direct": true,
+    })
+}
+
+/// Those that store some subject under a pattern.
+pub(super) async fn matching(core: &Core, pattern: &Pattern) -> Result<Vec<StreamInfo>, BusError> {
+    let operation = format!("list streams for {:?}", pattern.as_str());
+    let mut found = Vec::new();
+    let mut offset = 0;
+    loop {
+        let body = json!({ "offset": offset, "subject": pattern });
+        let page = core.api.request::<Page>(&core.link, &operation, "STREAM.LIST", Some(&body)).await?;
+        let page = page.map_err(|error| refused(&operation, &error))?;
+        let streams = page.streams.unwrap_or_default();
+        offset += streams.len();
+        let last = streams.is_empty() || offset >= page.total;
+        for info in streams {
+            let info = info.read(&operation)?;
+            if info.subjects.iter().any(|subject| subject.overlaps(pattern)) {
+                found.push(info);
+            }
+        }
+        if last {
+            return Ok(found);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! From two files to a version that may be put into service: read, parse, compile, check, try out.
+
+use std::sync::Arc;
+
+use tracing::Level;
+
+use crate::effects::Emitter;
+use crate::manifest::{Manifest, PluginName};
+use crate::plan::Files;
+use crate::sandbox::{LoadError, LoadSpec, LogLine, LogSink, Sandbox};
+use crate::unkeyed::Version;
+
+/// The target of guests' lines, for filters such as `wasmill::guest=debug`.
+const GUEST: &str = "wasmill::guest";
+
+/// The bytes of a plugin's two files.
+pub(super) struct Source {
+    pub files: Files,
+    pub component: Vec<u8>,
+    pub manifest: String,
+}
+
+/// A version that may be put into service, with the files it came from.
+pub(super) struct Candidate {
+    pub version: Version,
+    pub source: Source,
+}
+
+/// Why files make no version.
+pub(super) enum Refusal {
+    /// The manifest says not to run it.
+    Disabled,
+    /// The component ends too early. If it was written just now, the rest may follow.
+    Truncated,
+    /// This is wrong with it.
+    Because(String),
+}
+
+pub(super) async fn load(sandbox: &Arc<Sandbox>, name: &PluginName, source: Source) -> Result<Candidate, Refusal> {
+    let manifest =
+        Manifest::parse(&source.manifest).map_err(|err| Refusal::Because(format!("{name}.toml: {err}")))?;
+    if !manifest.enabled {
+        return Err(Refusal::Disabled);
+    }
+    let because = |what: &dyn std::fmt::Display| Refusal::Because(format!("{name}.wasm: {what}"));
+    let spec = LoadSpec {
+        name: name.clone(),
+        limits: manifest.limits.clone(),
+        isolation: manifest.isolation,
+        config: manifest.config_json(),
+    };
+    let sink = log_sink(name);
+    let prepared = sandbox.load(&source.component, &spec, Arc::clone(&sink)).await.map_err(|err| match err {
+        LoadError::Truncated | LoadError::Empty => Refusal::Truncated,
+        err => because(&err),
+    })?;
+    let emitter = Emitter {
+        plugin: name.to_string(),
+        version: prepared.about().map(|about| about.version.clone()).unwrap_or_default(),
+        digest: source.files.component.to_string(),
+    };
+    let workers = sandbox.start(prepared, sink).map_err(|err| because(&format!("its threads did not start: {err}")))?;
+    let version = Version { workers, manifest: Arc::new(manifest), emitter };
+    Ok(Candidate { version, source })
+}
+
+/// A guest's lines go into the engine's log, under the plugin's name.
+fn log_sink(name: &PluginName) -> LogSink {
+    let name = name.clone();
+    Arc::new(move |line: LogLine| {
+        let LogLine { event, level, message, fields } = line;
+        let plugin = name.as_str();
+        let fields: String = fields.iter().map(|(name, value)| format!(" {name}={value:?}")).collect();
+        match level {
+            Level::ERROR => tracing::error!(target: GUEST, plugin, event, "{message}{fields}"),
+            Level::WARN => tracing::warn!(target: GUEST, plugin, event, "{message}{fields}"),
+            Level::INFO => tracing::info!(target: GUEST, plugin, event, "{message}{fields}"),
+            Level::DEBUG => tracing::debug!(target: GUEST, plugin, event, "{message}{fields}"),
+            Level::TRACE => tracing::trace!(target: GUEST, plugin, event, "{message}{fields}"),
+        }
+    })
+}

@@ -1,0 +1,223 @@
+//! What runs: one task that compares the plugin directory with the plugins in service and does what differs.
+//!
+//! The watcher, a slow timer and the API only nudge it. Build before you tear down: a version is loaded and tried out while
+//! the old one serves, and takes over in one step; what is no good replaces nothing.
+//!
+//! In reading order: this file (the engine as others see it), `reload` (the task), `load` (files become a version),
+//! `service` (a version takes events), `view` (what is told), `horizon` (what to warn of).
+
+mod horizon;
+mod load;
+mod reload;
+mod service;
+mod view;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::bus::{Bus, BusError, BusEvent, StreamSpec};
+use crate::dead_letter::DeadLetters;
+use crate::kept::Kept;
+use crate::manifest::PluginName;
+use crate::plugin_dir::{DirError, PluginDir};
+use crate::sandbox::{LoadError, Sandbox};
+use crate::status::{PluginState, PluginStatus};
+use crate::telemetry::Telemetry;
+
+/// Requests that may wait for the supervisor.
+const MAX_WAITING_REQUESTS: usize = 16;
+
+/// Where an engine finds its things.
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// The plugin directory. It is made if absent.
+    pub plugins_dir: PathBuf,
+    /// Compiled code and kept versions. It is made if absent.
+    pub data_dir: PathBuf,
+    /// The program that compiles components: see [`crate::sandbox::CHILD_COMMAND`].
+    pub compiler: PathBuf,
+    /// Streams to create if absent.
+    pub streams: Vec<StreamSpec>,
+}
+
+/// Why an engine does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The bus refused a stream.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// The sandbox cannot be set up.
+    #[error(transparent)]
+    Sandbox(#[from] LoadError),
+    /// The plugin directory cannot be used.
+    #[error(transparent)]
+    Dir(#[from] DirError),
+    /// A directory cannot be made.
+    #[error("{path} cannot be made: {source}", path = path.display())]
+    Make {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Why a rollback was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RollbackError {
+    /// No plugin of that name.
+    #[error("there is no plugin {0:?}")]
+    Unknown(String),
+    /// Nothing is kept.
+    #[error("no earlier version of plugin {0} is kept")]
+    NothingKept(String),
+    /// The earlier version does not run.
+    #[error("the earlier version of plugin {plugin} does not run: {reason}")]
+    Refused {
+        /// The plugin.
+        plugin: String,
+        /// Why.
+        reason: String,
+    },
+    /// The engine is stopping.
+    #[error("the engine is stopping")]
+    Stopping,
+}
+
+enum Request {
+    RollBack(PluginName, oneshot::Sender<Result<(), RollbackError>>),
+    Stop,
+}
+
+/// A running engine.
+pub struct Engine {
+    requests: mpsc::Sender<Request>,
+    views: view::Views,
+    bus: Arc<dyn Bus>,
+    task: JoinHandle<()>,
+    listener: JoinHandle<()>,
+}
+
+impl Engine {
+    /// Starts an engine: streams first, then the plugins that the directory holds.
+    ///
+    /// # Errors
+    /// If something that every plugin needs is missing. What is wrong with one plugin is told by its status.
+    pub async fn start(settings: EngineSettings, bus: Arc<dyn Bus>, telemetry: Telemetry) -> Result<Self, EngineError> {
+        for dir in [&settings.plugins_dir, &settings.data_dir] {
+            std::fs::create_dir_all(dir).map_err(|source| EngineError::Make { path: dir.clone(), source })?;
+        }
+        for spec in &settings.streams {
+            bus.ensure_stream(spec).await?;
+        }
+        let dead_letters = DeadLetters::open(Arc::clone(&bus)).await?;
+        let sandbox = Sandbox::new(settings.compiler, settings.data_dir.join("compiled"))?;
+        let dir = PluginDir::new(settings.plugins_dir);
+        let (watcher, nudges) = dir.watch()?;
+        let views = view::Views::new();
+        let (requests, inbox) = mpsc::channel(MAX_WAITING_REQUESTS);
+        let listener = tokio::spawn(listen(bus.events(), bus.is_connected(), telemetry.clone()));
+        let reload = reload::Reload::new(reload::Surroundings {
+            bus: Arc::clone(&bus),
+            sandbox,
+            dead_letters,
+            telemetry,
+            kept: Kept::new(settings.data_dir.join("plugins")),
+            views: views.clone(),
+        });
+        let task = tokio::spawn(reload.run(dir, watcher, nudges, inbox));
+        Ok(Self { requests, views, bus, task, listener })
+    }
+
+    /// All plugins, by name.
+    #[must_use]
+    pub fn status(&self) -> Vec<PluginStatus> {
+        self.views.all()
+    }
+
+    /// One plugin.
+    #[must_use]
+    pub fn plugin(&self, name: &PluginName) -> Option<PluginStatus> {
+        self.views.one(name)
+    }
+
+    /// A signal whenever a plugin's status may have changed, its counters aside.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.views.changes()
+    }
+
+    /// Why the engine is not ready for work; nothing if it is.
+    #[must_use]
+    pub fn unready(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if !self.bus.is_connected() {
+            reasons.push("no connection to the bus".to_owned());
+        }
+        if *self.views.changes().borrow() == 0 {
+            reasons.push("the plugin directory has not been read yet".to_owned());
+        }
+        let waiting = self.status().into_iter().filter(|plugin| {
+            matches!(plugin.state, PluginState::Starting | PluginState::Waiting)
+        });
+        reasons.extend(waiting.map(|plugin| format!("plugin {} is {}", plugin.name, plugin.state.as_str())));
+        reasons
+    }
+
+    /// Brings the version before the present one back. The files in the plugin directory are set aside until they change.
+    ///
+    /// # Errors
+    /// If there is none, or it does not run; then the present one goes on.
+    pub async fn roll_back(&self, name: &PluginName) -> Result<PluginStatus, RollbackError> {
+        if !self.views.is_known(name) {
+            return Err(RollbackError::Unknown(name.to_string()));
+        }
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::RollBack(name.clone(), reply)).await.map_err(|_| RollbackError::Stopping)?;
+        answer.await.map_err(|_| RollbackError::Stopping)??;
+        self.views.one(name).ok_or_else(|| RollbackError::Unknown(name.to_string()))
+    }
+
+    /// Stops: takes no more events, finishes those in flight for at most `grace`, sends what is waiting to be sent.
+    /// Says whether all were finished.
+    pub async fn stop(mut self, grace: Duration) -> bool {
+        // The supervisor may have ended already, by a panic; then there is nothing to finish.
+        let _gone = self.requests.send(Request::Stop).await;
+        let finished = tokio::time::timeout(grace, &mut self.task).await.is_ok();
+        if !finished {
+            self.task.abort();
+        }
+        if let Err(err) = self.bus.close().await {
+            tracing::warn!("what was sent last may not have arrived: {err}");
+        }
+        self.listener.abort();
+        finished
+    }
+}
+
+async fn listen(mut events: tokio::sync::broadcast::Receiver<BusEvent>, connected: bool, telemetry: Telemetry) {
+    use tokio::sync::broadcast::error::RecvError;
+    telemetry.connection(connected);
+    loop {
+        match events.recv().await {
+            Ok(BusEvent::Connected) => {
+                tracing::info!("connected to the bus");
+                telemetry.connection(true);
+            }
+            Ok(BusEvent::Disconnected) => {
+                tracing::warn!("the connection to the bus broke off; trying again");
+                telemetry.connection(false);
+            }
+            Ok(BusEvent::Dropped { subject, count }) => {
+                tracing::warn!(subject, count, "messages of a core subscription were dropped: nobody took them in time");
+                telemetry.core_dropped(count);
+            }
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! The task that keeps the plugins in service like the plugin directory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::load::{Candidate, Refusal, Source, load};
+use super::service::Service;
+use super::view::Views;
+use super::{Request, RollbackError};
+use crate::bus::Bus;
+use crate::dead_letter::DeadLetters;
+use crate::kept::{Kept, Record};
+use crate::limits::{RESCAN_MS, SETTLE_MS};
+use crate::manifest::PluginName;
+use crate::plan::{Files, Found, Known, Missing, Step, plan};
+use crate::plugin_dir::{PluginDir, Scan, Watcher};
+use crate::sandbox::Sandbox;
+use crate::status::{PluginState, VersionStatus};
+use crate::telemetry::{PluginMetrics, Telemetry};
+
+/// What every plugin shares.
+pub(super) struct Surroundings {
+    pub bus: Arc<dyn Bus>,
+    pub sandbox: Arc<Sandbox>,
+    pub dead_letters: DeadLetters,
+    pub telemetry: Telemetry,
+    pub kept: Kept,
+    pub views: Views,
+}
+
+/// One plugin that the directory holds, or held when last looked at.
+struct Plugin {
+    metrics: PluginMetrics,
+    tried: Option<Files>,
+    /// A load under way; its number tells it from one that was overtaken.
+    loading: Option<u64>,
+    service: Option<Service>,
+}
+
+/// Why a version is being loaded.
+enum Origin {
+    /// The plugin directory holds it.
+    Directory,
+    /// What the directory holds is no good, or was set aside; this one was in service before. With the reason.
+    Kept(String),
+    /// An operator wants it back.
+    RollBack(oneshot::Sender<Result<(), RollbackError>>),
+}
+
+struct Loaded {
+    name: PluginName,
+    number: u64,
+    origin: Origin,
+    result: Result<Candidate, Refusal>,
+}
+
+/// The task's state.
+pub(super) struct Reload {
+    around: Surroundings,
+    plugins: BTreeMap<PluginName, Plugin>,
+    loads: JoinSet<Loaded>,
+    started: u64,
+    finishing: Vec<JoinHandle<()>>,
+    /// Faults of the directory told last time, so that each is told once.
+    told: Vec<String>,
+    look_again: Option<Instant>,
+}
+
+impl Reload {
+    pub fn new(around: Surroundings) -> Self {
+        Self {
+            around,
+            plugins: BTreeMap::new(),
+            loads: JoinSet::new(),
+            started: 0,
+            finishing: Vec::new(),
+            told: Vec::new(),
+            look_again: None,
+        }
+    }
+
+    pub async fn run(
+        mut self,
+        mut dir: PluginDir,
+        _watcher: Watcher,
+        mut nudges: mpsc::Receiver<()>,
+        mut inbox: mpsc::Receiver<Request>,
+    ) {
+        let mut rescan = tokio::time::interval(Duration::from_millis(RESCAN_MS));
+        rescan.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let again = self.look_again.unwrap_or_else(|| Instant::now() + Duration::from_millis(RESCAN_MS));
+            tokio::select! {
+                request = inbox.recv() => match request {
+                    Some(Request::RollBack(name, reply)) => self.roll_back(name, reply),
+                    Some(Request::Stop) | None => break,
+                },
+                Some(loaded) = self.loads.join_next() => match loaded {
+                    Ok(loaded) => self.loaded(loaded, &dir),
+                    Err(err) => tracing::error!("loading a plugin panicked: {err}"),
+                },
+                Some(()) = nudges.recv() => self.soon(),
+                () = tokio::time::sleep_until(again), if self.look_again.is_some() => dir = self.look(dir).await,
+                _ = rescan.tick() => dir = self.look(dir).await,
+            }
+        }
+        self.stop().await;
+    }
+
+    /// Looks again when what is being written has had time to settle.
+    fn soon(&mut self) {
+        self.look_again.get_or_insert_with(|| Instant::now() + Duration::from_millis(SETTLE_MS + 20));
+    }
+
+    async fn look(&mut self, mut dir: PluginDir) -> PluginDir {
+        self.look_again = None;
+        let path = dir.path().to_owned();
+        let scanned = tokio::task::spawn_blocking(move || (dir.scan(), dir)).await;
+        let (scan, dir) = match scanned {
+            Ok((Ok(scan), dir)) => (scan, dir),
+            Ok((Err(err), dir)) => {
+                self.tell_faults(vec![err.to_string()]);
+                return dir;
+            }
+            Err(err) => {
+                tracing::error!("looking through the plugin directory panicked: {err}");
+                return PluginDir::new(path);
+            }
+        };
+        self.apply(scan, &dir);
+        dir
+    }
+
+    fn apply(&mut self, scan: Scan, dir: &PluginDir) {
+        if scan.unsettled {
+            self.soon();
+        }
+        let known = self.plugins.iter().map(|(name, plugin)| {
+            (name.clone(), Known { tried: plugin.tried, running: plugin.service.is_some() })
+        });
+        for step in plan(&known.collect(), &scan.plugins) {
+            match step {
+                Step::Load(name, files) => self.load_found(name, files, dir),
+                Step::Remove(name) => self.remove(&name),
+                Step::Incomplete(name, missing) => self.incomplete(&name, missing),
+            }
+        }
+        // A plugin whose first file was just written is known before it can be read.
+        for name in scan.plugins.iter().filter(|(_, found)| **found == Found::Unreadable).map(|(name, _)| name) {
+            let problem = scan.faults.iter().find(|fault| fault.contains(name.as_str())).cloned();
+            self.around.views.problem(name, PluginState::Refused, problem);
+        }
+        self.tell_faults(scan.faults);
+        // Tells those who wait for the first look that it is over, even if it found nothing.
+        self.around.views.looked();
+    }
+
+    fn tell_faults(&mut self, faults: Vec<String>) {
+        for fault in faults.iter().filter(|fault| !self.told.contains(fault)) {
+            tracing::error!("plugin directory: {fault}");
+        }
+        self.told = faults;
+    }
+
+    fn plugin(&mut self, name: &PluginName) -> &mut Plugin {
+        let (telemetry, views) = (&self.around.telemetry, &self.around.views);
+        self.plugins.entry(name.clone()).or_insert_with(|| {
+            let metrics = telemetry.plugin(name);
+            views.add(name, metrics.clone());
+            Plugin { metrics, tried: None, loading: None, service: None }
+        })
+    }
+
+    fn incomplete(&mut self, name: &PluginName, missing: Missing) {
+        let (have, lack) = match missing {
+            Missing::Manifest => ("wasm", "toml"),
+            Missing::Component => ("toml", "wasm"),
+        };
+        let problem = format!("{name}.{have} is there, {name}.{lack} is not");
+        let plugin = self.plugin(name);
+        if missing == Missing::Component {
+            plugin.tried = None;
+        }
+        self.around.views.problem(name, PluginState::Incomplete, Some(problem));
+    }
+
+    fn load_found(&mut self, name: PluginName, files: Files, dir: &PluginDir) {
+        let first = self.plugin(&name).tried.is_none();
+        self.plugin(&name).tried = Some(files);
+        if first && let Some(current) = self.set_aside(&name, files) {
+            let why = "a rollback set the files in the plugin directory aside".to_owned();
+            self.load_kept(name, current, Origin::Kept(why));
+            return;
+        }
+        let source = match dir.read(&name, &files) {
+            Ok((component, manifest)) => Source { files, component, manifest },
+            Err(err) => {
+                tracing::debug!(plugin = name.as_str(), "{err}");
+                self.plugin(&name).tried = None;
+                self.soon();
+                return;
+            }
+        };
+        self.start_load(name, Origin::Directory, Ok(source));
+    }
+
+    /// The version to run instead, if a rollback before this engine's start set these files aside.
+    fn set_aside(&self, name: &PluginName, files: Files) -> Option<Files> {
+        let record = self.record(name);
+        (record.set_aside == Some(files)).then_some(record.current).flatten()
+    }
+
+    fn record(&self, name: &PluginName) -> Record {
+        self.around.kept.record(name).unwrap_or_else(|err| {
+            tracing::error!(plugin = name.as_str(), "what was kept of it cannot be read: {err}");
+            Record::default()
+        })
+    }
+
+    fn load_kept(&mut self, name: PluginName, files: Files, origin: Origin) {
+        let source = match self.around.kept.read(&name, &files) {
+            Ok((component, manifest)) => Ok(Source { files, component, manifest }),
+            Err(err) => Err(Refusal::Because(err.to_string())),
+        };
+        self.start_load(name, origin, source);
+    }
+
+    fn start_load(&mut self, name: PluginName, origin: Origin, source: Result<Source, Refusal>) {
+        self.started += 1;
+        let number = self.started;
+        self.plugin(&name).loading = Some(number);
+        let sandbox = Arc::clone(&self.around.sandbox);
+        self.loads.spawn(async move {
+            let result = match source {
+                Ok(source) => load(&sandbox, &name, source).await,
+                Err(refusal) => Err(refusal),
+            };
+            Loaded { name, number, origin, result }
+        });
+    }
+
+    fn loaded(&mut self, loaded: Loaded, dir: &PluginDir) {
+        let Loaded { name, number, origin, result } = loaded;
+        let overtaken = self.plugins.get(&name).is_none_or(|plugin| plugin.loading != Some(number));
+        if overtaken {
+            if let Origin::RollBack(reply) = origin {
+                let reason = "its files changed meanwhile".to_owned();
+                // Whoever asked may have gone.
+                let _gone = reply.send(Err(RollbackError::Refused { plugin: name.to_string(), reason }));
+            }
+            return;
+        }
+        self.plugin(&name).loading = None;
+        match result {
+            Ok(candidate) => self.put_into_service(&name, candidate, origin),
+            Err(refusal) => self.refuse(&name, refusal, origin, dir),
+        }
+    }
+
+    fn put_into_service(&mut self, name: &PluginName, candidate: Candidate, origin: Origin) {
+        let Candidate { version, source } = candidate;
+        let Source { files, component, manifest } = source;
+        let tried = self.plugins.get(name).and_then(|plugin| plugin.tried);
+        let kept = &self.around.kept;
+        let record = match &origin {
+            Origin::Directory => kept.keep(name, files, &component, &manifest),
+            Origin::Kept(_) => kept.record(name),
+            Origin::RollBack(_) => kept.roll_back(name, tried),
+        };
+        let record = record.unwrap_or_else(|err| {
+            tracing::error!(plugin = name.as_str(), "this version cannot be kept for a rollback: {err}");
+            Record::default()
+        });
+        let told = VersionStatus {
+            digest: files.component.to_string(),
+            version: version.emitter.version.clone(),
+            since: jiff::Timestamp::now().to_string(),
+        };
+        tracing::info!(plugin = name.as_str(), digest = files.component.short(), version = told.version, "in service");
+        let manifest = Arc::clone(&version.manifest);
+        self.serve(name, version);
+        let (problem, reply) = match origin {
+            Origin::Directory => (None, None),
+            Origin::Kept(why) => (Some(why), None),
+            Origin::RollBack(reply) => (None, Some(reply)),
+        };
+        self.around.views.in_service(name, told, manifest, record, problem);
+        if let Some(reply) = reply {
+            // Whoever asked may have gone.
+            let _gone = reply.send(Ok(()));
+        }
+    }
+
+    fn serve(&mut self, name: &PluginName, version: crate::unkeyed::Version) {
+        let (bus, dead_letters) = (Arc::clone(&self.around.bus), self.around.dead_letters.clone());
+        let views = self.around.views.clone();
+        let plugin = self.plugin(name);
+        plugin.metrics.swapped();
+        match &mut plugin.service {
+            Some(service) => service.replace(version),
+            None => {
+                let metrics = plugin.metrics.clone();
+                plugin.service = Some(Service::start(name.clone(), bus, dead_letters, metrics, views, version));
+            }
+        }
+    }
+
+    fn refuse(&mut self, name: &PluginName, refusal: Refusal, origin: Origin, dir: &PluginDir) {
+        let reason = match refusal {
+            Refusal::Disabled => return self.disable(name),
+            Refusal::Truncated if matches!(origin, Origin::Directory) && dir.may_be_growing(name) => {
+                self.plugin(name).tried = None;
+                self.soon();
+                return;
+            }
+            Refusal::Truncated => format!("{name}.wasm: the file ends too early: it is truncated, or still being written"),
+            Refusal::Because(reason) => reason,
+        };
+        match origin {
+            Origin::RollBack(reply) => {
+                // Whoever asked may have gone.
+                let _gone = reply.send(Err(RollbackError::Refused { plugin: name.to_string(), reason }));
+            }
+            Origin::Kept(why) => {
+                let problem = format!("{why}\nthe version that served before does not run either: {reason}");
+                tracing::error!(plugin = name.as_str(), "{problem}");
+                self.around.views.problem(name, PluginState::Refused, Some(problem));
+            }
+            Origin::Directory => {
+                tracing::error!(plugin = name.as_str(), "refused: {reason}");
+                let plugin = self.plugin(name);
+                plugin.metrics.refused();
+                let serves = plugin.service.is_some();
+                self.around.views.problem(name, PluginState::Refused, Some(reason.clone()));
+                if let (false, Some(current)) = (serves, self.record(name).current) {
+                    self.load_kept(name.clone(), current, Origin::Kept(reason));
+                }
+            }
+        }
+    }
+
+    fn disable(&mut self, name: &PluginName) {
+        let service = self.plugin(name).service.take();
+        self.finish(service);
+        self.around.views.problem(name, PluginState::Disabled, None);
+        self.around.views.out_of_service(name, PluginState::Disabled);
+        tracing::info!(plugin = name.as_str(), "disabled by its manifest");
+    }
+
+    fn remove(&mut self, name: &PluginName) {
+        let Some(plugin) = self.plugins.remove(name) else { return };
+        self.finish(plugin.service);
+        self.around.views.remove(name);
+        tracing::info!(plugin = name.as_str(), "removed; its consumers stay on the server with what waits in them");
+    }
+
+    fn finish(&mut self, service: Option<Service>) {
+        self.finishing.retain(|task| !task.is_finished());
+        if let Some(service) = service {
+            self.finishing.extend(service.stop());
+        }
+    }
+
+    fn roll_back(&mut self, name: PluginName, reply: oneshot::Sender<Result<(), RollbackError>>) {
+        match self.record(&name).previous {
+            Some(previous) => self.load_kept(name, previous, Origin::RollBack(reply)),
+            None => {
+                // Whoever asked may have gone.
+                let _gone = reply.send(Err(RollbackError::NothingKept(name.to_string())));
+            }
+        }
+    }
+
+    async fn stop(mut self) {
+        self.loads.shutdown().await;
+        let services: Vec<_> = self.plugins.values_mut().map(|plugin| plugin.service.take()).collect();
+        for service in services {
+            self.finish(service);
+        }
+        for task in self.finishing {
+            // A task that panicked has finished too.
+            let _ended = task.await;
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! One plugin in service: its deliverer, and a task for each of its subscriptions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::view::Views;
+use crate::bus::{Bus, BusError, CoreSpec, DurableSpec, Intake};
+use crate::dead_letter::DeadLetters;
+use crate::manifest::{Manifest, PluginName, Subscribe};
+use crate::subject::Pattern;
+use crate::telemetry::PluginMetrics;
+use crate::unkeyed::{Deliverer, Version};
+
+/// Messages of a core subscription that may wait for their plugin.
+const CORE_BUFFER: usize = 8_192;
+/// The wait before a subscription that failed is tried again, first and at most.
+const RESUBSCRIBE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
+/// Several engines may share one consumer: each works on this fraction of what may be unacked.
+const ENGINES_PER_CONSUMER: u32 = 4;
+
+/// A plugin in service.
+pub(super) struct Service {
+    deliverer: Arc<Deliverer>,
+    views: Views,
+    stop: CancellationToken,
+    intakes: Vec<JoinHandle<()>>,
+}
+
+impl Service {
+    pub fn start(
+        plugin: PluginName,
+        bus: Arc<dyn Bus>,
+        dead_letters: DeadLetters,
+        metrics: PluginMetrics,
+        views: Views,
+        version: Version,
+    ) -> Self {
+        let version = ArcSwap::from_pointee(version);
+        let deliverer = Arc::new(Deliverer { plugin, bus, dead_letters, metrics, version });
+        let mut service = Self { deliverer, views, stop: CancellationToken::new(), intakes: Vec::new() };
+        service.attend(Vec::new());
+        service
+    }
+
+    /// Puts another version into service. Events in flight stay with the one that took them; subscriptions are touched only
+    /// if the manifest asks for others.
+    pub fn replace(&mut self, version: Version) {
+        let manifest = Arc::clone(&version.manifest);
+        let before = self.deliverer.version.swap(Arc::new(version));
+        if reads_the_same(&before.manifest, &manifest) {
+            return;
+        }
+        self.stop.cancel();
+        self.stop = CancellationToken::new();
+        let finishing = std::mem::take(&mut self.intakes);
+        self.views.forget_subscriptions(&self.deliverer.plugin);
+        self.attend(finishing);
+    }
+
+    /// Stops taking events; the returned tasks end when those in flight have.
+    pub fn stop(self) -> Vec<JoinHandle<()>> {
+        self.stop.cancel();
+        self.intakes
+    }
+
+    /// Starts a task for each subscription, once the tasks before them have finished: two must not share a consumer.
+    fn attend(&mut self, finishing: Vec<JoinHandle<()>>) {
+        let manifest = Arc::clone(&self.deliverer.version.load().manifest);
+        let finished = CancellationToken::new();
+        let signal = finished.clone();
+        self.intakes.push(tokio::spawn(async move {
+            for task in finishing {
+                // A task that panicked has finished too.
+                let _ended = task.await;
+            }
+            signal.cancel();
+        }));
+        for entry in &manifest.subscribe {
+            for source in sources(&self.deliverer.plugin, &manifest, entry) {
+                let attendant = Attendant {
+                    deliverer: Arc::clone(&self.deliverer),
+                    views: self.views.clone(),
+                    stop: self.stop.clone(),
+                    source,
+                };
+                let finished = finished.clone();
+                self.intakes.push(tokio::spawn(async move {
+                    finished.cancelled().await;
+                    attendant.run().await;
+                }));
+            }
+        }
+        let (deliverer, views) = (Arc::clone(&self.deliverer), self.views.clone());
+        tokio::spawn(async move {
+            let warnings = super::horizon::warnings(&*deliverer.bus, &manifest).await;
+            for warning in &warnings {
+                tracing::warn!(plugin = deliverer.plugin.as_str(), "{warning}");
+            }
+            views.warnings(&deliverer.plugin, warnings);
+        });
+    }
+}
+
+fn reads_the_same(before: &Manifest, after: &Manifest) -> bool {
+    before.subscribe == after.subscribe
+        && before.concurrency == after.concurrency
+        && before.retry.ack_wait_ms == after.retry.ack_wait_ms
+}
+
+/// One subscription on the bus.
+enum Source {
+    Durable(DurableSpec),
+    Core(CoreSpec),
+}
+
+fn sources(plugin: &PluginName, manifest: &Manifest, entry: &Subscribe) -> Vec<Source> {
+    let Some(stream) = &entry.stream else {
+        let queue_group = Some(format!("wasmill-{plugin}"));
+        let core = |subject: &Pattern| CoreSpec {
+            subject: subject.clone(),
+            queue_group: queue_group.clone(),
+            buffer: CORE_BUFFER,
+        };
+        return entry.subjects.iter().map(core).map(Source::Core).collect();
+    };
+    vec![Source::Durable(DurableSpec {
+        stream: stream.clone(),
+        durable: entry.durable.clone().unwrap_or_else(|| format!("wasmill-{plugin}")),
+        filters: entry.subjects.clone(),
+        start: entry.start,
+        ack_wait: Duration::from_millis(manifest.retry.ack_wait_ms),
+        max_ack_pending: manifest.concurrency * ENGINES_PER_CONSUMER,
+        prefetch: manifest.concurrency as usize,
+    })]
+}
+
+/// Keeps one subscription up.
+struct Attendant {
+    deliverer: Arc<Deliverer>,
+    views: Views,
+    stop: CancellationToken,
+    source: Source,
+}
+
+impl Attendant {
+    async fn run(self) {
+        let what = match &self.source {
+            Source::Durable(spec) => format!("stream {}", spec.stream),
+            Source::Core(spec) => format!("subject {}", spec.subject),
+        };
+        let plugin = &self.deliverer.plugin;
+        let mut wait = RESUBSCRIBE.0;
+        while !self.stop.is_cancelled() {
+            let opened = tokio::select! {
+                () = self.stop.cancelled() => return,
+                opened = self.open() => opened,
+            };
+            let ended = match opened {
+                Ok(intake) => {
+                    self.views.subscription(plugin, &what, None);
+                    wait = RESUBSCRIBE.0;
+                    self.deliverer.run(intake, self.stop.clone()).await
+                }
+                Err(err) => Err(err),
+            };
+            if let Err(err) = ended {
+                let problem = err.to_string();
+                tracing::warn!(plugin = plugin.as_str(), "{what}: {problem}; trying again in {wait:?}");
+                self.views.subscription(plugin, &what, Some(problem));
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(wait) => wait = (wait * 2).min(RESUBSCRIBE.1),
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<Box<dyn Intake>, BusError> {
+        match &self.source {
+            Source::Durable(spec) => self.deliverer.bus.consume(spec).await,
+            Source::Core(spec) => self.deliverer.bus.subscribe(spec).await,
+        }
+    }
+}

@@ -1,0 +1,2 @@
+;; No component at all: what a compiler makes that was told the wrong target.
+(module (func (export "handle")))

@@ -1,0 +1,33 @@
+//! Measures what Wasmill costs, side by side with the same work done natively, in one run.
+//!
+//! Only ratios travel between machines; the figures beside them say what they were taken from.
+
+#![allow(clippy::print_stdout, reason = "printing the table is the program's purpose")]
+
+mod calls;
+mod native;
+mod throughput;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "usage: wasmill-bench [calls|throughput] [--events N] [--rounds N]";
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let number = |flag: &str, default: usize| -> Result<usize> {
+        match args.iter().position(|arg| arg == flag) {
+            Some(at) => Ok(args.get(at + 1).map_or("", String::as_str).parse()?),
+            None => Ok(default),
+        }
+    };
+    let runtime = tokio::runtime::Runtime::new()?;
+    match args.first().map(String::as_str) {
+        // The native consumer is this program again, so that the system accounts for its CPU time by itself.
+        Some("native") => return runtime.block_on(native::consume(args.get(1).map_or("", String::as_str))),
+        Some("calls") => return runtime.block_on(calls::run()),
+        Some("throughput") => {}
+        Some(other) if !other.starts_with("--") => bail!("{other:?} is no part of the benchmark\n{USAGE}"),
+        _ => runtime.block_on(calls::run())?,
+    }
+    runtime.block_on(throughput::run(number("--events", 200_000)?, number("--rounds", 3)?))
+}

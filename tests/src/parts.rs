@@ -1,0 +1,110 @@
+//! Where the parts are that tests drive: programs and components.
+//!
+//! `cargo xtask test` makes them and names them in the environment. A plain `cargo test` finds what it left in the target
+//! folder; what is missing is an error that says how to get it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The `wasmill` binary of this build.
+///
+/// # Errors
+/// If it was not built.
+pub fn wasmill() -> Result<PathBuf> {
+    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    part("the wasmill binary", "WASMILL_BIN", Path::new(profile).join(program("wasmill")))
+}
+
+/// The `xtask` binary, whose list of commands the README is held against.
+///
+/// # Errors
+/// If it was not built.
+pub fn xtask() -> Result<PathBuf> {
+    part("the xtask binary", "WASMILL_XTASK", Path::new("debug").join(program("xtask")))
+}
+
+/// A nats-server of version 2.12 or newer.
+///
+/// # Errors
+/// If there is none in the environment, in the target folder or on the path.
+pub fn nats_server() -> Result<PathBuf> {
+    let found = part("nats-server", "WASMILL_NATS_SERVER", Path::new("tools").join(program("nats-server")));
+    let on_path = || {
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path).map(|dir| dir.join(program("nats-server"))).find(|file| file.is_file())
+    };
+    found.or_else(|err| on_path().ok_or(err))
+}
+
+/// The component of a first-party plugin.
+///
+/// # Errors
+/// If it was not built.
+pub fn plugin(name: &str) -> Result<PathBuf> {
+    inside(&format!("plugin {name}"), "WASMILL_PLUGINS_DIR", "plugins", name)
+}
+
+/// The component of the test guests.
+///
+/// # Errors
+/// If it was not built.
+pub fn test_guests() -> Result<PathBuf> {
+    inside("the component of the test guests", "WASMILL_GUESTS_DIR", "guests", "wasmill-test-guests")
+}
+
+/// The root of the work tree.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_owned)
+}
+
+fn program(name: &str) -> String {
+    format!("{name}{}", std::env::consts::EXE_SUFFIX)
+}
+
+fn part(what: &str, variable: &str, conventional: PathBuf) -> Result<PathBuf> {
+    let path = match std::env::var_os(variable) {
+        Some(path) => PathBuf::from(path),
+        None => target()?.join(conventional),
+    };
+    present(what, path)
+}
+
+fn inside(what: &str, variable: &str, folder: &str, name: &str) -> Result<PathBuf> {
+    let dir = match std::env::var_os(variable) {
+        Some(dir) => PathBuf::from(dir),
+        None => target()?.join(folder),
+    };
+    present(what, dir.join(format!("{name}.wasm")))
+}
+
+fn present(what: &str, path: PathBuf) -> Result<PathBuf> {
+    if !path.is_file() {
+        bail!(
+            "{what} is not at {}\n  hint: `cargo xtask test` builds and fetches all that tests need",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+/// Cargo's target folder, which it marks for backup programs: the test binary runs somewhere inside.
+fn target() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("the test binary does not know where it is")?;
+    let target = program.ancestors().find(|dir| dir.join("CACHEDIR.TAG").is_file());
+    Ok(target.with_context(|| format!("{} is in no target folder", program.display()))?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_part_says_how_to_get_it() {
+        let err = present("nats-server", PathBuf::from("/nowhere")).unwrap_err().to_string();
+        assert!(err.contains("cargo xtask test"), "{err}");
+        assert!(target().unwrap().is_dir());
+        assert!(root().join("Cargo.toml").is_file());
+    }
+}

@@ -1,0 +1,12 @@
+//! The end-to-end tests: one binary, so that it is linked once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests assert by panicking, and so do the functions that they share"
+)]
+
+mod hostile;
+mod tidy;

@@ -1,0 +1,62 @@
+//! Rules of this repository that no compiler knows: who may import whom, how long a file may be, and that every path and
+//! command that a document names exists. Each rule is a function from text to faults, and is tried on bad input first.
+
+mod fixtures;
+mod floors;
+mod readme;
+mod sizes;
+mod source;
+
+use source::{read, tree};
+
+/// Fails with every fault on a line of its own.
+fn hold(rule: &str, faults: Vec<String>) {
+    assert!(faults.is_empty(), "{rule}:\n  {}\n", faults.join("\n  "));
+}
+
+/// The Rust sources of the tree with their text.
+fn rust_sources() -> Vec<(String, String)> {
+    tree().into_iter().filter(|path| path.ends_with(".rs")).map(|path| (path.clone(), read(&path))).collect()
+}
+
+#[test]
+fn imports_go_downward() {
+    let engine: Vec<_> = rust_sources()
+        .into_iter()
+        .filter_map(|(path, text)| Some((path.strip_prefix("engine/src/")?.to_owned(), text)))
+        .collect();
+    assert!(!engine.is_empty(), "engine/src has no sources");
+    hold("engine/src: imports go downward, and one room alone knows each foreign world", floors::faults(&engine));
+}
+
+#[test]
+fn files_and_functions_are_short() {
+    hold("a file or function with one purpose rarely needs more", sizes::faults(&rust_sources(), sizes::EXCEPTIONS));
+}
+
+#[test]
+fn the_map_of_the_engine_is_true() {
+    let rooms = floors::rooms(&tree());
+    hold("the map in engine/src/lib.rs", fixtures::map_faults(&read("engine/src/lib.rs"), &rooms));
+}
+
+#[test]
+fn the_readme_names_only_what_is_there() {
+    let tree = tree();
+    let text = read("README.md");
+    hold("README.md: paths", readme::path_faults(&text, &tree));
+    hold("README.md: commands", readme::command_faults(&text, &mut readme::accepts));
+}
+
+#[test]
+fn every_plugin_and_example_is_explained_and_tested() {
+    let sources: Vec<_> = rust_sources().into_iter().filter(|(path, _)| fixtures::is_test_source(path)).collect();
+    hold("plugins/", fixtures::folder_faults("plugins", &tree(), &sources));
+    hold("examples/", fixtures::folder_faults("examples", &tree(), &sources));
+}
+
+#[test]
+fn every_hostile_guest_is_in_the_corpus() {
+    let sources = rust_sources();
+    hold("tests/guests", fixtures::guest_faults(&tree(), &sources, wasmill_tests::guests::HOSTILE));
+}
