@@ -51,8 +51,8 @@ pub const COMPILE_MEMORY_MIB: u64 = 4_096;
 /// How long a plugin's file must have been left alone before it is read, in milliseconds.
 pub const SETTLE_MS: u64 = 250;
 
-/// How long a file that ends too early is taken for one that is still being written, in milliseconds.
-pub const TRUNCATED_GRACE_MS: u64 = 3_000;
+/// How long a component that is not well-formed is taken for one that is still being written, in milliseconds.
+pub const WRITING_GRACE_MS: u64 = 3_000;
 
 /// How often the plugin directory is read without having been nudged, in milliseconds.
 pub const RESCAN_MS: u64 = 5_000;

@@ -13,7 +13,7 @@ use notify::{RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
 use crate::digest::Digest;
-use crate::limits::{MAX_MANIFEST_BYTES, MAX_PLUGINS, SETTLE_MS, TRUNCATED_GRACE_MS};
+use crate::limits::{MAX_MANIFEST_BYTES, MAX_PLUGINS, SETTLE_MS, WRITING_GRACE_MS};
 use crate::manifest::PluginName;
 use crate::plan::{Files, Found};
 
@@ -215,7 +215,7 @@ impl PluginDir {
     pub fn may_be_growing(&self, name: &PluginName) -> bool {
         let path = self.path.join(format!("{name}.wasm"));
         let age = std::fs::metadata(path).ok().map(|meta| Stamp::of(&meta).age());
-        age.is_some_and(|age| age < Duration::from_millis(TRUNCATED_GRACE_MS))
+        age.is_some_and(|age| age < Duration::from_millis(WRITING_GRACE_MS))
     }
 
     /// Where it is.

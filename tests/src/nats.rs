@@ -72,6 +72,12 @@ impl NatsServer {
         self.port
     }
 
+    /// Its process id; none while it is down.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.running.as_ref().map(|running| running.child.id())
+    }
+
     /// A folder of the test's own, gone with the server.
     #[must_use]
     pub fn home(&self) -> &Path {

@@ -90,7 +90,10 @@ fn present(what: &str, path: PathBuf) -> Result<PathBuf> {
 }
 
 /// Cargo's target folder, which it marks for backup programs: the test binary runs somewhere inside.
-fn target() -> Result<PathBuf> {
+///
+/// # Errors
+/// If it was moved out of there.
+pub fn target() -> Result<PathBuf> {
     let program = std::env::current_exe().context("the test binary does not know where it is")?;
     let target = program.ancestors().find(|dir| dir.join("CACHEDIR.TAG").is_file());
     Ok(target.with_context(|| format!("{} is in no target folder", program.display()))?.to_owned())

@@ -70,9 +70,24 @@ const TASKS: &[Task] = &[
     },
 ];
 
+/// What a command line asks for.
+enum Wanted<'a> {
+    /// To be told something.
+    Text(String),
+    /// A task, with its arguments.
+    Run(&'static Task, &'a [String]),
+}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match dispatch(&arguments) {
+    let ended = understand(&arguments).and_then(|wanted| match wanted {
+        Wanted::Text(text) => {
+            print(&text);
+            Ok(())
+        }
+        Wanted::Run(task, rest) => (task.run)(&Workspace::locate()?, rest),
+    });
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => {
             say(&format!("error: {err:#}"));
@@ -81,24 +96,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(arguments: &[String]) -> Result<()> {
+fn understand(arguments: &[String]) -> Result<Wanted<'_>> {
     let Some((name, rest)) = arguments.split_first() else {
-        print(&help());
-        bail!("no command given");
+        bail!("no command given\n\n{}", help());
     };
     if matches!(name.as_str(), "help" | "--help" | "-h") {
-        print(&help());
-        return Ok(());
+        return Ok(Wanted::Text(help()));
     }
     let Some(task) = TASKS.iter().find(|task| task.name == name) else {
         bail!("there is no command {name:?}\n  hint: `cargo xtask help` lists the commands");
     };
-    let ours = rest.iter().take_while(|argument| *argument != "--");
-    if ours.into_iter().any(|argument| argument == "--help" || argument == "-h") {
-        print(&format!("cargo xtask {} {}\n\n{}\n", task.name, task.arguments, task.about));
-        return Ok(());
+    let mut ours = rest.iter().take_while(|argument| *argument != "--");
+    if ours.any(|argument| argument == "--help" || argument == "-h") {
+        return Ok(Wanted::Text(format!("cargo xtask {} {}\n\n{}\n", task.name, task.arguments, task.about)));
     }
-    (task.run)(&Workspace::locate()?, rest)
+    Ok(Wanted::Run(task, rest))
 }
 
 fn help() -> String {
@@ -119,15 +131,18 @@ mod tests {
 
     #[test]
     fn an_unknown_command_names_the_way_to_the_list() {
-        let err = dispatch(&words("biuld")).unwrap_err().to_string();
+        let err = understand(&words("biuld")).err().unwrap().to_string();
         assert!(err.contains("cargo xtask help"), "{err}");
-        assert!(dispatch(&[]).is_err());
+        assert!(understand(&[]).is_err());
     }
 
     #[test]
-    fn help_runs_nothing() {
+    fn help_runs_nothing_and_arguments_pass_through() {
         for task in TASKS {
-            dispatch(&words(&format!("{} --help", task.name))).unwrap();
+            let asked = words(&format!("{} --help", task.name));
+            assert!(matches!(understand(&asked), Ok(Wanted::Text(_))), "{}", task.name);
         }
+        let asked = words("test hostile -- --help");
+        assert!(matches!(understand(&asked), Ok(Wanted::Run(task, [_, _, _])) if task.name == "test"));
     }
 }

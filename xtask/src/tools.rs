@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::components::TARGET;
 use crate::process::{cargo, output, run, say};
@@ -31,8 +31,8 @@ pub fn wasm_target(workspace: &Workspace) -> Result<()> {
     }
     let mut command = Command::new("rustup");
     command.current_dir(&workspace.root).args(["target", "add", TARGET]);
-    run("Rust target for guests", &mut command).with_context(|| {
-        format!("the Rust toolchain lacks the target {TARGET}\n  hint: rustup target add {TARGET}")
+    run("Rust target for guests", &mut command).map_err(|err| {
+        anyhow!("the Rust toolchain lacks the target {TARGET}: {err:#}\n  hint: rustup target add {TARGET}")
     })
 }
 
@@ -47,11 +47,11 @@ pub fn nats_server(workspace: &Workspace) -> Result<PathBuf> {
     if let Some(path) = present_nats_server(workspace)? {
         return Ok(path);
     }
-    fetch_nats_server(workspace).with_context(|| {
+    fetch_nats_server(workspace).map_err(|err| {
         let (major, minor) = NATS_SERVER_OLDEST;
-        format!(
-            "no nats-server, and it could not be fetched\n  hint: install nats-server {major}.{minor} or newer and put it \
-             on the PATH, or name it in WASMILL_NATS_SERVER"
+        anyhow!(
+            "there is no nats-server, and it could not be fetched: {err:#}\n  hint: install nats-server {major}.{minor} \
+             or newer and put it on the PATH, or name it in WASMILL_NATS_SERVER"
         )
     })
 }

@@ -157,7 +157,9 @@ pub enum BusError {
         after: Duration,
     },
     /// No stream stores this subject, so nothing would keep the message.
-    #[error("no stream stores subject {subject:?}\n  hint: declare one under [[streams]] or create it on the server")]
+    #[error(
+        "no stream stores subject {subject:?}\n  hint: declare one under [[streams]] or create it on the server"
+    )]
     NoStream {
         /// The subject.
         subject: String,
@@ -166,7 +168,9 @@ pub enum BusError {
     #[error("stream {0:?} does not exist\n  hint: declare it under [[streams]] or create it on the server")]
     StreamMissing(String),
     /// A consumer of this name exists with settings that cannot be changed.
-    #[error("consumer {durable:?} of stream {stream:?} exists with other settings: {difference}\n  hint: delete it on the server, or give the subscription another `durable` name")]
+    #[error(
+        "consumer {durable:?} of stream {stream:?} exists with other settings: {difference}\n  hint: delete it on the server, or give the subscription another `durable` name"
+    )]
     ConsumerConflict {
         /// The stream.
         stream: String,
@@ -263,7 +267,11 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Settles one delivery. The server's answer is not awaited: a lost settlement means a redelivery, which the ids of
     /// the outputs make harmless.
-    fn settle<'a>(&'a self, receipt: &'a Receipt, settlement: Settlement) -> BoxFuture<'a, Result<(), BusError>>;
+    fn settle<'a>(
+        &'a self,
+        receipt: &'a Receipt,
+        settlement: Settlement,
+    ) -> BoxFuture<'a, Result<(), BusError>>;
 
     /// Resolves when the server has taken everything sent so far: proven by a round trip.
     fn flush(&self) -> BoxFuture<'_, Result<(), BusError>>;
@@ -293,7 +301,9 @@ pub(crate) fn check_name(operation: &str, name: &str) -> Result<(), BusError> {
     if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains(bad) {
         return Err(BusError::Refused {
             operation: operation.to_owned(),
-            reason: format!("{name:?} is no name: 1 to {MAX_NAME_BYTES} bytes without white space and . * > / \\"),
+            reason: format!(
+                "{name:?} is no name: 1 to {MAX_NAME_BYTES} bytes without white space and . * > / \\"
+            ),
         });
     }
     Ok(())

@@ -15,6 +15,7 @@ use crate::manifest::Manifest;
 pub enum ConfigCommand {
     /// Check the configuration and every manifest in the plugin folder
     Check {
+        /// The configuration.
         #[command(flatten)]
         flags: EngineFlags,
         /// How to write the findings
@@ -23,6 +24,7 @@ pub enum ConfigCommand {
     },
     /// Show the settings in effect, secrets hidden
     Show {
+        /// The configuration.
         #[command(flatten)]
         flags: EngineFlags,
         /// Say for each setting where it came from

@@ -23,6 +23,7 @@ const SHORT_DIGEST: usize = 12;
 pub enum PluginCommand {
     /// List the plugins
     Ls {
+        /// The engine.
         #[command(flatten)]
         engine: EngineFlag,
     },
@@ -30,6 +31,7 @@ pub enum PluginCommand {
     Show {
         /// Its name
         name: String,
+        /// The engine.
         #[command(flatten)]
         engine: EngineFlag,
     },
@@ -37,6 +39,7 @@ pub enum PluginCommand {
     Rollback {
         /// Its name
         name: String,
+        /// The engine.
         #[command(flatten)]
         engine: EngineFlag,
     },
@@ -252,6 +255,7 @@ mod tests {
             previous: None,
             rolled_back: problem.is_some(),
             problem: problem.map(str::to_owned),
+            warnings: vec![],
             subscriptions: vec!["PAYMENTS: payments.card".into()],
             emits: vec![],
             isolation: "fresh".into(),

@@ -112,7 +112,7 @@ fn read(file: &FileFlag, flags: Vec<FlagSetting>) -> Result<Loaded, Failure> {
 /// Exit code 3 if there is none.
 pub async fn connect(settings: &Settings) -> Result<Arc<dyn Bus>, Failure> {
     let bus = NatsBus::connect(settings.bus.clone()).await.map_err(Failure::bus)?;
-    Ok(Arc::new(bus))
+    Ok(bus)
 }
 
 /// The runtime of the commands that talk to a bus.

@@ -103,7 +103,9 @@ impl Compiler {
 }
 
 fn invalid(complaint: &str) -> LoadError {
-    if complaint.contains("unexpected end") { LoadError::Truncated } else { LoadError::Invalid(complaint.to_owned()) }
+    // The parser has no types for these either: a section that reaches beyond the file is how most cut files look.
+    let cut_off = complaint.contains("unexpected end") || complaint.contains("is out of bounds (bound");
+    if cut_off { LoadError::Truncated } else { LoadError::Invalid(complaint.to_owned()) }
 }
 
 /// The eight bytes that tell a component from a module and from anything else.

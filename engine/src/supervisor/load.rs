@@ -30,8 +30,8 @@ pub(super) struct Candidate {
 pub(super) enum Refusal {
     /// The manifest says not to run it.
     Disabled,
-    /// The component ends too early. If it was written just now, the rest may follow.
-    Truncated,
+    /// The component is not well-formed. If it was written just now, the rest of it may follow.
+    Malformed(String),
     /// This is wrong with it.
     Because(String),
 }
@@ -51,7 +51,9 @@ pub(super) async fn load(sandbox: &Arc<Sandbox>, name: &PluginName, source: Sour
     };
     let sink = log_sink(name);
     let prepared = sandbox.load(&source.component, &spec, Arc::clone(&sink)).await.map_err(|err| match err {
-        LoadError::Truncated | LoadError::Empty => Refusal::Truncated,
+        LoadError::Empty | LoadError::Truncated | LoadError::NotWasm | LoadError::Invalid(_) => {
+            Refusal::Malformed(format!("{name}.wasm: {err}"))
+        }
         err => because(&err),
     })?;
     let emitter = Emitter {

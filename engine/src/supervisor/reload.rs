@@ -313,13 +313,12 @@ impl Reload {
     fn refuse(&mut self, name: &PluginName, refusal: Refusal, origin: Origin, dir: &PluginDir) {
         let reason = match refusal {
             Refusal::Disabled => return self.disable(name),
-            Refusal::Truncated if matches!(origin, Origin::Directory) && dir.may_be_growing(name) => {
+            Refusal::Malformed(_) if matches!(origin, Origin::Directory) && dir.may_be_growing(name) => {
                 self.plugin(name).tried = None;
                 self.soon();
                 return;
             }
-            Refusal::Truncated => format!("{name}.wasm: the file ends too early: it is truncated, or still being written"),
-            Refusal::Because(reason) => reason,
+            Refusal::Malformed(reason) | Refusal::Because(reason) => reason,
         };
         match origin {
             Origin::RollBack(reply) => {

@@ -1,5 +1,6 @@
 //! One plugin in service: its deliverer, and a task for each of its subscriptions.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,7 +82,10 @@ impl Service {
         }));
         for entry in &manifest.subscribe {
             for source in sources(&self.deliverer.plugin, &manifest, entry) {
+                let what = source.to_string();
+                self.views.subscription(&self.deliverer.plugin, &what, Some("it is being set up".to_owned()));
                 let attendant = Attendant {
+                    what,
                     deliverer: Arc::clone(&self.deliverer),
                     views: self.views.clone(),
                     stop: self.stop.clone(),
@@ -117,6 +121,15 @@ enum Source {
     Core(CoreSpec),
 }
 
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Durable(spec) => write!(f, "stream {}", spec.stream),
+            Self::Core(spec) => write!(f, "subject {}", spec.subject),
+        }
+    }
+}
+
 fn sources(plugin: &PluginName, manifest: &Manifest, entry: &Subscribe) -> Vec<Source> {
     let Some(stream) = &entry.stream else {
         let queue_group = Some(format!("wasmill-{plugin}"));
@@ -140,6 +153,8 @@ fn sources(plugin: &PluginName, manifest: &Manifest, entry: &Subscribe) -> Vec<S
 
 /// Keeps one subscription up.
 struct Attendant {
+    /// What it attends to, for people.
+    what: String,
     deliverer: Arc<Deliverer>,
     views: Views,
     stop: CancellationToken,
@@ -148,10 +163,7 @@ struct Attendant {
 
 impl Attendant {
     async fn run(self) {
-        let what = match &self.source {
-            Source::Durable(spec) => format!("stream {}", spec.stream),
-            Source::Core(spec) => format!("subject {}", spec.subject),
-        };
+        let what = &self.what;
         let plugin = &self.deliverer.plugin;
         let mut wait = RESUBSCRIBE.0;
         while !self.stop.is_cancelled() {
@@ -161,7 +173,7 @@ impl Attendant {
             };
             let ended = match opened {
                 Ok(intake) => {
-                    self.views.subscription(plugin, &what, None);
+                    self.views.subscription(plugin, what, None);
                     wait = RESUBSCRIBE.0;
                     self.deliverer.run(intake, self.stop.clone()).await
                 }
@@ -170,7 +182,7 @@ impl Attendant {
             if let Err(err) = ended {
                 let problem = err.to_string();
                 tracing::warn!(plugin = plugin.as_str(), "{what}: {problem}; trying again in {wait:?}");
-                self.views.subscription(plugin, &what, Some(problem));
+                self.views.subscription(plugin, what, Some(problem));
             }
             tokio::select! {
                 () = self.stop.cancelled() => return,

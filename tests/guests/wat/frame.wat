@@ -32,7 +32,10 @@
     (export $failure "failure" (type $failure-shape))
 
     (func $handle (param "event" $event) (result (result (list $output) (error $failure)))
-      (canon lift (core func $guest "handle") (memory $guest "memory") (realloc (func $guest "realloc"))))
+      (canon lift
+        (core func $guest "handle")
+        (memory (core memory $guest "memory"))
+        (realloc (core func $guest "realloc"))))
     (export "handle" (func $handle)))
   (instance $handler (instantiate $plugin))
   (export "wasmill:plugin/handler@0.1.0" (instance $handler)))

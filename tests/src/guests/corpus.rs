@@ -81,7 +81,7 @@ pub const HOSTILE: &[Hostile] = &[
     core_refused("huge-memory", "memory"),
     core_refused("large-memory", "memory-limit"),
     bytes("nest of instances", nest_of_instances, "instances"),
-    bytes("bloated", bloated, "limits.component_mib"),
+    bytes("bloated", bloated, "limits.component_mib").limits("component_mib = 2"),
     // Answers.
     harmless("echo", "event"),
     fails("many-outputs", "output-count-limit").config("count = 1001"),
@@ -108,7 +108,7 @@ pub const HOSTILE: &[Hostile] = &[
     core("false-failure", "invalid-value"),
     core("endless-list", "invalid-value"),
     core("long-list", "invalid-value"),
-    core("realloc-nowhere", "invalid-value"),
+    core("realloc-nowhere", "trap"),
     // Subjects.
     emits("to the server", "subject = '$JS.API.STREAM.DELETE.X'", "bad-subject"),
     emits("to the system account", "subject = '$SYS.REQ.SERVER.PING'", "bad-subject"),

@@ -8,5 +8,10 @@
     reason = "tests assert by panicking, and so do the functions that they share"
 )]
 
+mod delivery;
 mod hostile;
+mod kill;
+mod reload;
+mod swap;
+mod bus_conformance;
 mod tidy;

@@ -98,7 +98,7 @@ impl Consumer {
     }
 
     fn hand_out(&mut self, entry: Entry, attempt: u32, now: Instant) -> Offer {
-        self.set_due(entry.sequence, attempt, now + self.ack_wait);
+        self.set_due(entry.sequence, attempt, later(now, self.ack_wait));
         Offer::Message(entry, attempt)
     }
 
@@ -114,8 +114,8 @@ impl Consumer {
         let again_at = match settlement {
             Settlement::Ack | Settlement::Term => None,
             Settlement::Nak(_) | Settlement::InProgress if current != attempt => return,
-            Settlement::Nak(delay) => Some(now + delay),
-            Settlement::InProgress => Some(now + self.ack_wait),
+            Settlement::Nak(delay) => Some(later(now, delay)),
+            Settlement::InProgress => Some(later(now, self.ack_wait)),
         };
         self.due.remove(&(due, sequence));
         match again_at {
@@ -126,4 +126,10 @@ impl Consumer {
         }
         self.bell.notify_waiters();
     }
+}
+
+/// A time after another. One that is too far off to be told is as good as any other that far.
+fn later(now: Instant, after: Duration) -> Instant {
+    const FAR_OFF: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+    now.checked_add(after.min(FAR_OFF)).unwrap_or(now)
 }

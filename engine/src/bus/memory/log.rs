@@ -135,7 +135,10 @@ impl Log {
 /// Why a stream cannot be created, if it cannot.
 pub(super) fn check(spec: &StreamSpec) -> Result<(), BusError> {
     let refused = |reason: &str| {
-        Err(BusError::Refused { operation: format!("create stream {:?}", spec.name), reason: reason.to_owned() })
+        Err(BusError::Refused {
+            operation: format!("create stream {:?}", spec.name),
+            reason: reason.to_owned(),
+        })
     };
     if spec.subjects.is_empty() {
         return refused("it has no subjects");

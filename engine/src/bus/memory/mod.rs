@@ -3,29 +3,31 @@
 //! It is **not durable**: all is gone when it is dropped. It behaves like the server as far as [`Bus`] goes, and keeps
 //! tokio's time, so that a test which pauses the clock decides when an ack wait is over.
 //!
-//! `log` is a stream, `consumer` a durable consumer of one, `listeners` are the subscriptions without a stream.
+//! `log` is a stream, `consumer` a durable consumer of one, `listeners` are the subscriptions without a stream, and
+//! `intake` is what a subscriber holds of either.
 
 mod consumer;
+mod intake;
 mod listeners;
 mod log;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::sync::{Notify, broadcast, mpsc};
+use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
-use self::consumer::{Consumer, Offer};
+use self::consumer::Consumer;
+use self::intake::{CoreIntake, MemoryIntake};
 use self::listeners::Listeners;
 pub use self::log::DEFAULT_MAX_BYTES;
-use self::log::{Entry, Log};
+use self::log::Log;
 use super::{
-    Bus, BusError, BusEvent, CoreSpec, Delivery, DurableSpec, Intake, Position, Receipt, Settlement, Stored,
-    StreamInfo, StreamSpec, check_name,
+    Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, Receipt, Settlement, Stored, StreamInfo,
+    StreamSpec, check_name,
 };
 use crate::message::Message;
 use crate::subject::Pattern;
@@ -115,7 +117,8 @@ impl Inner {
             return Ok(stream.log.info(&spec.name));
         }
         log::check(spec)?;
-        let overlaps = |log: &Log| log.subjects.iter().any(|have| spec.subjects.iter().any(|new| have.overlaps(new)));
+        let overlaps =
+            |log: &Log| log.subjects.iter().any(|have| spec.subjects.iter().any(|new| have.overlaps(new)));
         if let Some((other, _)) = state.streams.iter().find(|(_, stream)| overlaps(&stream.log)) {
             return Err(BusError::Refused {
                 operation,
@@ -162,7 +165,7 @@ impl Inner {
                 stream.consumers.insert(spec.durable.clone(), consumer);
             }
         }
-        Ok(MemoryIntake { bus: Arc::clone(self), stream: spec.stream.clone(), durable: spec.durable.clone() })
+        Ok(MemoryIntake::new(Arc::clone(self), spec))
     }
 
     /// Stores a message if a stream has its subject, and hands it to who listens.
@@ -232,96 +235,6 @@ impl<'a> ReceiptParts<'a> {
             sequence: parts.next()?.parse().ok()?,
             attempt: parts.next()?.parse().ok()?,
         })
-    }
-}
-
-/// A durable subscription. It holds nothing ahead: each message is taken when it is asked for.
-struct MemoryIntake {
-    bus: Arc<Inner>,
-    stream: String,
-    durable: String,
-}
-
-impl MemoryIntake {
-    fn delivery(&self, entry: Entry, attempt: u32, incarnation_ms: u64) -> Delivery {
-        let Entry { sequence, stored_ns, message, .. } = entry;
-        // A stream keeps no reply subject.
-        let message = Message { reply_to: None, ..Arc::unwrap_or_clone(message) };
-        let (stream, durable) = (&self.stream, &self.durable);
-        Delivery {
-            message,
-            receipt: Some(Receipt(format!("mem.{stream}.{durable}.{sequence}.{attempt}"))),
-            position: Some(Position { stream: stream.clone(), incarnation_ms, sequence, stored_ns, attempt }),
-        }
-    }
-
-    async fn take(&self) -> Option<Result<Delivery, BusError>> {
-        // Otherwise a busy stream would keep every other task of a one-threaded runtime from running.
-        tokio::task::coop::consume_budget().await;
-        let mut closing = std::pin::pin!(self.bus.closing.notified());
-        closing.as_mut().enable();
-        let bell = self.with_consumer(|_, consumer| Arc::clone(&consumer.bell))?;
-        loop {
-            let mut rung = std::pin::pin!(bell.notified());
-            // From here on a ring is not missed, so what follows sees all that came before it.
-            rung.as_mut().enable();
-            let now = Instant::now();
-            let offer = self.with_consumer(|log, consumer| {
-                log.trim(now);
-                (consumer.offer(log, now), log.incarnation_ms)
-            })?;
-            let until = match offer {
-                (Offer::Message(entry, attempt), incarnation_ms) => {
-                    return Some(Ok(self.delivery(entry, attempt, incarnation_ms)));
-                }
-                (Offer::Nothing(until), _) => until,
-            };
-            let due = async {
-                match until {
-                    Some(until) => tokio::time::sleep_until(until).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = &mut rung => {}
-                () = due => {}
-                () = &mut closing => return None,
-            }
-        }
-    }
-
-    fn with_consumer<T>(&self, use_it: impl FnOnce(&mut Log, &mut Consumer) -> T) -> Option<T> {
-        let mut state = self.bus.lock();
-        if state.closed {
-            return None;
-        }
-        let stream = state.streams.get_mut(&self.stream)?;
-        stream.consumers.get_mut(&self.durable).map(|consumer| use_it(&mut stream.log, consumer))
-    }
-}
-
-impl Intake for MemoryIntake {
-    fn next(&mut self) -> BoxFuture<'_, Option<Result<Delivery, BusError>>> {
-        self.take().boxed()
-    }
-
-    fn dropped(&self) -> u64 {
-        0
-    }
-}
-
-struct CoreIntake {
-    ready: mpsc::Receiver<Delivery>,
-    dropped: Arc<AtomicU64>,
-}
-
-impl Intake for CoreIntake {
-    fn next(&mut self) -> BoxFuture<'_, Option<Result<Delivery, BusError>>> {
-        Box::pin(async { self.ready.recv().await.map(Ok) })
-    }
-
-    fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
     }
 }
 

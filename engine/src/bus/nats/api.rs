@@ -67,12 +67,15 @@ impl Api {
         let asked = link.client.send_request(self.subject(verb), request);
         let timed_out = |after: Duration| BusError::TimedOut { operation: operation.to_owned(), after };
         // The library's own limit starts when the request is queued, and the queue may be full.
-        let answer = tokio::time::timeout(link.patience, asked).await.map_err(|_| timed_out(link.patience))?;
+        let answer =
+            tokio::time::timeout(link.patience, asked).await.map_err(|_| timed_out(link.patience))?;
         let answer = answer.map_err(|error| match error.kind() {
             RequestErrorKind::TimedOut => timed_out(link.patience),
             RequestErrorKind::NoResponders => BusError::Refused {
                 operation: operation.to_owned(),
-                reason: "nobody answers for JetStream\n  hint: is it enabled on the server, for this account?".to_owned(),
+                reason:
+                    "nobody answers for JetStream\n  hint: is it enabled on the server, for this account?"
+                        .to_owned(),
             },
             RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => {
                 BusError::Refused { operation: operation.to_owned(), reason: error.to_string() }

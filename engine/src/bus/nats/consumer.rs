@@ -157,7 +157,9 @@ fn updated(existing: Map<String, Value>, spec: &DurableSpec) -> Option<Map<Strin
     write_changeable(&mut wanted, spec);
     let rest = |config: &Map<String, Value>| {
         let mut config = config.clone();
-        config.retain(|name, value| !name.starts_with("filter_subject") && value != &json!(false) && value != &json!([]));
+        config.retain(|name, value| {
+            !name.starts_with("filter_subject") && value != &json!(false) && value != &json!([])
+        });
         config
     };
     let same = filters(&existing) == filters(&wanted) && rest(&existing) == rest(&wanted);
@@ -189,7 +191,8 @@ fn conflict(existing: &Map<String, Value>, spec: &DurableSpec) -> Option<String>
     if text("replay_policy") == "original" {
         return Some("its replay policy is \"original\", which holds messages back".to_owned());
     }
-    let groups = existing.get("priority_groups").and_then(Value::as_array).is_some_and(|groups| !groups.is_empty());
+    let groups =
+        existing.get("priority_groups").and_then(Value::as_array).is_some_and(|groups| !groups.is_empty());
     groups.then(|| "it has priority groups".to_owned())
 }
 

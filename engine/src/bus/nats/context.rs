@@ -122,7 +122,8 @@ mod tests {
 
     #[test]
     fn what_is_set_explicitly_wins() {
-        let context = context(r#"{"url":"nats://ctx","user":"cu","password":"cp","ca":"ca.pem","description":"x"}"#);
+        let context =
+            context(r#"{"url":"nats://ctx","user":"cu","password":"cp","ca":"ca.pem","description":"x"}"#);
         let explicit = NatsSettings {
             token: Some(Secret::new("t")),
             inbox_prefix: Some("_MINE".into()),

@@ -51,8 +51,13 @@ pub(super) async fn open(core: &Arc<Core>, spec: &CoreSpec) -> Result<Box<dyn In
     let (sender, ready) = mpsc::channel(spec.buffer.max(1));
     let dropped = Arc::new(AtomicU64::new(0));
     let stop = CancellationToken::new();
-    let forward =
-        Forward { core: Arc::clone(core), spec: spec.clone(), ready: sender, dropped: Arc::clone(&dropped), untold: 0 };
+    let forward = Forward {
+        core: Arc::clone(core),
+        spec: spec.clone(),
+        ready: sender,
+        dropped: Arc::clone(&dropped),
+        untold: 0,
+    };
     core.tasks.spawn(stop.clone().run_until_cancelled_owned(forward.run(subscriber)));
     Ok(Box::new(CoreIntake { ready, dropped, _stop: stop.drop_guard() }))
 }
@@ -87,7 +92,8 @@ impl Forward {
 
     fn forward(&mut self, mut message: async_nats::Message) {
         let reply_to = message.reply.take().map(|reply| Subject::received(reply.into_string()));
-        let delivery = Delivery { message: convert::inbound(message, reply_to), position: None, receipt: None };
+        let delivery =
+            Delivery { message: convert::inbound(message, reply_to), position: None, receipt: None };
         if self.ready.try_send(delivery).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             self.untold += 1;

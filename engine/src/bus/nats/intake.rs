@@ -17,6 +17,8 @@ const REOPEN_BASE_MS: u64 = 50;
 const REOPEN_MAX_MS: u64 = 5_000;
 /// Heartbeats that may be missing before the inbox is taken to be dead.
 const SILENT_HEARTBEATS: u32 = 2;
+/// The most messages to pull ahead, whatever is asked for: a quarter of what the client's buffer takes.
+const MAX_PREFETCH: usize = 65_536;
 /// How many messages are moved on before credit and stop are looked at again.
 const AT_ONCE: usize = 256;
 
@@ -78,16 +80,16 @@ enum End {
 
 /// Subscribes; the first look at stream and consumer is the caller's to wait for, so that its errors are too.
 pub(super) async fn open(core: &Arc<Core>, spec: &DurableSpec) -> Result<Box<dyn Intake>, BusError> {
-    let prefetch = spec.prefetch.clamp(1, Semaphore::MAX_PERMITS);
+    let spec = DurableSpec { prefetch: spec.prefetch.clamp(1, MAX_PREFETCH), ..spec.clone() };
     let connections = core.link.connections();
-    let (source, resume) = Source::open(core, spec, None).await?;
+    let (source, resume) = Source::open(core, &spec, None).await?;
     // One more than there is credit for: the error that ends the intake needs a place too.
-    let (sender, ready) = mpsc::channel(prefetch.saturating_add(1));
-    let credit = Arc::new(Semaphore::new(prefetch));
+    let (sender, ready) = mpsc::channel(spec.prefetch + 1);
+    let credit = Arc::new(Semaphore::new(spec.prefetch));
     let (stop, stopped) = oneshot::channel();
     let puller = Puller {
         core: Arc::clone(core),
-        spec: spec.clone(),
+        spec,
         ready: sender,
         credit: Arc::clone(&credit),
         connections,
@@ -141,7 +143,6 @@ impl Puller {
         let mut heartbeats = tokio::time::interval(HEARTBEAT);
         heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut silent = 0;
-        self.connections.mark_unchanged();
         loop {
             tokio::select! {
                 biased;
@@ -177,9 +178,12 @@ impl Puller {
     async fn pull(&self, source: &mut Source, mut wanted: usize) -> Result<(), BusError> {
         while wanted > 0 {
             let count = wanted.min(source.pull_at_most());
-            // Counted as asked even if it fails, so that the credit comes back when the source is closed.
-            source.pull(&self.core, count).await?;
             wanted -= count;
+            // Counted as asked even if it fails, so that its credit comes back when the source is closed.
+            if let Err(error) = source.pull(&self.core, count).await {
+                self.credit.add_permits(wanted);
+                return Err(error);
+            }
         }
         Ok(())
     }

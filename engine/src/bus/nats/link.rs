@@ -48,9 +48,11 @@ pub(super) struct Link {
     /// How long an operation waits for a lost connection to come back, or for an answer.
     pub(super) patience: Duration,
     signals: Arc<Signals>,
+    /// The client goes on to say that it is connected after it was closed.
+    closed: AtomicBool,
 }
 
-/// Connects as the settings say, and returns the inbox prefix and JetStream prefix in force as well.
+/// Connects as the settings say.
 pub(super) async fn connect(settings: &NatsSettings, in_flight: Arc<InFlight>) -> Result<Link, BusError> {
     let url = settings.url.clone().unwrap_or_else(|| NatsSettings::DEFAULT_URL.to_owned());
     let shown = without_credentials(&url);
@@ -62,16 +64,22 @@ pub(super) async fn connect(settings: &NatsSettings, in_flight: Arc<InFlight>) -
         complaints: Mutex::default(),
     });
     let listener = Arc::clone(&signals);
-    let options = identify(options(settings), settings, &addresses)
-        .await?
-        .event_callback(move |event| {
-            listener.hear(event);
-            std::future::ready(())
-        });
-    let client =
-        options.connect(addresses.as_slice()).await.map_err(|error| connect_error(&error, &shown, settings))?;
+    let options = identify(options(settings), settings, &addresses).await?.event_callback(move |event| {
+        listener.hear(event);
+        std::future::ready(())
+    });
+    let client = options
+        .connect(addresses.as_slice())
+        .await
+        .map_err(|error| connect_error(&error, &shown, settings))?;
+    if !settings.retry_on_initial_connect {
+        // The event comes a little after the connection. Heard later, it would pass for a connection made anew.
+        let _ =
+            tokio::time::timeout(LOOK_AGAIN, signals.connections.subscribe().wait_for(|count| *count > 0))
+                .await;
+    }
     let patience = Duration::from_millis(settings.request_timeout_ms);
-    Ok(Link { client, url: shown, patience, signals })
+    Ok(Link { client, url: shown, patience, signals, closed: AtomicBool::new(false) })
 }
 
 /// Settings with the context filled in and checked.
@@ -184,11 +192,12 @@ fn connect_error(error: &async_nats::ConnectError, url: &str, settings: &NatsSet
             return BusError::Settings(format!("{error}\n  hint: the seed in `nkey` or `creds` is damaged"));
         }
         ConnectErrorKind::AuthorizationViolation => {
-            let hint = if settings.has_identity() || settings.url.as_deref().is_some_and(|url| url.contains('@')) {
-                "the server at this address does not know this user, or the secret is wrong"
-            } else {
-                "the server wants to know who connects: set user, token, creds, nkey or context in [bus]"
-            };
+            let hint =
+                if settings.has_identity() || settings.url.as_deref().is_some_and(|url| url.contains('@')) {
+                    "the server at this address does not know this user, or the secret is wrong"
+                } else {
+                    "the server wants to know who connects: set user, token, creds, nkey or context in [bus]"
+                };
             return BusError::Refused {
                 operation: format!("connect to {url}"),
                 reason: format!("{error}\n  hint: {hint}"),
@@ -237,7 +246,13 @@ impl Signals {
 impl Link {
     /// Whether there is a connection now.
     pub(super) fn is_connected(&self) -> bool {
-        self.client.connection_state() == State::Connected
+        !self.closed.load(Ordering::Relaxed) && self.client.connection_state() == State::Connected
+    }
+
+    /// Ends the connection once all that was sent is written. What is tried from now on fails at once.
+    pub(super) async fn close(&self) -> Result<(), BusError> {
+        self.closed.store(true, Ordering::Relaxed);
+        self.client.drain().await.map_err(|error| self.disconnected("close", error.to_string()))
     }
 
     /// Changes with every connection made.
@@ -269,6 +284,9 @@ impl Link {
         if self.is_connected() {
             return Ok(());
         }
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(self.disconnected(operation, "the bus is closed"));
+        }
         let mut connections = self.connections();
         let back = async {
             while !self.is_connected() {
@@ -276,12 +294,18 @@ impl Link {
                 let _ = tokio::time::timeout(LOOK_AGAIN, connections.changed()).await;
             }
         };
-        tokio::time::timeout(self.patience, back).await.map_err(|_| self.disconnected(operation, "still trying"))
+        tokio::time::timeout(self.patience, back)
+            .await
+            .map_err(|_| self.disconnected(operation, "still trying"))
     }
 
     /// The error for an operation without a connection.
     pub(super) fn disconnected(&self, operation: &str, reason: impl Into<String>) -> BusError {
-        BusError::Disconnected { operation: operation.to_owned(), url: self.url.clone(), reason: reason.into() }
+        BusError::Disconnected {
+            operation: operation.to_owned(),
+            url: self.url.clone(),
+            reason: reason.into(),
+        }
     }
 
     /// Hands a message to the client.

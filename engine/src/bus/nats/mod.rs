@@ -34,13 +34,17 @@ use self::link::Link;
 use self::publisher::Publisher;
 pub use self::settings::{NatsSettings, Secret, TlsSettings};
 use super::{
-    Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, Receipt, Settlement, Stored, StreamInfo, StreamSpec,
+    Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, Receipt, Settlement, Stored, StreamInfo,
+    StreamSpec,
 };
 use crate::message::Message;
 use crate::subject::Pattern;
 
 /// How long closing waits for what dropped subscriptions give back.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The longest time that a message is put off. The server counts in 64 bits of nanoseconds and adds them to its clock.
+const LONGEST_DELAY: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// A connection to NATS.
 pub struct NatsBus {
@@ -86,7 +90,9 @@ impl Core {
         let payload = match settlement {
             Settlement::Ack => Bytes::from_static(b"+ACK"),
             Settlement::Nak(Duration::ZERO) => Bytes::from_static(b"-NAK"),
-            Settlement::Nak(delay) => format!("-NAK {{\"delay\":{}}}", delay.as_nanos()).into(),
+            Settlement::Nak(delay) => {
+                format!("-NAK {{\"delay\":{}}}", delay.min(LONGEST_DELAY).as_nanos()).into()
+            }
             Settlement::Term => Bytes::from_static(b"+TERM"),
             Settlement::InProgress => Bytes::from_static(b"+WPI"),
         };
@@ -110,7 +116,7 @@ impl Core {
         // A subscription that is still held does not end; it loses its connection below.
         let _ = tokio::time::timeout(CLOSE_PATIENCE, self.tasks.wait()).await;
         let flushed = self.publisher.round_trip(&self.link, "close").await;
-        self.link.client.drain().await.map_err(|error| self.link.disconnected("close", error.to_string()))?;
+        self.link.close().await?;
         flushed
     }
 }

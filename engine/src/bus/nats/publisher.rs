@@ -85,7 +85,8 @@ impl Publisher {
         const OPERATION: &str = "publish";
         check_size(link, &message)?;
         let mut message = convert::outbound(message)?;
-        let _permit = self.window.acquire().await.map_err(|_| link.disconnected(OPERATION, "the bus is closed"))?;
+        let _permit =
+            self.window.acquire().await.map_err(|_| link.disconnected(OPERATION, "the bus is closed"))?;
         link.ready(OPERATION).await?;
         let mut ticket = self.in_flight.register(self.ack_timeout);
         message.reply = Some(format!("{}{}", self.inbox, ticket.token()).into());
@@ -95,9 +96,10 @@ impl Publisher {
                 Err(BusError::NoStream { subject: subject.into_string() })
             }
             Answer::Message { payload, .. } => read_ack(&payload, &subject),
-            Answer::TimedOut => {
-                Err(BusError::TimedOut { operation: format!("publish to {subject:?}"), after: self.ack_timeout })
-            }
+            Answer::TimedOut => Err(BusError::TimedOut {
+                operation: format!("publish to {subject:?}"),
+                after: self.ack_timeout,
+            }),
             Answer::Disconnected => Err(link.disconnected(
                 OPERATION,
                 "it broke off before the stream answered, so the message may be stored or not",
@@ -107,8 +109,11 @@ impl Publisher {
 
     /// Resolves when the server has read everything sent before: a message to our own inbox has come back.
     pub(super) async fn round_trip(&self, link: &Link, operation: &str) -> Result<(), BusError> {
-        let _permit =
-            self.round_trips.acquire().await.map_err(|_| link.disconnected(operation, "the bus is closed"))?;
+        let _permit = self
+            .round_trips
+            .acquire()
+            .await
+            .map_err(|_| link.disconnected(operation, "the bus is closed"))?;
         link.ready(operation).await?;
         let mut ticket = self.in_flight.register(link.patience);
         let message = OutboundMessage {
@@ -183,9 +188,7 @@ fn read_ack(payload: &[u8], subject: &str) -> Result<Stored, BusError> {
             operation: operation(),
             reason: "the answer is not a stream's; does something else reply on this subject?".to_owned(),
         }),
-        None => {
-            Ok(Stored { stream: ack.stream.into_owned(), sequence: ack.seq, duplicate: ack.duplicate })
-        }
+        None => Ok(Stored { stream: ack.stream.into_owned(), sequence: ack.seq, duplicate: ack.duplicate }),
     }
 }
 
@@ -200,13 +203,19 @@ mod tests {
         let with_more = br#"{"stream":"S","domain":"d","seq":8,"duplicate":true,"val":"1"}"#;
         assert_eq!(read_ack(with_more, "a").unwrap(), stored(8, true));
         for (payload, wanted) in [
-            (r#"{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}"#, "maximum bytes"),
+            (
+                r#"{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}"#,
+                "maximum bytes",
+            ),
             ("", "not a stream's"),
             ("hello", "not a stream's"),
             ("{}", "not a stream's"),
         ] {
             let error = read_ack(payload.as_bytes(), "a").unwrap_err();
-            assert!(matches!(error, BusError::Refused { .. }) && error.to_string().contains(wanted), "{error}");
+            assert!(
+                matches!(error, BusError::Refused { .. }) && error.to_string().contains(wanted),
+                "{error}"
+            );
         }
     }
 }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::subject::Subject;
+
 /// Text that must not show in logs, errors or debug output.
 #[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
@@ -149,7 +151,10 @@ impl NatsSettings {
         ];
         let set: Vec<&str> = kinds.iter().filter(|(_, set)| *set).map(|(name, _)| *name).collect();
         if set.len() > 1 {
-            return Some(format!("{} are set together\n  hint: keep one kind of identity", set.join(" and ")));
+            return Some(format!(
+                "{} are set together\n  hint: keep one kind of identity",
+                set.join(" and ")
+            ));
         }
         if self.password.is_some() && self.user.is_none() {
             return Some("`password` is set without `user`".to_owned());
@@ -158,6 +163,13 @@ impl NatsSettings {
             && tls.cert.is_some() != tls.key.is_some()
         {
             return Some("`tls.cert` and `tls.key` go together: one is set without the other".to_owned());
+        }
+        // Both become part of subjects.
+        let parts = [("inbox_prefix", &self.inbox_prefix), ("jetstream_domain", &self.jetstream_domain)];
+        for (name, part) in parts {
+            if let Some(Err(error)) = part.as_ref().map(|part| Subject::new(part.as_str())) {
+                return Some(format!("`{name}`: {error}"));
+            }
         }
         let positive = [
             ("connect_timeout_ms", self.connect_timeout_ms),
@@ -206,12 +218,20 @@ mod tests {
     fn contradictions_are_named() {
         let base = NatsSettings::default;
         for (settings, wanted) in [
-            (NatsSettings { user: Some("u".into()), token: Some(Secret::new("t")), ..base() }, "user and token"),
+            (
+                NatsSettings { user: Some("u".into()), token: Some(Secret::new("t")), ..base() },
+                "user and token",
+            ),
             (NatsSettings { password: Some(Secret::new("p")), ..base() }, "without `user`"),
             (NatsSettings { publish_window: 0, ..base() }, "publish_window"),
             (NatsSettings { connect_timeout_ms: 0, ..base() }, "connect_timeout_ms"),
+            (NatsSettings { inbox_prefix: Some("a.*".into()), ..base() }, "inbox_prefix"),
+            (NatsSettings { jetstream_domain: Some("a b".into()), ..base() }, "jetstream_domain"),
             (
-                NatsSettings { tls: Some(TlsSettings { cert: Some("c".into()), ..Default::default() }), ..base() },
+                NatsSettings {
+                    tls: Some(TlsSettings { cert: Some("c".into()), ..Default::default() }),
+                    ..base()
+                },
                 "go together",
             ),
         ] {

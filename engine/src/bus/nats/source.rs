@@ -83,9 +83,7 @@ impl Source {
         let known = match resume {
             Some(known) if known.incarnation_ms == stream.incarnation_ms => known,
             Some(_) => Resume { incarnation_ms: stream.incarnation_ms, next_sequence: 1 },
-            None => {
-                Resume { incarnation_ms: stream.incarnation_ms, next_sequence: stream.last_sequence + 1 }
-            }
+            None => Resume { incarnation_ms: stream.incarnation_ms, next_sequence: stream.last_sequence + 1 },
         };
         let source = Self {
             subscriber,
@@ -156,7 +154,8 @@ impl Source {
             },
             Some(StatusCode::IDLE_HEARTBEAT) => Heard::Heartbeat,
             Some(status) => {
-                let missing = message.headers.as_ref().and_then(|headers| headers.get("Nats-Pending-Messages"));
+                let missing =
+                    message.headers.as_ref().and_then(|headers| headers.get("Nats-Pending-Messages"));
                 match missing.and_then(|count| count.as_str().parse::<usize>().ok()) {
                     Some(count) if !ends_consumer(message.description.as_deref()) => {
                         let count = count.min(self.asked);

@@ -25,7 +25,7 @@ struct Round {
 }
 
 pub async fn run(events: usize, rounds: usize) -> Result<()> {
-    let server = NatsServer::start().await?;
+    let server = NatsServer::start()?;
     let client = async_nats::connect(server.url()).await?;
     let jetstream = jetstream::new(client);
     let dir = tempfile::tempdir()?;
@@ -33,9 +33,9 @@ pub async fn run(events: usize, rounds: usize) -> Result<()> {
     let mut native = Vec::new();
     println!("JetStream to JetStream, {events} events, one output each, file storage, medians of {rounds} rounds in turn\n");
     for _ in 0..rounds {
-        native.push(round(&jetstream, &server, events, || start_native(server.url())).await?);
+        native.push(round(&jetstream, &server, events, || start_native(&server.url())).await?);
         for (isolation, rounds) in ["fresh", "reuse"].into_iter().zip(&mut wasmill) {
-            rounds.push(round(&jetstream, &server, events, || start_wasmill(server.url(), dir.path(), isolation)).await?);
+            rounds.push(round(&jetstream, &server, events, || start_wasmill(&server.url(), dir.path(), isolation)).await?);
         }
     }
     let base = median(&native);
@@ -81,12 +81,12 @@ async fn round(
     let mut progress = Progress { alerts: jetstream.get_stream("ALERTS").await?, seen: 0, since: Instant::now() };
     progress.wait_for(1).await?;
     let (started, stored) = (Instant::now(), progress.seen);
-    let cpu = (cpu_seconds(contestant.0.id())?, cpu_seconds(server.pid())?);
+    let cpu = (cpu_seconds(contestant.0.id())?, cpu_seconds(server.pid().context("no server")?)?);
     progress.wait_for(events as u64).await?;
     let took = started.elapsed().as_secs_f64();
     let counted = (progress.seen - stored) as f64;
     let client = cpu_seconds(contestant.0.id())? - cpu.0;
-    let served = cpu_seconds(server.pid())? - cpu.1;
+    let served = cpu_seconds(server.pid().context("no server")?)? - cpu.1;
     if progress.seen > events as u64 {
         bail!("{} outputs for {events} events", progress.seen);
     }

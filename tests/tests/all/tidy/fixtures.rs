@@ -86,10 +86,10 @@ pub fn guest_faults(tree: &[String], sources: &[(String, String)], corpus: &[Hos
     faults
 }
 
-/// The names in the tables of a guest source: `("name", …`.
+/// The names in the tables of a guest source: `("name", |…`.
 fn modes(text: &str) -> Vec<String> {
     let rows = text.lines().filter_map(|line| line.trim_start().strip_prefix("(\""));
-    rows.filter_map(|row| row.split_once("\",")).map(|(name, _)| name.to_owned()).collect()
+    rows.filter_map(|row| row.split_once("\", |")).map(|(name, _)| name.to_owned()).collect()
 }
 
 #[cfg(test)]

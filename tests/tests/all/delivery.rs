@@ -1,0 +1,301 @@
+//! From stream to stream: what goes through, what is set aside, and what is promised about both.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use wasmill::bus::nats::{NatsBus, NatsSettings};
+use wasmill_tests::nats::{NatsServer, Options};
+use wasmill_tests::place::{Place, Running};
+use wasmill_tests::{parts, streams};
+
+const LARGE_AMOUNT: &str = r#"
+[[subscribe]]
+stream = "PAYMENTS"
+subjects = ["payments.card"]
+[emit]
+subjects = ["alerts.>"]
+[retry]
+attempts = 3
+first_delay_ms = 10
+ack_wait_ms = 5000
+[config]
+field = "amount"
+threshold = 220
+output = "alerts.card.large-amount"
+"#;
+
+pub async fn bus(server: &NatsServer) -> Arc<NatsBus> {
+    NatsBus::connect(NatsSettings { url: Some(server.url()), ..NatsSettings::default() }).await.unwrap()
+}
+
+pub fn amount_threshold() -> Vec<u8> {
+    std::fs::read(parts::plugin("amount-threshold").unwrap()).unwrap()
+}
+
+pub fn misbehaving() -> Vec<u8> {
+    std::fs::read(parts::test_guests().unwrap()).unwrap()
+}
+
+pub fn payment(id: usize, amount: f64) -> Bytes {
+    Bytes::from(json!({ "tx_id": id, "customer": format!("c{}", id % 7), "amount": amount }).to_string())
+}
+
+struct Scene {
+    server: NatsServer,
+    jetstream: async_nats::jetstream::Context,
+    place: Place,
+}
+
+async fn scene() -> Scene {
+    let server = NatsServer::start().unwrap();
+    let jetstream = streams::connect(&server.url()).await.unwrap();
+    streams::create(&jetstream, "PAYMENTS", "payments.>").await.unwrap();
+    streams::create(&jetstream, "ALERTS", "alerts.>").await.unwrap();
+    Scene { server, jetstream, place: Place::new().unwrap() }
+}
+
+impl Scene {
+    async fn start(&self) -> Running {
+        self.place.start(bus(&self.server).await).await.unwrap()
+    }
+}
+
+fn balance(running: &Running, plugin: &str) {
+    let status = running.engine.plugin(&plugin.to_owned().try_into().unwrap()).unwrap();
+    let c = status.counters;
+    assert_eq!(c.received, c.done + c.retried + c.dead_lettered + c.dropped + c.in_flight, "{c:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payments_become_alerts_once_each() {
+    let scene = scene().await;
+    scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
+    let amounts = [10.0, 220.0, 220.01, 999.0, -5.0, 221.0];
+    let payments = (0..3_000).map(|id| payment(id, amounts[id % amounts.len()]));
+    streams::publish(&scene.jetstream, "payments.card", payments).await.unwrap();
+    let running = scene.start().await;
+    running.ended("large-amount", 3_000).await.unwrap();
+    streams::drained(&scene.jetstream, "PAYMENTS", "wasmill-large-amount").await.unwrap();
+
+    let alerts = streams::read(&scene.jetstream, "ALERTS").await.unwrap();
+    let mut seen = BTreeSet::new();
+    for alert in &alerts {
+        let data: Value = serde_json::from_slice(&alert.payload).unwrap();
+        assert!(data["event"]["amount"].as_f64().unwrap() > 220.0, "{data}");
+        assert_eq!(data["rule"], "amount-threshold");
+        seen.insert(data["event"]["tx_id"].as_u64().unwrap());
+    }
+    assert_eq!((alerts.len(), seen.len()), (1_500, 1_500));
+    let status = running.engine.plugin(&"large-amount".to_owned().try_into().unwrap()).unwrap();
+    let first = &alerts[0];
+    assert_eq!(first.subject, "alerts.card.large-amount");
+    assert_eq!(first.header("Wasmill-Plugin").unwrap(), "large-amount");
+    assert_eq!(first.header("Wasmill-Version").unwrap(), "0.1.0");
+    assert_eq!(first.header("Wasmill-Digest").unwrap(), status.running.unwrap().digest);
+    assert_eq!(first.header("Wasmill-Cause").unwrap(), "PAYMENTS:3");
+    assert_eq!(first.header("Wasmill-Hops").unwrap(), "1");
+    assert_eq!(first.header("ce-specversion").unwrap(), "1.0");
+    assert_eq!(first.header("ce-source").unwrap(), "/wasmill/large-amount");
+    assert_eq!(first.header("ce-id").unwrap(), first.header("Nats-Msg-Id").unwrap());
+    balance(&running, "large-amount");
+}
+
+/// What is wrong with an event, its headers and its payload, and the name under which it must end.
+type BadInput = (&'static str, Vec<(&'static str, &'static str)>, Bytes, &'static str);
+
+fn bad_inputs() -> Vec<BadInput> {
+    let structured = vec![("content-type", "application/cloudevents+json")];
+    vec![
+        ("malformed JSON", vec![], Bytes::from_static(b"{\"amount\": "), "rejected"),
+        ("a missing field", vec![], Bytes::from_static(b"{}"), "rejected"),
+        ("a field of another type", vec![], Bytes::from_static(b"{\"amount\": [1]}"), "rejected"),
+        ("an empty payload", vec![], Bytes::new(), "rejected"),
+        ("invalid UTF-8", vec![], Bytes::from_static(b"{\"amount\": \"\xff\xfe\"}"), "rejected"),
+        ("deep nesting", vec![], Bytes::from("[".repeat(200_000)), "rejected"),
+        ("zeros", vec![], Bytes::from(vec![0; 1_000]), "rejected"),
+        ("an alert too large for its limit", vec![], large(900_000), "output-size-limit"),
+        ("a false envelope", structured.clone(), Bytes::from_static(b"{\"id\": 1}"), "malformed"),
+        ("an unknown specversion", vec![("ce-specversion", "7")], payment(1, 1.0), "malformed"),
+        ("a batch", vec![("content-type", "application/cloudevents-batch+json")], Bytes::from_static(b"[]"), "malformed"),
+        ("a loop", vec![("Wasmill-Hops", "16")], payment(1, 1.0), "hop-limit"),
+    ]
+}
+
+fn large(bytes: usize) -> Bytes {
+    Bytes::from(json!({ "amount": 500, "note": "x".repeat(bytes) }).to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_input_ends_in_the_dead_letters_by_name() {
+    let scene = scene().await;
+    let manifest = format!("{LARGE_AMOUNT}[limits]\noutput_bytes = 500000\n");
+    scene.place.put("large-amount", &amount_threshold(), &manifest).unwrap();
+    let bad = bad_inputs();
+    for (_, headers, payload, _) in &bad {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, *value);
+        }
+        scene.jetstream.publish_with_headers("payments.card", map, payload.clone()).await.unwrap().await.unwrap();
+    }
+    streams::publish(&scene.jetstream, "payments.card", [payment(1, 500.0)]).await.unwrap();
+    let running = scene.start().await;
+    running.ended("large-amount", bad.len() as u64 + 1).await.unwrap();
+    streams::drained(&scene.jetstream, "PAYMENTS", "wasmill-large-amount").await.unwrap();
+
+    let letters = streams::read(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap();
+    let by_position: BTreeMap<_, _> =
+        letters.iter().map(|letter| (letter.header("Wasmill-Position").unwrap().to_owned(), letter)).collect();
+    assert_eq!(letters.len(), bad.len());
+    for (index, (what, _, payload, reason)) in bad.iter().enumerate() {
+        let letter = by_position[&format!("PAYMENTS:{}", index + 1)];
+        assert_eq!(letter.header("Wasmill-Reason").unwrap(), *reason, "{what}: {:?}", letter.headers);
+        assert_eq!(letter.payload, *payload, "{what}");
+        assert_eq!(letter.subject, "wasmill.dead-letter.large-amount");
+        assert_eq!(letter.header("Wasmill-Subject").unwrap(), "payments.card");
+        assert_eq!(letter.header("Wasmill-Attempts").unwrap(), "1", "{what}: another try would end the same way");
+    }
+    assert_eq!(streams::count(&scene.jetstream, "ALERTS").await.unwrap(), 1, "the good one behind them went through");
+    balance(&running, "large-amount");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_event_is_tried_again_and_then_set_aside() {
+    let scene = scene().await;
+    let manifest = r#"
+[[subscribe]]
+stream = "PAYMENTS"
+subjects = ["payments.card"]
+[retry]
+attempts = 3
+first_delay_ms = 10
+[config]
+mode = "panic"
+"#;
+    scene.place.put("broken", &misbehaving(), manifest).unwrap();
+    streams::publish(&scene.jetstream, "payments.card", [payment(1, 1.0)]).await.unwrap();
+    let running = scene.start().await;
+    let status = running.until("broken", "dead-lettered", |status| status.counters.dead_lettered == 1).await.unwrap();
+    assert_eq!((status.counters.received, status.counters.retried), (3, 2));
+    let letters = streams::read(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap();
+    assert_eq!(letters[0].header("Wasmill-Reason").unwrap(), "trap");
+    assert_eq!(letters[0].header("Wasmill-Attempts").unwrap(), "3");
+    assert_eq!(letters[0].header("Wasmill-Plugin").unwrap(), "broken");
+    balance(&running, "broken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_that_no_stream_keeps_is_not_lost_in_silence() {
+    let scene = scene().await;
+    scene.jetstream.delete_stream("ALERTS").await.unwrap();
+    scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
+    streams::publish(&scene.jetstream, "payments.card", [payment(1, 500.0)]).await.unwrap();
+    let running = scene.start().await;
+    let status =
+        running.until("large-amount", "dead-lettered", |status| status.counters.dead_lettered == 1).await.unwrap();
+    let letters = streams::read(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap();
+    assert_eq!(letters[0].header("Wasmill-Reason").unwrap(), "unstorable");
+    assert!(status.warnings.iter().any(|warning| warning.contains("no stream stores alerts.>")), "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_dead_letter_stream_keeps_the_event_unacked() {
+    let scene = scene().await;
+    let refuse_all = async_nats::jetstream::stream::Config {
+        name: "WASMILL_DEAD_LETTERS".into(),
+        subjects: vec!["wasmill.dead-letter.>".into()],
+        max_messages: 1,
+        discard: async_nats::jetstream::stream::DiscardPolicy::New,
+        ..Default::default()
+    };
+    scene.jetstream.create_stream(refuse_all).await.unwrap();
+    streams::publish(&scene.jetstream, "wasmill.dead-letter.other", [Bytes::new()]).await.unwrap();
+    scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
+    streams::publish(&scene.jetstream, "payments.card", [Bytes::new()]).await.unwrap();
+    let running = scene.start().await;
+    let status = running.ended("large-amount", 1).await.unwrap();
+    assert_eq!((status.counters.retried, status.counters.dead_lettered), (1, 0));
+    let mut consumer: async_nats::jetstream::consumer::PullConsumer =
+        scene.jetstream.get_consumer_from_stream("wasmill-large-amount", "PAYMENTS").await.unwrap();
+    assert_eq!(consumer.info().await.unwrap().num_ack_pending, 1, "it is still the stream's to deliver");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_goes_from_input_to_output_and_a_cloud_event_keeps_its_name() {
+    let scene = scene().await;
+    scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("traceparent", trace),
+        ("ce-specversion", "1.0"),
+        ("ce-id", "pay-1"),
+        ("ce-source", "/till/7"),
+        ("ce-type", "payment.card"),
+        ("ce-time", "2026-01-02T03:04:05Z"),
+    ] {
+        headers.insert(name, value);
+    }
+    scene.jetstream.publish_with_headers("payments.card", headers, payment(1, 500.0)).await.unwrap().await.unwrap();
+    let running = scene.start().await;
+    running.ended("large-amount", 1).await.unwrap();
+    let alerts = streams::read(&scene.jetstream, "ALERTS").await.unwrap();
+    assert_eq!(alerts[0].header("traceparent").unwrap(), trace);
+    assert_eq!(alerts[0].header("Wasmill-Cause").unwrap(), "pay-1");
+    assert_eq!(alerts[0].header("ce-time").unwrap(), "2026-01-02T03:04:05Z");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_engines_share_one_consumer() {
+    let scene = scene().await;
+    scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
+    let other = Place::new().unwrap();
+    other.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
+    let running = [scene.start().await, other.start(bus(&scene.server).await).await.unwrap()];
+    for engine in &running {
+        engine.running("large-amount", None).await.unwrap();
+    }
+    streams::publish(&scene.jetstream, "payments.card", (0..4_000).map(|id| payment(id, 500.0))).await.unwrap();
+    streams::drained(&scene.jetstream, "PAYMENTS", "wasmill-large-amount").await.unwrap();
+    assert_eq!(streams::count(&scene.jetstream, "ALERTS").await.unwrap(), 4_000);
+    for engine in &running {
+        assert!(engine.engine.status()[0].counters.done > 0, "both took part");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_core_subscription_delivers_at_most_once_and_counts() {
+    let scene = scene().await;
+    let manifest = LARGE_AMOUNT.replace("stream = \"PAYMENTS\"\n", "").replace("payments.card", "live.card");
+    scene.place.put("live", &amount_threshold(), &manifest).unwrap();
+    let running = scene.start().await;
+    running.running("live", None).await.unwrap();
+    // The subscription stands as soon as the status says so: nothing published from now on may be missed.
+    let client = async_nats::connect(scene.server.url()).await.unwrap();
+    for id in 0..200 {
+        client.publish("live.card", payment(id, 500.0)).await.unwrap();
+    }
+    client.publish("live.card", Bytes::new()).await.unwrap();
+    client.flush().await.unwrap();
+    let status = running.ended("live", 201).await.unwrap();
+    assert_eq!((status.counters.done, status.counters.dead_lettered), (200, 1));
+    assert_eq!(streams::count(&scene.jetstream, "ALERTS").await.unwrap(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payloads_up_to_the_servers_limit_go_in_and_what_is_over_it_does_not_come_out() {
+    let server = NatsServer::start_with(Options { config: "max_payload: 65536\n".into() }).unwrap();
+    let jetstream = streams::connect(&server.url()).await.unwrap();
+    streams::create(&jetstream, "PAYMENTS", "payments.>").await.unwrap();
+    streams::create(&jetstream, "ALERTS", "alerts.>").await.unwrap();
+    let place = Place::new().unwrap();
+    place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
+    streams::publish(&jetstream, "payments.card", [large(40_000), large(65_400)]).await.unwrap();
+    let running = place.start(bus(&server).await).await.unwrap();
+    let status = running.ended("large-amount", 2).await.unwrap();
+    assert_eq!((status.counters.done, status.counters.retried), (1, 1), "its dead letter does not fit either");
+    assert_eq!(streams::count(&jetstream, "ALERTS").await.unwrap(), 1);
+}
