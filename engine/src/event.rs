@@ -92,7 +92,7 @@ impl Event {
     ///
     /// # Errors
     /// Only where a message claims to be a CloudEvent and is not, or has made too many hops.
-    pub fn decode(message: Message, origin: Origin) -> Result<Self, EventError> {
+    pub fn decode(message: &Message, origin: Origin) -> Result<Self, EventError> {
         let hops = message.headers.get(HOPS_HEADER).and_then(|hops| hops.parse().ok()).unwrap_or(0);
         if hops >= MAX_HOPS {
             return Err(EventError::Hops(hops));
@@ -109,9 +109,9 @@ impl Event {
             time_ns: 0,
             key: None,
             headers: Vec::with_capacity(message.headers.len()),
-            data: message.payload,
+            data: message.payload.clone(),
             attempt: origin.attempt,
-            reply_to: message.reply_to.map(String::from),
+            reply_to: message.reply_to.as_ref().map(|subject| subject.as_str().to_owned()),
             hops,
         };
         let structured = content_type.starts_with(STRUCTURED_TYPE);
@@ -270,7 +270,7 @@ mod tests {
             headers: all,
             payload: Bytes::copy_from_slice(payload),
         };
-        Event::decode(message, origin())
+        Event::decode(&message, origin())
     }
 
     #[test]

@@ -1,4 +1,38 @@
-//! The Wasmill engine. The root module doc is the map of the code, written once the rooms stand.
+//! The Wasmill engine: events from NATS through sandboxed, hot-swapped WebAssembly plugins and back onto the bus.
+//!
+//! # Map
+//!
+//! Rooms stand on floors. A room may use what is below it, never what is beside or above it; a test holds this.
+//!
+//! Floor 0, pure: no I/O, no runtime.
+//! - [`subject`], [`message`], [`event`]: what travels, as checked types.
+//! - [`manifest`], [`limits`], [`plan`]: what the operator sets, every bound, and hot reload as a function.
+//! - [`effects`], [`outcome`], [`status`], [`digest`], [`hint`]: what a handler's answer may do, how an event can end, what is
+//!   told of it.
+//!
+//! Floor 1, one foreign world each: they never use each other.
+//! - [`bus`]: what the engine needs of a bus, NATS (alone imports its client) and the one in memory.
+//! - [`sandbox`]: guests and their limits (alone imports wasmtime).
+//! - [`plugin_dir`], [`kept`]: the watched directory (alone imports the watcher) and the versions kept for rollback.
+//! - [`telemetry`]: every metric by name.
+//!
+//! Floor 2, the data plane.
+//! - [`unkeyed`]: the way of an event, from receipt to ack. Start here.
+//! - [`dead_letter`]: what becomes of events that fail for good.
+//!
+//! Floor 3, the control plane.
+//! - [`supervisor`]: which plugins run, and in which version.
+//! - [`admin`]: the HTTP side.
+//!
+//! Floor 4, wiring.
+//! - [`config`], [`cli`]: `wasmill.toml` and the commands.
+//!
+//! # What is never there
+//!
+//! - No guest runs on a thread of the async runtime.
+//! - No input is acked before all that it caused is stored.
+//! - No queue, cache or payload is without a bound.
+//! - No string from a guest or the network goes deeper than the room that checks it.
 
 pub mod admin;
 pub mod bus;

@@ -92,7 +92,7 @@ impl Deliverer {
 
     /// The way of an event, as far as everything goes well.
     async fn step(&self, version: &Version, delivery: &Delivery, input: &str) -> Result<(), Failure> {
-        let event = Event::decode(delivery.message.clone(), origin_of(delivery)).map_err(Failure::Malformed)?;
+        let event = Event::decode(&delivery.message, origin_of(delivery)).map_err(Failure::Malformed)?;
         let event = Arc::new(event);
         let started = Instant::now();
         let handled = version.workers.handle(Arc::clone(&event)).await;

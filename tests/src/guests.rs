@@ -110,6 +110,14 @@ pub fn rust_component() -> Result<Vec<u8>> {
     std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
+/// A component that answers every event with nothing: what is left is the cost of the call.
+///
+/// # Errors
+/// If its text is none.
+pub fn no_op() -> Result<Vec<u8>> {
+    Hostile::new("no-op", Guest::Core("well-behaved"), End::Harmless(None)).bytes()
+}
+
 /// The folder of the guests in text.
 #[must_use]
 pub fn text_folder() -> PathBuf {

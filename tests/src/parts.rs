@@ -24,25 +24,12 @@ pub fn xtask() -> Result<PathBuf> {
     part("the xtask binary", "WASMILL_XTASK", Path::new("debug").join(program("xtask")))
 }
 
-/// A nats-server of version 2.12 or newer.
-///
-/// # Errors
-/// If there is none in the environment, in the target folder or on the path.
-pub fn nats_server() -> Result<PathBuf> {
-    let found = part("nats-server", "WASMILL_NATS_SERVER", Path::new("tools").join(program("nats-server")));
-    let on_path = || {
-        let path = std::env::var_os("PATH")?;
-        std::env::split_paths(&path).map(|dir| dir.join(program("nats-server"))).find(|file| file.is_file())
-    };
-    found.or_else(|err| on_path().ok_or(err))
-}
-
 /// The component of a first-party plugin.
 ///
 /// # Errors
 /// If it was not built.
 pub fn plugin(name: &str) -> Result<PathBuf> {
-    inside(&format!("plugin {name}"), "WASMILL_PLUGINS_DIR", "plugins", name)
+    inside(&format!("plugin {name}"), "WASMILL_COMPONENTS", "plugins", name)
 }
 
 /// The component of the test guests.
@@ -50,7 +37,7 @@ pub fn plugin(name: &str) -> Result<PathBuf> {
 /// # Errors
 /// If it was not built.
 pub fn test_guests() -> Result<PathBuf> {
-    inside("the component of the test guests", "WASMILL_GUESTS_DIR", "guests", "wasmill-test-guests")
+    inside("the component of the test guests", "WASMILL_TEST_GUESTS", "guests", "wasmill-test-guests")
 }
 
 /// The root of the work tree.
@@ -105,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_missing_part_says_how_to_get_it() {
-        let err = present("nats-server", PathBuf::from("/nowhere")).unwrap_err().to_string();
+        let err = present("wasmill", PathBuf::from("/nowhere")).unwrap_err().to_string();
         assert!(err.contains("cargo xtask test"), "{err}");
         assert!(target().unwrap().is_dir());
         assert!(root().join("Cargo.toml").is_file());

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::process::{cargo, output, run, say};
+use crate::process::{cargo, output, print, run, say};
 use crate::workspace::{GUESTS, Workspace, place, stem};
 use crate::{components, tools};
 
@@ -86,7 +86,7 @@ pub fn doctor(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     for (name, found) in rows {
         let found =
             found.unwrap_or_else(|| "not here; fetched when a command needs it, if it can be".to_owned());
-        say(&format!("{name:<12} {}", found.trim()));
+        print(&format!("{name:<12} {}\n", found.trim()));
     }
     Ok(())
 }
@@ -97,7 +97,8 @@ fn build_dev_binary(workspace: &Workspace) -> Result<()> {
     run("wasmill, development profile (the first time takes minutes)", &mut command)
 }
 
-/// Tells a program where the parts are that it drives. The tests' harness reads these names.
+/// Tells a program where the parts are that it drives. The tests' harness reads these names; none of them may look like a
+/// setting of the engine, which inherits them and refuses what it does not know.
 fn name_parts(
     workspace: &Workspace,
     command: &mut Command,
@@ -107,8 +108,8 @@ fn name_parts(
     command
         .env("WASMILL_NATS_SERVER", server)
         .env("WASMILL_BIN", workspace.binary(profile, "wasmill"))
-        .env("WASMILL_PLUGINS_DIR", workspace.plugins())
-        .env("WASMILL_GUESTS_DIR", workspace.guests())
+        .env("WASMILL_COMPONENTS", workspace.plugins())
+        .env("WASMILL_TEST_GUESTS", workspace.guests())
         .env("WASMILL_XTASK", std::env::current_exe()?);
     Ok(())
 }

@@ -3,14 +3,19 @@
 //! [`main`] parses and dispatches, [`exit`] says how a command can end, [`out`] is the only place that prints, [`settings`]
 //! reads the configuration.
 
+pub mod check;
 pub mod completions;
 pub mod config;
+pub mod demo;
 pub mod exit;
+pub mod logging;
 pub mod new;
 pub mod out;
 pub mod plugin;
 pub mod publish;
+pub mod run;
 pub mod settings;
+pub mod signals;
 
 use std::process::ExitCode;
 
@@ -18,7 +23,7 @@ use clap::Parser;
 
 use self::exit::{Exit, Failure};
 
-/// Runs WebAssembly plugins on the events of NATS
+/// Run WebAssembly plugins on the events of NATS
 #[derive(Debug, Parser)]
 #[command(name = "wasmill", version, after_help = exit::HELP, arg_required_else_help = true, max_term_width = 110)]
 pub struct Cli {
@@ -28,6 +33,9 @@ pub struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Run(Box<run::RunArgs>),
+    Demo(demo::DemoArgs),
+    Check(check::CheckArgs),
     New(new::NewArgs),
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -53,6 +61,9 @@ pub fn main() -> ExitCode {
 
 fn dispatch(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Check(args) => check::run(args),
         Command::New(args) => new::run(args),
         Command::Plugin(command) => plugin::run(command),
         Command::Config(command) => config::run(command),

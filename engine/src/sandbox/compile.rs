@@ -49,14 +49,18 @@ impl Compiler {
     pub async fn component(&self, engine: &Engine, digest: Digest, bytes: &[u8]) -> Result<Component, LoadError> {
         check_header(bytes)?;
         let path = self.cache.join(format!("{}.cwasm", Digest::of(format!("{digest}{}", self.compatibility).as_bytes())));
-        if let Some(component) = read_cached(engine, &path) {
+        if let Some(Ok(component)) = read_cached(engine, &path) {
             return Ok(component);
         }
         let _turn = self.turn.acquire().await.map_err(|_| LoadError::Compiler("it is shutting down".into()))?;
         let code = self.run_child(bytes).await?;
         store(&self.cache, &path, &code)?;
-        read_cached(engine, &path)
-            .ok_or_else(|| LoadError::Compiler("the compiled code was not accepted by the engine that ordered it".into()))
+        match read_cached(engine, &path) {
+            Some(Ok(component)) => Ok(component),
+            // The compiler knows nothing of the pool that instances come from: what does not fit there shows only now.
+            Some(Err(err)) => Err(LoadError::Pool(format!("{err:#}"))),
+            None => Err(LoadError::Compiler("the compiled code was gone as soon as it was written".into())),
+        }
     }
 
     async fn run_child(&self, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
@@ -168,7 +172,7 @@ fn digest_path(path: &Path) -> PathBuf {
 }
 
 #[allow(unsafe_code, reason = "the runtime cannot check machine code; see the SAFETY comment")]
-fn read_cached(engine: &Engine, path: &Path) -> Option<Component> {
+fn read_cached(engine: &Engine, path: &Path) -> Option<wasmtime::Result<Component>> {
     let code = std::fs::read(path).ok()?;
     let wanted = std::fs::read_to_string(digest_path(path)).ok()?;
     if Digest::of(&code).to_string() != wanted {
@@ -176,7 +180,7 @@ fn read_cached(engine: &Engine, path: &Path) -> Option<Component> {
     }
     // SAFETY: only this engine writes to the directory (`private_dir` checks owner and mode), what it writes comes from its
     // own compiler, and the digest shows that it is still what was written.
-    unsafe { Component::deserialize(engine, &code) }.ok()
+    Some(unsafe { Component::deserialize(engine, &code) })
 }
 
 fn store(dir: &Path, path: &Path, code: &[u8]) -> Result<(), LoadError> {

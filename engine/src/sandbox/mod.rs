@@ -58,6 +58,9 @@ pub enum LoadError {
     /// Imports or exports that are not the contract's.
     #[error("the component is not made for this engine: {0}")]
     World(String),
+    /// Its memories or tables are larger than any instance may have.
+    #[error("the component asks for more than an instance may have: {0}")]
+    Pool(String),
     /// It compiled too long.
     #[error("compiling took longer than {limit_s} s and was stopped")]
     CompileTime {

@@ -13,7 +13,7 @@ mod service;
 mod view;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -98,7 +98,7 @@ pub struct Engine {
     requests: mpsc::Sender<Request>,
     views: view::Views,
     bus: Arc<dyn Bus>,
-    task: JoinHandle<()>,
+    task: Mutex<Option<JoinHandle<()>>>,
     listener: JoinHandle<()>,
 }
 
@@ -130,7 +130,7 @@ impl Engine {
             views: views.clone(),
         });
         let task = tokio::spawn(reload.run(dir, watcher, nudges, inbox));
-        Ok(Self { requests, views, bus, task, listener })
+        Ok(Self { requests, views, bus, task: Mutex::new(Some(task)), listener })
     }
 
     /// All plugins, by name.
@@ -183,13 +183,15 @@ impl Engine {
     }
 
     /// Stops: takes no more events, finishes those in flight for at most `grace`, sends what is waiting to be sent.
-    /// Says whether all were finished.
-    pub async fn stop(mut self, grace: Duration) -> bool {
+    /// Says whether all were finished. Only the first call does anything.
+    pub async fn stop(&self, grace: Duration) -> bool {
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut task) = task else { return true };
         // The supervisor may have ended already, by a panic; then there is nothing to finish.
         let _gone = self.requests.send(Request::Stop).await;
-        let finished = tokio::time::timeout(grace, &mut self.task).await.is_ok();
+        let finished = tokio::time::timeout(grace, &mut task).await.is_ok();
         if !finished {
-            self.task.abort();
+            task.abort();
         }
         if let Err(err) = self.bus.close().await {
             tracing::warn!("what was sent last may not have arrived: {err}");

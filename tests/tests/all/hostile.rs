@@ -111,9 +111,12 @@ async fn fault(hostile: &Hostile) -> Option<String> {
     let running = match (Running::load(&bytes, &hostile.manifest()).await, hostile.end) {
         (Err(refusal), End::Refused(wanted)) => {
             let refusal = refusal.to_string();
-            return (!refusal.contains(wanted)).then(|| format!("was refused, but not for {wanted:?}: {refusal}"));
+            return (!refusal.contains(wanted))
+                .then(|| format!("was refused, but not for {wanted:?}: {refusal}"));
         }
-        (Ok(_), End::Refused(wanted)) => return Some(format!("was put into service, not refused for {wanted:?}")),
+        (Ok(_), End::Refused(wanted)) => {
+            return Some(format!("was put into service, not refused for {wanted:?}"));
+        }
         (Err(refusal), _) => return Some(format!("was refused: {refusal}")),
         (Ok(running), _) => running,
     };
@@ -125,7 +128,9 @@ async fn fault(hostile: &Hostile) -> Option<String> {
         quickest = quickest.min(began.elapsed());
         let right = match (&ended, hostile.end) {
             (Err(failure), End::Fails(name)) => failure.name() == name,
-            (Ok(outputs), End::Harmless(Some(data))) => outputs.len() == 1 && outputs[0].message.payload == data,
+            (Ok(outputs), End::Harmless(Some(data))) => {
+                outputs.len() == 1 && outputs[0].message.payload == data
+            }
             (Ok(_), End::Harmless(None)) => true,
             _ => false,
         };
@@ -210,7 +215,8 @@ async fn a_leak_ends_a_reused_instance_and_the_next_one_works() {
     for _ in 0..20 {
         ends.push(leaking.handle(&event("1")).await.map_or_else(|failure| failure.name(), |_| "done"));
     }
-    let first = ends.iter().position(|end| *end == "memory-limit").expect("64 MiB hold less than 20 leaks of 8 MiB");
+    let first =
+        ends.iter().position(|end| *end == "memory-limit").expect("64 MiB hold less than 20 leaks of 8 MiB");
     assert!((5..8).contains(&first), "{ends:?}");
     assert_eq!(ends[first + 1], "done", "{ends:?}");
 }
@@ -249,7 +255,13 @@ async fn what_a_guest_logs_cannot_forge_a_line() {
 
 #[tokio::test]
 async fn the_frame_of_the_texts_is_a_plugin() {
-    let behaved = Hostile { name: "", guest: Guest::Core("well-behaved"), config: "", limits: "", end: End::Harmless(None) };
+    let behaved = Hostile {
+        name: "",
+        guest: Guest::Core("well-behaved"),
+        config: "",
+        limits: "",
+        end: End::Harmless(None),
+    };
     let running = Running::load(&behaved.bytes().unwrap(), &behaved.manifest()).await.unwrap();
     assert_eq!(running.handle(&event("1")).await, Ok(Vec::new()));
 }

@@ -26,12 +26,16 @@ fn imports_go_downward() {
         .filter_map(|(path, text)| Some((path.strip_prefix("engine/src/")?.to_owned(), text)))
         .collect();
     assert!(!engine.is_empty(), "engine/src has no sources");
-    hold("engine/src: imports go downward, and one room alone knows each foreign world", floors::faults(&engine));
+    let faults = [floors::faults(&engine), floors::stale(&floors::rooms(&tree()))].concat();
+    hold("engine/src: imports go downward, and one room alone knows each foreign world", faults);
 }
 
 #[test]
 fn files_and_functions_are_short() {
-    hold("a file or function with one purpose rarely needs more", sizes::faults(&rust_sources(), sizes::EXCEPTIONS));
+    hold(
+        "a file or function with one purpose rarely needs more",
+        sizes::faults(&rust_sources(), sizes::EXCEPTIONS),
+    );
 }
 
 #[test]
@@ -41,18 +45,34 @@ fn the_map_of_the_engine_is_true() {
 }
 
 #[test]
-fn the_readme_names_only_what_is_there() {
+fn readmes_name_only_what_is_there() {
     let tree = tree();
-    let text = read("README.md");
-    hold("README.md: paths", readme::path_faults(&text, &tree));
-    hold("README.md: commands", readme::command_faults(&text, &mut readme::accepts));
+    assert!(tree.iter().any(|path| path == "README.md"), "there is no README.md");
+    let mut faults = Vec::new();
+    for path in tree.iter().filter(|path| path.ends_with("README.md") && !path.contains("template")) {
+        let text = read(path);
+        let folder = path.trim_end_matches("README.md");
+        let found =
+            [readme::path_faults(&text, folder, &tree), readme::command_faults(&text, &mut readme::accepts)];
+        faults.extend(found.concat().into_iter().map(|fault| format!("{path}: {fault}")));
+    }
+    hold("a document names only what is there", faults);
 }
 
 #[test]
 fn every_plugin_and_example_is_explained_and_tested() {
-    let sources: Vec<_> = rust_sources().into_iter().filter(|(path, _)| fixtures::is_test_source(path)).collect();
-    hold("plugins/", fixtures::folder_faults("plugins", &tree(), &sources));
-    hold("examples/", fixtures::folder_faults("examples", &tree(), &sources));
+    let tests: Vec<_> =
+        rust_sources().into_iter().filter(|(path, _)| fixtures::is_test_source(path)).collect();
+    let manifests =
+        tree().into_iter().filter(|path| path.starts_with("examples/") && path.ends_with(".toml"));
+    // What an example runs is tested with the example: by its manifest's name, or by the component it names.
+    let manifests = manifests.map(|path| (path.clone(), format!("{path}\n{}", read(&path))));
+    let users: Vec<_> = tests.iter().cloned().chain(manifests).collect();
+    let faults = [
+        fixtures::folder_faults("plugins", &tree(), &users),
+        fixtures::folder_faults("examples", &tree(), &tests),
+    ];
+    hold("each plugin and example is explained and tested", faults.concat());
 }
 
 #[test]

@@ -47,7 +47,7 @@ stored. Rows from stdin have ids of their own each time.
 With --id-field, --time-field, --type or --source, messages are CloudEvents in binary mode. --time-field sets the
 event's time; it does not pace: --rate does.";
 
-/// Publishes the rows of a file as events
+/// Publish the rows of a file as events
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = NOTES)]
 pub struct PublishArgs {

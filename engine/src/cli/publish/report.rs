@@ -117,8 +117,10 @@ impl Report {
         if !self.core && unanswered > 0 {
             text.push_str(&format!(", {} failed", grouped(unanswered)));
         }
-        if let Some(row) = self.failed_row {
-            text.push_str(&format!("\nstopped at row {row}; --skip {} goes on from there", row.saturating_sub(1)));
+        match self.failed_row {
+            None => {}
+            Some(row @ ..=1) => text.push_str(&format!("\nstopped at row {row}")),
+            Some(row) => text.push_str(&format!("\nstopped at row {row}; --skip {} goes on from there", row - 1)),
         }
         text
     }

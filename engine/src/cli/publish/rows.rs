@@ -61,7 +61,7 @@ pub(super) enum RowError {
     Read(#[from] std::io::Error),
     /// No CSV, or no text.
     #[error("{0}")]
-    Csv(#[from] csv::Error),
+    Csv(String),
     /// The heading names a field twice, or with an empty name.
     #[error("the heading {0}")]
     Heading(String),
@@ -79,6 +79,22 @@ pub(super) enum RowError {
     /// Over [`MAX_ROW_BYTES`].
     #[error("over the limit of {MAX_ROW_BYTES} bytes for one row")]
     TooLong,
+}
+
+impl From<csv::Error> for RowError {
+    /// The place is told by whoever reads the rows, so only what is wrong is taken over.
+    fn from(error: csv::Error) -> Self {
+        match error.kind() {
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                Self::Csv(format!("it has {len} cells, but the heading names {expected_len}"))
+            }
+            csv::ErrorKind::Utf8 { err, .. } => Self::Csv(format!("cell {} is not UTF-8", err.field() + 1)),
+            _ => match error.into_kind() {
+                csv::ErrorKind::Io(error) => Self::Read(error),
+                other => Self::Csv(format!("{other:?}")),
+            },
+        }
+    }
 }
 
 /// Rows of either syntax.

@@ -11,7 +11,7 @@ use wasmill::event::Event;
 use wasmill::limits::Limits;
 use wasmill::manifest::{Isolation, PluginName};
 use wasmill::sandbox::{LoadSpec, LogSink, Sandbox};
-use wasmill_tests::parts;
+use wasmill_tests::{guests, parts};
 
 use crate::native;
 
@@ -46,9 +46,9 @@ pub async fn run() -> Result<()> {
     let sandbox = Sandbox::new(parts::wasmill()?, temp.path().join("compiled"))?;
     let silent: LogSink = Arc::new(|_| {});
     let amount = std::fs::read(parts::plugin("amount-threshold")?)?;
-    let echo = std::fs::read(parts::test_guests()?)?;
+    let no_op = guests::no_op()?;
     let rule = json!({"field": "amount", "threshold": 220, "output": "alerts.card.large-amount"});
-    let quiet = json!({"mode": "nothing"});
+    let nothing = json!({});
     let event = payment(300.0);
 
     let rule_natively = measure(|| {
@@ -58,7 +58,7 @@ pub async fn run() -> Result<()> {
     println!("one call, ns (median of {BATCHES} batches of {BATCH}; an event of {} bytes)\n", event.data.len());
     println!("{:<44}{:>10}{:>14}", "", "ns", "× native rule");
     row("native: amount rule", rule_natively, rule_natively);
-    for (what, component, config) in [("no-op", &echo, quiet), ("amount rule", &amount, rule)] {
+    for (what, component, config) in [("no-op", &no_op, nothing), ("amount rule", &amount, rule)] {
         for isolation in [Isolation::Reuse, Isolation::Fresh] {
             let spec = LoadSpec {
                 name: PluginName::new("bench")?,

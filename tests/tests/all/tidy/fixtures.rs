@@ -10,13 +10,15 @@ use super::source::read;
 /// The corpus holds at least this many guests.
 const LEAST_GUESTS: usize = 20;
 
-/// Rooms that the module doc does not name, and names on its list that are no rooms. The map is the doc's list or table:
-/// the first word in backticks of each entry.
+/// Rooms that the module doc does not name, and names on its list that are no rooms. The map is the doc's list: what
+/// stands in backticks before the colon of each entry.
 pub fn map_faults(lib: &str, rooms: &BTreeSet<String>) -> Vec<String> {
     let doc = lib.lines().filter_map(|line| line.trim_start().strip_prefix("//!")).map(str::trim);
-    let entries = doc.filter(|line| line.starts_with(['-', '*', '|']));
-    let named: BTreeSet<String> = entries.filter_map(|entry| entry.split('`').nth(1)).map(head).collect();
-    let missing = rooms.iter().filter(|room| !["lib", "main"].contains(&room.as_str()) && !named.contains(*room));
+    let entries = doc.filter(|line| line.starts_with("- ")).filter_map(|line| line.split_once(": "));
+    let named: BTreeSet<String> =
+        entries.flat_map(|(names, _)| names.split('`').skip(1).step_by(2)).map(head).collect();
+    let missing =
+        rooms.iter().filter(|room| !["lib", "main"].contains(&room.as_str()) && !named.contains(*room));
     let missing = missing.map(|room| format!("room {room} is not on it"));
     let ghosts = named.iter().filter(|name| !rooms.contains(*name)).map(|name| format!("{name} is no room"));
     missing.chain(ghosts).collect()
@@ -30,12 +32,15 @@ fn head(name: &str) -> String {
 
 /// Whether a source is part of the tests that run the engine: not the guests, and not the rules themselves.
 pub fn is_test_source(path: &str) -> bool {
-    path.starts_with("tests/") && !path.starts_with("tests/guests/") && !path.starts_with("tests/tests/all/tidy")
+    path.starts_with("tests/")
+        && !path.starts_with("tests/guests/")
+        && !path.starts_with("tests/tests/all/tidy")
 }
 
 /// Folders below `base` without a README or a test.
 pub fn folder_faults(base: &str, tree: &[String], test_sources: &[(String, String)]) -> Vec<String> {
-    let inside = |path: &String| Some(path.strip_prefix(base)?.strip_prefix('/')?.split_once('/')?.0.to_owned());
+    let inside =
+        |path: &String| Some(path.strip_prefix(base)?.strip_prefix('/')?.split_once('/')?.0.to_owned());
     let folders: BTreeSet<String> = tree.iter().filter_map(inside).collect();
     let mut faults = Vec::new();
     for folder in folders {
@@ -103,7 +108,8 @@ mod tests {
     #[test]
     fn the_map_must_name_each_room_and_nothing_else() {
         let rooms = owned(&["bus", "event", "lib"]).into_iter().collect();
-        let map = "//! The map.\n//!\n//! - [`event`]: one `message`.\n//! | [`bus::nats`] | x |\n";
+        let map =
+            "//! The map.\n//!\n//! - [`event`], [`bus::nats`]: one `message`.\n//! - `Nothing` else.\n";
         assert_eq!(map_faults(map, &rooms), Vec::<String>::new());
         assert_eq!(map_faults("//! - [`event`]: x\n", &rooms), ["room bus is not on it"]);
         assert_eq!(map_faults(&format!("{map}//! - `attic/`: x\n"), &rooms), ["attic is no room"]);

@@ -74,6 +74,12 @@ pub fn faults(sources: &[(String, String)]) -> Vec<String> {
     faults
 }
 
+/// Rooms of the table that do not exist.
+pub fn stale(rooms: &BTreeSet<String>) -> Vec<String> {
+    let gone = FLOORS.iter().filter(|(room, _)| !rooms.contains(*room));
+    gone.map(|(room, _)| format!("room {room:?} is in the table and not in engine/src: remove it")).collect()
+}
+
 /// The rooms that exist.
 pub fn rooms(tree: &[String]) -> BTreeSet<String> {
     let engine = tree.iter().filter_map(|path| path.strip_prefix("engine/src/"));
@@ -97,7 +103,8 @@ fn wrong_way(path: &str, room: &str, floor: u8, other: &str) -> Option<String> {
     if other_floor > floor {
         return Some(format!("{path} (floor {floor}) imports {other} (floor {other_floor}): upward"));
     }
-    (floor == 1 && other_floor == 1).then(|| format!("{path} imports {other}: rooms on floor 1 never know each other"))
+    (floor == 1 && other_floor == 1)
+        .then(|| format!("{path} imports {other}: rooms on floor 1 never know each other"))
 }
 
 /// The first parts of all paths that begin at the crate's root: `crate::a`, `crate::{a::b, c}`, and from a file that
@@ -176,7 +183,10 @@ mod tests {
     fn good_imports_pass() {
         for (path, text) in [
             ("unkeyed.rs", "use crate::bus::Bus;\nuse crate::dead_letter::store;"),
-            ("bus/nats/link.rs", "use crate::bus::BusError;\nuse async_nats::Client;\nuse tokio::sync::Notify;"),
+            (
+                "bus/nats/link.rs",
+                "use crate::bus::BusError;\nuse async_nats::Client;\nuse tokio::sync::Notify;",
+            ),
             ("event.rs", "// use crate::bus::Bus;\nlet text = \"tokio::spawn\";"),
             ("sandbox/mod.rs", "use wasmtime::Engine; fn notify() { self.notify.notify_one(); }"),
             ("subject.rs", "mod tests { use super::*; }"),
@@ -211,6 +221,8 @@ mod tests {
     #[test]
     fn rooms_are_files_or_folders() {
         let tree = ["engine/src/bus/mod.rs", "engine/src/event.rs", "README.md"].map(str::to_owned);
-        assert_eq!(rooms(&tree).into_iter().collect::<Vec<_>>(), ["bus", "event"]);
+        let rooms = rooms(&tree);
+        assert_eq!(rooms.iter().collect::<Vec<_>>(), ["bus", "event"]);
+        assert_eq!(stale(&rooms).len(), FLOORS.len() - 2);
     }
 }

@@ -10,15 +10,15 @@ const BUILT: &[&str] = &["target/"];
 /// What makes a word without a slash a path.
 const ENDINGS: &[&str] = &[".md", ".toml", ".rs", ".wit", ".wasm", ".wat", ".json", ".csv", ".gz", ".ndjson"];
 /// Names that a reader gives to files of their own.
-const READERS_OWN: &[&str] = &["wasmill.toml"];
+const READERS_OWN: &[&str] = &["wasmill.toml", "large-payment.toml", "large-payment.wasm"];
 /// Fences whose lines are typed into a shell.
 const SHELLS: &[&str] = &["", "sh", "bash", "console", "shell"];
 
-/// Words that look like paths of the tree and are none.
-pub fn path_faults(text: &str, tree: &[String]) -> Vec<String> {
+/// Words of a document in `folder` (empty, or with a slash at its end) that look like paths of the tree and are none.
+pub fn path_faults(text: &str, folder: &str, tree: &[String]) -> Vec<String> {
     let mut faults: Vec<_> = candidates(text)
         .into_iter()
-        .filter(|path| !exists(path, tree))
+        .filter(|path| !exists(path, tree) && !exists(&format!("{folder}{path}"), tree))
         .map(|path| format!("{path:?} is neither in the tree nor declared a build product"))
         .collect();
     faults.dedup();
@@ -39,14 +39,24 @@ fn candidates(text: &str) -> Vec<String> {
     let commands = fences.iter().flat_map(|line| line.split_whitespace());
     let words = spans.flat_map(str::split_whitespace).chain(commands).filter(|word| is_path(word));
     let links = links.filter(|link| !link.is_empty() && !link.contains(':'));
-    links.chain(words).map(|word| word.trim_start_matches("./").trim_end_matches(['/', ',', '.']).to_owned()).collect()
+    links
+        .chain(words)
+        .map(|word| word.trim_start_matches("./").trim_end_matches(['/', ',', '.']).to_owned())
+        .collect()
 }
 
 fn is_path(word: &str) -> bool {
-    let foreign = word.starts_with(['/', '-', '~', '.']) && !word.starts_with("./") && !word.starts_with(".ci/");
+    let foreign =
+        word.starts_with(['/', '-', '~', '.']) && !word.starts_with("./") && !word.starts_with(".ci/");
     let coded = word.contains([':', '@', '<', '>', '*', '{', '}', '$', '=', '|', '…', '"', '\'', '(']);
     let media = word.starts_with("application/") || word.starts_with("text/");
-    !foreign && !coded && !media && (word.contains('/') || ENDINGS.iter().any(|ending| word.ends_with(ending)))
+    let first = word.split('/').next().unwrap_or(word);
+    let placeholder = first.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    !foreign
+        && !coded
+        && !media
+        && !placeholder
+        && (word.contains('/') || ENDINGS.iter().any(|ending| word.ends_with(ending)))
 }
 
 /// Prose without fences, and the lines of those fences that are typed into a shell, continuation lines joined.
@@ -157,7 +167,8 @@ fn shell_words(line: &str) -> Vec<Vec<String>> {
 
 /// Asks the program itself: with `--help` it reads its arguments and runs nothing.
 pub fn accepts(program: Program, arguments: &[String]) -> Result<(), String> {
-    let ours: Vec<_> = arguments.iter().take_while(|argument| *argument != "--").map(String::as_str).collect();
+    let ours: Vec<_> =
+        arguments.iter().take_while(|argument| *argument != "--").map(String::as_str).collect();
     match (program, ours.as_slice()) {
         (Program::Wasmill, all) => ask(parts::wasmill(), all),
         (Program::Xtask, []) => ask(parts::xtask(), &["help"]),
@@ -181,21 +192,22 @@ mod tests {
 
     fn bad_paths(text: &str) -> usize {
         let tree = ["README.md", "examples/a/wasmill.toml", ".ci/run"].map(str::to_owned);
-        path_faults(text, &tree).len()
+        path_faults(text, "examples/", &tree).len()
     }
 
     #[test]
     fn paths_are_found_in_links_spans_and_commands() {
         for text in [
-            "[a](examples/a) `README.md` `examples/a/wasmill.toml` `./examples/` `wasmill.toml` `.ci/run`",
+            "[a](examples/a) [a](a) `a/wasmill.toml` `README.md` `examples/a/wasmill.toml` `./examples/` `wasmill.toml` `.ci/run`",
             "[site](https://example.org/x.md) [here](#there) `/metrics` `payments.card` `application/json`",
-            "`target/release/wasmill` `plugins/<name>.wasm` `wasmill:plugin/types` `--dir=x/y`",
+            "`target/release/wasmill` `plugins/<name>.wasm` `wasmill:plugin/types` `--dir=x/y` `DIR/a.toml`",
             "```sh\n./target/release/wasmill run -c examples/a/wasmill.toml\n```",
             "```rust\nuse a/b.rs;\n```",
         ] {
             assert_eq!(bad_paths(text), 0, "{text}");
         }
-        for text in ["[a](examples/b)", "`docs/x`", "`gone.md`", "```sh\nwasmill run -c examples/b.toml\n```"] {
+        for text in ["[a](examples/b)", "`docs/x`", "`gone.md`", "```sh\nwasmill run -c examples/b.toml\n```"]
+        {
             assert_eq!(bad_paths(text), 1, "{text}");
         }
     }

@@ -23,7 +23,9 @@ pub fn faults(sources: &[(String, String)], exceptions: &[(&str, usize)]) -> Vec
                 if lines > *allowed {
                     faults.push(format!("{name} has grown from {allowed} to {lines} lines"));
                 } else if lines < *allowed {
-                    faults.push(format!("{name} has shrunk to {lines} lines: lower its exception from {allowed}"));
+                    faults.push(format!(
+                        "{name} has shrunk to {lines} lines: lower its exception from {allowed}"
+                    ));
                 }
             }
             None => faults.push(format!("{name} has {lines} lines, the most is {most}")),
@@ -36,7 +38,8 @@ pub fn faults(sources: &[(String, String)], exceptions: &[(&str, usize)]) -> Vec
         }
     }
     let unused = exceptions.iter().filter(|(name, _)| !used.iter().any(|used| used == name));
-    let unused: Vec<_> = unused.map(|(name, _)| format!("{name} needs no exception any more: remove it")).collect();
+    let unused: Vec<_> =
+        unused.map(|(name, _)| format!("{name} needs no exception any more: remove it")).collect();
     faults.extend(unused);
     faults
 }

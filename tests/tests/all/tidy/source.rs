@@ -64,7 +64,8 @@ fn end_of_blank(chars: &[char], at: usize) -> Option<usize> {
     if chars[at] == '"' {
         return Some(end_of_quoted(chars, at + 1, '"'));
     }
-    let is_char = chars.get(at + 1) == Some(&'\\') || (chars.get(at + 2) == Some(&'\'') && chars.get(at + 1) != Some(&'\''));
+    let is_char = chars.get(at + 1) == Some(&'\\')
+        || (chars.get(at + 2) == Some(&'\'') && chars.get(at + 1) != Some(&'\''));
     (chars[at] == '\'' && is_char).then(|| end_of_quoted(chars, at + 1, '\''))
 }
 
@@ -96,7 +97,9 @@ fn end_of_raw(chars: &[char], from: usize) -> Option<usize> {
         return None;
     }
     let hashes = quote - hashes_from;
-    let closes = |rest: &[char]| rest[0] == '"' && rest[1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes;
+    let closes = |rest: &[char]| {
+        rest[0] == '"' && rest[1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes
+    };
     Some((position(chars, quote + 1, closes) + 1 + hashes).min(chars.len()))
 }
 

@@ -1,0 +1,172 @@
+//! `wasmill check`: would the engine take these plugins? Nothing is started but the component itself, once.
+
+mod report;
+mod scratch;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use self::report::Report;
+use self::scratch::Scratch;
+use super::exit::{Exit, Failure};
+use super::out::{self, Format};
+use super::settings::runtime;
+use crate::config::manifests::read_manifest;
+use crate::digest::Digest;
+use crate::limits::Limits;
+use crate::manifest::{Isolation, Manifest, PluginName};
+use crate::sandbox::{LoadSpec, LogLine, LogSink, Sandbox};
+use crate::subject::Pattern;
+
+/// Check plugins: contract, description, manifest, limits
+///
+/// Each component is compiled and started once, as the engine would. With `<name>.toml` beside it, its manifest is
+/// checked too, and its limits apply.
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// Components
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Fail on warnings too
+    #[arg(long)]
+    strict: bool,
+    /// How to write the findings
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Exit code 1 if a plugin would be refused; the reasons are part of the output.
+pub fn run(args: &CheckArgs) -> Result<(), Failure> {
+    let reports = runtime()?.block_on(check_all(&args.files))?;
+    match args.output {
+        Format::Json => out::json(&reports)?,
+        Format::Text => {
+            for report in &reports {
+                out::data(report.text())?;
+            }
+        }
+    }
+    let bad = |report: &Report| !report.faults.is_empty() || (args.strict && !report.warnings.is_empty());
+    if reports.iter().any(bad) { Err(Failure::silent(Exit::Refused)) } else { Ok(()) }
+}
+
+async fn check_all(files: &[PathBuf]) -> Result<Vec<Report>, Failure> {
+    let compiler = std::env::current_exe().context("find this program's own file, which is also the compiler")?;
+    let scratch = Scratch::new().context("make a temporary folder for compiled code")?;
+    let sandbox = Sandbox::new(compiler, scratch.path().join("compiled"))?;
+    let mut reports = Vec::new();
+    for file in files {
+        reports.push(check_one(&sandbox, file).await);
+    }
+    Ok(reports)
+}
+
+async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
+    // Whoever names the manifest means the plugin.
+    let file = if given.extension().is_some_and(|kind| kind == "toml") { given.with_extension("wasm") } else { given.to_owned() };
+    let mut report = Report { file: file.clone(), ..Report::default() };
+    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let name = match PluginName::new(stem) {
+        Ok(name) => name,
+        Err(fault) => {
+            report.faults.push(fault.to_string());
+            return report;
+        }
+    };
+    let manifest = manifest_beside(&file, &mut report);
+    let bytes = match std::fs::read(&file) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            report.faults.push(format!("it cannot be read: {error}"));
+            return report;
+        }
+    };
+    report.bytes = Some(bytes.len());
+    report.digest = Some(Digest::of(&bytes));
+    let spec = LoadSpec {
+        name,
+        limits: manifest.as_ref().map_or_else(Limits::default, |manifest| manifest.limits.clone()),
+        isolation: manifest.as_ref().map_or(Isolation::default(), |manifest| manifest.isolation),
+        config: manifest.as_ref().map(Manifest::config_json).unwrap_or_default(),
+    };
+    match sandbox.load(&bytes, &spec, log_sink(&file)).await {
+        Err(fault) => report.faults.push(fault.to_string()),
+        Ok(prepared) => {
+            report.shape = Some(prepared.shape().clone());
+            if let Some(about) = prepared.about() {
+                if let Some(manifest) = &manifest {
+                    compare("subjects", &about.subjects, &subscribed(manifest), &mut report.warnings);
+                    compare("emits", &about.emits, &manifest.emit.subjects, &mut report.warnings);
+                }
+                report.about = Some(about.clone());
+            }
+        }
+    }
+    report.manifest = manifest;
+    report
+}
+
+fn manifest_beside(file: &Path, report: &mut Report) -> Option<Manifest> {
+    let path = file.with_extension("toml");
+    if !path.exists() {
+        report.warnings.push(format!("there is no manifest {} beside it, so only the component is checked", path.display()));
+        return None;
+    }
+    read_manifest(&path).map_err(|fault| report.faults.push(fault)).ok()
+}
+
+fn subscribed(manifest: &Manifest) -> Vec<Pattern> {
+    manifest.subscribe.iter().flat_map(|entry| entry.subjects.iter().cloned()).collect()
+}
+
+/// A plugin may be put to a use that its author did not think of, so a difference is a warning.
+fn compare(what: &str, described: &[String], granted: &[Pattern], warnings: &mut Vec<String>) {
+    let (described_as, manifest_key) = match what {
+        "emits" => ("emits to", "emit.subjects"),
+        _ => ("is made for", "subscribe.subjects"),
+    };
+    for text in described {
+        match Pattern::new(text.as_str()) {
+            Err(fault) => warnings.push(format!("its description: {what}: {fault}")),
+            Ok(pattern) if granted.iter().any(|grant| grant.overlaps(&pattern)) => {}
+            Ok(pattern) => {
+                warnings.push(format!("it says that it {described_as} {pattern}, which the manifest's {manifest_key} leave out"));
+            }
+        }
+    }
+}
+
+fn log_sink(file: &Path) -> LogSink {
+    let file = file.display().to_string();
+    Arc::new(move |line: LogLine| out::say(format_args!("{file}: {} {}", line.level, line.message)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_is_held_against_the_manifest() {
+        for (described, granted, wanted) in [
+            (&["payments.>"][..], &["payments.card"][..], &[][..]),
+            (&["payments.>"], &["orders.>"], &["emits to payments.>, which the manifest's emit.subjects leave out"]),
+            (&["a", "b"], &["a"], &["emits to b"]),
+            (&["a..b"], &["a"], &["its description: emits: subject \"a..b\" has an empty token"]),
+            (&[], &[], &[]),
+        ] {
+            let described: Vec<String> = described.iter().map(|text| (*text).to_owned()).collect();
+            let granted: Vec<Pattern> = granted.iter().map(|text| Pattern::new(*text).unwrap()).collect();
+            let mut warnings = Vec::new();
+            compare("emits", &described, &granted, &mut warnings);
+            assert_eq!(warnings.len(), wanted.len(), "{warnings:?}");
+            for (warning, wanted) in warnings.iter().zip(wanted) {
+                assert!(warning.contains(wanted), "{warning}");
+            }
+        }
+    }
+}
