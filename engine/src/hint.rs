@@ -3,9 +3,14 @@
 /// Names closer than this (Jaro-Winkler, 0 to 1) are worth suggesting.
 const LIKELY: f64 = 0.75;
 
-/// The known name nearest to a given one, if any is near.
+/// The known name nearest to a given one, if any is near. A single slip of the finger comes first: in short words, the
+/// likeness counts a swap of two letters (`ulr`) for more than it is.
 #[must_use]
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let known: Vec<&str> = known.into_iter().collect();
+    if let Some(name) = known.iter().find(|name| strsim::osa_distance(given, name) == 1) {
+        return Some(name);
+    }
     known
         .into_iter()
         .map(|name| (strsim::jaro_winkler(given, name), name))
@@ -37,6 +42,7 @@ mod tests {
     fn suggests_only_what_is_near() {
         assert_eq!(nearest("listen_adr", ["listen", "dir"]), Some("listen"));
         assert_eq!(nearest("zzz", ["listen", "dir"]), None);
+        assert_eq!(nearest("ulr", ["user", "url"]), Some("url"));
         let text = "unknown field `sream`, expected one of `stream`, `subjects`";
         assert!(with_suggestion(text).ends_with("did you mean `stream`?"));
         assert_eq!(with_suggestion("invalid type\n"), "invalid type");

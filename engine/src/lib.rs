@@ -2,7 +2,7 @@
 //!
 //! # Map
 //!
-//! Rooms stand on floors. A room may use what is below it, never what is beside or above it; a test holds this.
+//! Rooms stand on floors. A room may use what is below it, never what is above it; a test holds this.
 //!
 //! Floor 0, pure: no I/O, no runtime.
 //! - [`subject`], [`message`], [`event`]: what travels, as checked types.

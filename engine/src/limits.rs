@@ -14,9 +14,15 @@ pub const MAX_HOPS: u32 = 16;
 /// The most plugins that one engine runs. Each has threads of its own, and the instance pool is sized by it.
 pub const MAX_PLUGINS: usize = 256;
 
-/// The most instances that all plugins together may have at once: 4 for each of [`MAX_PLUGINS`]. Address space is
-/// reserved for each, memory is not.
-pub const MAX_INSTANCES: u32 = 1_024;
+/// The most instances that all plugins together may have at once: 256 plugins, 4 threads each, twice over while they are
+/// swapped. Address space is reserved for each, memory is not.
+pub const MAX_INSTANCES: u32 = 2_048;
+
+/// The most instances of a plugin whose manifest does not say how many.
+pub const DEFAULT_INSTANCES: usize = 4;
+
+/// How many lines a plugin may log in a second. Beyond that they are counted, not written: the log is everybody's.
+pub const LOG_LINES_PER_SECOND: u32 = 1_000;
 
 /// The most memory that a manifest may allow one instance, in MiB. The pool reserves address space for this much.
 pub const MAX_MEMORY_MIB: u32 = 1_024;
@@ -88,7 +94,7 @@ pub struct Limits {
     pub host_calls: u32,
     /// Size of the component's file, in MiB.
     pub component_mib: u32,
-    /// Instances, each with a thread of its own. 0 means one for each processor core.
+    /// Instances, each with a thread of its own. 0 means one for each processor core, up to 4.
     #[schemars(range(max = 64))]
     pub instances: u32,
 }
@@ -115,7 +121,7 @@ impl Limits {
     #[must_use]
     pub fn instance_count(&self) -> usize {
         match self.instances {
-            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8),
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(DEFAULT_INSTANCES),
             count => count.min(64) as usize,
         }
     }

@@ -97,6 +97,11 @@ impl Headers {
         self.0.iter().map(|(name, value)| (name.as_ref(), value.as_str()))
     }
 
+    /// All headers in order, with their names as they are held: a borrowed one is a literal of the engine's own.
+    pub fn entries(&self) -> impl Iterator<Item = (&Cow<'static, str>, &str)> {
+        self.0.iter().map(|(name, value)| (name, value.as_str()))
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -139,7 +139,12 @@ impl Running {
     ///
     /// # Errors
     /// If it does not come to hold; the error shows the status at the end.
-    pub async fn until(&self, plugin: &str, what: &str, holds: impl Fn(&PluginStatus) -> bool) -> Result<PluginStatus> {
+    pub async fn until(
+        &self,
+        plugin: &str,
+        what: &str,
+        holds: impl Fn(&PluginStatus) -> bool,
+    ) -> Result<PluginStatus> {
         let name = PluginName::new(plugin)?;
         let mut changes = self.engine.changes();
         let wait = async {
@@ -289,9 +294,31 @@ impl Drop for Process {
     }
 }
 
-/// The address in the log line that tells it.
+/// The address in the JSON log line that tells it.
 fn listening(line: &str) -> Option<String> {
     let line: serde_json::Value = serde_json::from_str(line).ok()?;
-    let fields = line.get("fields")?;
-    (fields.get("message")?.as_str()? == "listening").then(|| fields.get("address")?.as_str().map(str::to_owned))?
+    let (_, address) = line.get("message")?.as_str()?.split_once("API at http://")?;
+    let address: std::net::SocketAddr = address.trim_end_matches('/').parse().ok()?;
+    Some(address.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_read_from_one_line_only() {
+        for (line, wanted) in [
+            (
+                r#"{"level":"INFO","message":"health, metrics and API at http://127.0.0.1:9464"}"#,
+                Some("127.0.0.1:9464"),
+            ),
+            (r#"{"message":"health, metrics and API at http://[::1]:80"}"#, Some("[::1]:80")),
+            (r#"{"message":"health, metrics and API at http://nowhere"}"#, None),
+            (r#"{"message":"running"}"#, None),
+            ("health, metrics and API at http://127.0.0.1:9464", None),
+        ] {
+            assert_eq!(listening(line).as_deref(), wanted, "{line}");
+        }
+    }
 }

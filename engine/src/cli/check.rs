@@ -56,7 +56,8 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
 }
 
 async fn check_all(files: &[PathBuf]) -> Result<Vec<Report>, Failure> {
-    let compiler = std::env::current_exe().context("find this program's own file, which is also the compiler")?;
+    let compiler =
+        std::env::current_exe().context("find this program's own file, which is also the compiler")?;
     let scratch = Scratch::new().context("make a temporary folder for compiled code")?;
     let sandbox = Sandbox::new(compiler, scratch.path().join("compiled"))?;
     let mut reports = Vec::new();
@@ -68,7 +69,11 @@ async fn check_all(files: &[PathBuf]) -> Result<Vec<Report>, Failure> {
 
 async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
     // Whoever names the manifest means the plugin.
-    let file = if given.extension().is_some_and(|kind| kind == "toml") { given.with_extension("wasm") } else { given.to_owned() };
+    let file = if given.extension().is_some_and(|kind| kind == "toml") {
+        given.with_extension("wasm")
+    } else {
+        given.to_owned()
+    };
     let mut report = Report { file: file.clone(), ..Report::default() };
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let name = match PluginName::new(stem) {
@@ -114,7 +119,10 @@ async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
 fn manifest_beside(file: &Path, report: &mut Report) -> Option<Manifest> {
     let path = file.with_extension("toml");
     if !path.exists() {
-        report.warnings.push(format!("there is no manifest {} beside it, so only the component is checked", path.display()));
+        report.warnings.push(format!(
+            "there is no manifest {} beside it, so only the component is checked",
+            path.display()
+        ));
         return None;
     }
     read_manifest(&path).map_err(|fault| report.faults.push(fault)).ok()
@@ -135,7 +143,9 @@ fn compare(what: &str, described: &[String], granted: &[Pattern], warnings: &mut
             Err(fault) => warnings.push(format!("its description: {what}: {fault}")),
             Ok(pattern) if granted.iter().any(|grant| grant.overlaps(&pattern)) => {}
             Ok(pattern) => {
-                warnings.push(format!("it says that it {described_as} {pattern}, which the manifest's {manifest_key} leave out"));
+                warnings.push(format!(
+                    "it says that it {described_as} {pattern}, which the manifest's {manifest_key} leave out"
+                ));
             }
         }
     }
@@ -154,7 +164,11 @@ mod tests {
     fn the_description_is_held_against_the_manifest() {
         for (described, granted, wanted) in [
             (&["payments.>"][..], &["payments.card"][..], &[][..]),
-            (&["payments.>"], &["orders.>"], &["emits to payments.>, which the manifest's emit.subjects leave out"]),
+            (
+                &["payments.>"],
+                &["orders.>"],
+                &["emits to payments.>, which the manifest's emit.subjects leave out"],
+            ),
             (&["a", "b"], &["a"], &["emits to b"]),
             (&["a..b"], &["a"], &["its description: emits: subject \"a..b\" has an empty token"]),
             (&[], &[], &[]),

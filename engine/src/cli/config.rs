@@ -63,7 +63,8 @@ fn check(flags: &EngineFlags, output: Format) -> Result<(), Failure> {
     match output {
         Format::Json => out::json(&json!({ "ok": findings.is_empty(), "manifests": manifests }))?,
         Format::Text => {
-            let file = loaded.file.as_ref().map_or_else(|| "defaults".to_owned(), |path| path.display().to_string());
+            let file =
+                loaded.file.as_ref().map_or_else(|| "defaults".to_owned(), |path| path.display().to_string());
             out::data(format_args!("{file}: ok"))?;
             for manifest in &manifests {
                 match &manifest.fault {

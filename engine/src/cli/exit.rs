@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn a_bus_that_is_away_differs_from_a_bus_that_refuses() {
-        let away = BusError::TimedOut { operation: "publish".into(), after: std::time::Duration::from_secs(1) };
+        let away =
+            BusError::TimedOut { operation: "publish".into(), after: std::time::Duration::from_secs(1) };
         assert_eq!(Failure::bus(away).exit, Exit::Bus);
         assert_eq!(Failure::bus(BusError::StreamMissing("S".into())).exit, Exit::Refused);
     }

@@ -23,13 +23,11 @@ const FILES: [(&str, &str); 6] = [
 const SDK_RELEASE: &str = "wasmill-sdk = \"0.1\"";
 
 /// Crate names that cargo or the compiler would refuse: keywords, what the template depends on, the language's own crates.
-const TAKEN: [&str; 56] = [
-    "abstract", "alloc", "as", "async", "await", "become", "box", "break", "build", "cargo", "const", "continue", "core",
-    "crate", "deps", "do", "dyn", "else", "enum", "examples", "extern", "false", "final", "fn", "for", "gen", "if", "impl",
-    "in", "incremental", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "proc_macro", "pub",
-    "ref", "return", "self", "serde", "static", "std", "struct", "super", "test", "trait", "true", "try", "type",
-    "unsafe", "wasmill_sdk",
-];
+const TAKEN: &str = "\
+    abstract alloc as async await become box break build cargo const continue core crate deps do \
+    dyn else enum examples extern false final fn for gen if impl in incremental let loop macro \
+    match mod move mut override priv proc_macro pub ref return self serde static std struct super \
+    test trait true try type unsafe wasmill_sdk";
 
 /// Make a new Rust plugin, ready to build and test
 #[derive(Debug, clap::Args)]
@@ -49,17 +47,24 @@ pub fn run(args: &NewArgs) -> Result<(), Failure> {
     let name = checked_name(&args.name)?;
     let here = std::env::current_dir().context("find the working directory")?;
     let sdk = match &args.sdk_path {
-        Some(path) => Some(std::path::absolute(path).with_context(|| format!("--sdk-path {}", path.display()))?),
+        Some(path) => {
+            Some(std::path::absolute(path).with_context(|| format!("--sdk-path {}", path.display()))?)
+        }
         None => here.ancestors().map(|folder| folder.join("plugin-sdk")).find(|folder| is_sdk(folder)),
     };
     if let Some(sdk) = sdk.as_ref().filter(|sdk| !is_sdk(sdk)) {
-        return Err(anyhow!("{} is not the wasmill-sdk crate\n  hint: it holds a Cargo.toml of that name", sdk.display()).into());
+        return Err(anyhow!(
+            "{} is not the wasmill-sdk crate\n  hint: it holds a Cargo.toml of that name",
+            sdk.display()
+        )
+        .into());
     }
     let folder = here.join(name.as_str());
     if folder.exists() {
         return Err(anyhow!("{name} exists already\n  hint: choose another name, or remove it").into());
     }
-    let dependency = sdk.map_or_else(|| SDK_RELEASE.to_owned(), |sdk| path_dependency(&relative(&folder, &sdk)));
+    let dependency =
+        sdk.map_or_else(|| SDK_RELEASE.to_owned(), |sdk| path_dependency(&relative(&folder, &sdk)));
     write(&folder, &name, &dependency)?;
     out::say(format_args!(
         "{name} is ready:\n  cd {name}\n  cargo test\n  cargo build --release --target wasm32-wasip2\nREADME.md there says how to run it."
@@ -73,7 +78,8 @@ fn write(folder: &Path, name: &PluginName, dependency: &str) -> anyhow::Result<(
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).with_context(|| format!("make {}", parent.display()))?;
         }
-        fs::write(&path, filled(text, name, dependency)).with_context(|| format!("write {}", path.display()))?;
+        fs::write(&path, filled(text, name, dependency))
+            .with_context(|| format!("write {}", path.display()))?;
     }
     Ok(())
 }
@@ -87,11 +93,16 @@ fn filled(text: &str, name: &PluginName, dependency: &str) -> String {
 /// A name that serves as plugin, folder and crate.
 fn checked_name(text: &str) -> anyhow::Result<PluginName> {
     let name = PluginName::new(text)?;
-    if !text.starts_with(|c: char| c.is_ascii_lowercase()) || text.contains(|c: char| c.is_ascii_uppercase()) {
-        bail!("{text:?} is no name for a crate\n  hint: lower-case letters, digits, '-' and '_', beginning with a letter");
+    if !text.starts_with(|c: char| c.is_ascii_lowercase()) || text.contains(|c: char| c.is_ascii_uppercase())
+    {
+        bail!(
+            "{text:?} is no name for a crate\n  hint: lower-case letters, digits, '-' and '_', beginning with a letter"
+        );
     }
-    if TAKEN.contains(&text.replace('-', "_").as_str()) {
-        bail!("{text:?} is taken: cargo or the compiler means something else by it\n  hint: as in {text}-rule");
+    if TAKEN.split_whitespace().any(|taken| taken == text.replace('-', "_")) {
+        bail!(
+            "{text:?} is taken: cargo or the compiler means something else by it\n  hint: as in {text}-rule"
+        );
     }
     Ok(name)
 }
@@ -118,7 +129,9 @@ fn relative(from: &Path, to: &Path) -> PathBuf {
         return to.to_owned();
     }
     let up = from.components().skip(shared).map(|_| "..");
-    up.map(PathBuf::from).chain(to.components().skip(shared).map(|part| PathBuf::from(part.as_os_str()))).collect()
+    up.map(PathBuf::from)
+        .chain(to.components().skip(shared).map(|part| PathBuf::from(part.as_os_str())))
+        .collect()
 }
 
 #[cfg(test)]
@@ -148,7 +161,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("big-spender");
         write(&folder, &checked_name("big-spender").unwrap(), "wasmill-sdk = \"0.1\"").unwrap();
-        for path in ["Cargo.toml", "README.md", ".gitignore", "big-spender.toml", "rust-toolchain.toml", "src/lib.rs"] {
+        for path in
+            ["Cargo.toml", "README.md", ".gitignore", "big-spender.toml", "rust-toolchain.toml", "src/lib.rs"]
+        {
             let text = fs::read_to_string(folder.join(path)).unwrap();
             assert!(!text.contains("{{"), "{path} has a placeholder left");
         }

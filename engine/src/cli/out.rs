@@ -60,7 +60,9 @@ pub fn is_screen() -> bool {
 pub fn table(rows: &[Vec<String>], right: &[usize]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
-        .map(|at| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+        .map(|at| {
+            rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        })
         .collect();
     let mut text = String::new();
     for (number, row) in rows.iter().enumerate() {
@@ -71,9 +73,11 @@ pub fn table(rows: &[Vec<String>], right: &[usize]) -> String {
             .iter()
             .zip(&widths)
             .enumerate()
-            .map(|(at, (cell, &width))| {
-                if right.contains(&at) { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
-            })
+            .map(
+                |(at, (cell, &width))| {
+                    if right.contains(&at) { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+                },
+            )
             .collect();
         text.push_str(line.join("  ").trim_end());
     }
@@ -107,7 +111,9 @@ mod tests {
 
     #[test]
     fn thousands_are_set_apart() {
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (585_177, "585,177"), (1_234_567, "1,234,567")] {
+        for (number, text) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (585_177, "585,177"), (1_234_567, "1,234,567")]
+        {
             assert_eq!(grouped(number), text);
         }
     }

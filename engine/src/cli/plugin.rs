@@ -111,7 +111,11 @@ impl Api {
                 })?;
                 if address.ip().is_unspecified() {
                     // An engine that listens everywhere listens here too.
-                    address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+                    address.set_ip(if address.is_ipv4() {
+                        [127, 0, 0, 1].into()
+                    } else {
+                        std::net::Ipv6Addr::LOCALHOST.into()
+                    });
                 }
                 format!("http://{address}")
             }
@@ -153,13 +157,26 @@ impl Api {
             return Ok(body.read_json().with_context(|| format!("{url}: this is no answer of an engine"))?);
         }
         let text = body.read_to_string().unwrap_or_default();
-        let reason = serde_json::from_str(&text).map_or_else(|_| status.to_string(), |refusal: Refusal| refusal.error);
+        let reason =
+            serde_json::from_str(&text).map_or_else(|_| status.to_string(), |refusal: Refusal| refusal.error);
         Err(anyhow!("{reason}").into())
     }
 }
 
 fn listed(list: &PluginList) -> String {
-    let heading = ["NAME", "STATE", "VERSION", "DIGEST", "RECEIVED", "DONE", "RETRIED", "DEAD", "DROPPED", "OUTPUTS", "IN FLIGHT"];
+    let heading = [
+        "NAME",
+        "STATE",
+        "VERSION",
+        "DIGEST",
+        "RECEIVED",
+        "DONE",
+        "RETRIED",
+        "DEAD",
+        "DROPPED",
+        "OUTPUTS",
+        "IN FLIGHT",
+    ];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for plugin in &list.plugins {
         let counters = &plugin.counters;
@@ -189,6 +206,9 @@ fn listed(list: &PluginList) -> String {
         if let Some(problem) = &plugin.problem {
             text.push_str(&format!("\n\n{}: {problem}", plugin.name));
         }
+        for warning in &plugin.warnings {
+            text.push_str(&format!("\n\n{}: warning: {warning}", plugin.name));
+        }
     }
     text
 }
@@ -215,8 +235,9 @@ fn described(plugin: &PluginStatus) -> String {
     ] {
         row(name, grouped(count));
     }
-    if let Some(problem) = &plugin.problem {
-        row("problem", problem.replace('\n', "\n              "));
+    let told = plugin.problem.iter().map(|problem| ("problem", problem));
+    for (kind, text) in told.chain(plugin.warnings.iter().map(|warning| ("warning", warning))) {
+        row(kind, text.replace('\n', "\n              "));
     }
     out::table(&rows, &[])
 }
@@ -227,7 +248,8 @@ fn state(plugin: &PluginStatus) -> String {
 }
 
 fn version(version: &VersionStatus) -> String {
-    format!("{} {} since {}", dash(&version.version), short_digest(version), version.since)
+    let since = if version.since.is_empty() { "" } else { " since " };
+    format!("{} {}{since}{}", dash(&version.version), short_digest(version), version.since)
 }
 
 fn short_digest(version: &VersionStatus) -> String {
@@ -267,15 +289,30 @@ mod tests {
     fn plugins_are_listed_in_columns() {
         let text = listed(&PluginList { plugins: vec![plugin(Some("truncated"))] });
         let lines: Vec<&str> = text.lines().collect();
-        assert!(lines[1].starts_with("large-amount  running (rolled back)  1.2.0    0123456789ab   585,177"), "{text}");
+        assert!(
+            lines[1].starts_with("large-amount  running (rolled back)  1.2.0    0123456789ab   585,177"),
+            "{text}"
+        );
         assert_eq!(lines.last(), Some(&"large-amount: truncated"));
     }
 
     #[test]
     fn one_plugin_is_told_in_full() {
-        let text = described(&plugin(None));
+        let mut plugin = plugin(None);
+        plugin.warnings = vec!["no stream stores alerts.>\n  hint: declare one".into()];
+        plugin.previous = Some(VersionStatus {
+            digest: "fedcba9876543210".into(),
+            version: String::new(),
+            since: String::new(),
+        });
+        let text = described(&plugin);
         assert!(text.contains("running       1.2.0 0123456789ab since 2026-11-20T10:00:00Z"), "{text}");
+        assert!(text.contains("previous      - fedcba987654\n"), "{text}");
         assert!(text.contains("emits         -"), "{text}");
+        assert!(
+            text.ends_with("warning       no stream stores alerts.>\n                hint: declare one"),
+            "{text}"
+        );
         assert!(!text.contains("problem"));
     }
 

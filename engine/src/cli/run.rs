@@ -7,9 +7,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::exit::Failure;
+use super::logging;
 use super::settings::{EngineFlags, connect, runtime};
 use super::signals::Signals;
-use super::logging;
 use crate::admin::Admin;
 use crate::config::Settings;
 use crate::supervisor::{Engine, EngineError, EngineSettings};
@@ -89,7 +89,8 @@ impl Running {
             // A client that keeps its connection open must not keep the engine running.
             drop(tokio::time::timeout(settings.stop_grace, admin).await);
         }
-        let engine = Arc::into_inner(self.engine).ok_or_else(|| anyhow!("the HTTP API did not end in time"))?;
+        let engine =
+            Arc::into_inner(self.engine).ok_or_else(|| anyhow!("the HTTP API did not end in time"))?;
         if engine.stop(settings.stop_grace).await {
             tracing::info!("stopped");
             return Ok(());
@@ -106,7 +107,8 @@ fn engine_settings(settings: &Settings) -> Result<EngineSettings, Failure> {
     Ok(EngineSettings {
         plugins_dir: settings.plugins_dir.clone(),
         data_dir: settings.data_dir.clone(),
-        compiler: std::env::current_exe().context("find this program's own file, which is also the compiler")?,
+        compiler: std::env::current_exe()
+            .context("find this program's own file, which is also the compiler")?,
         streams: settings.streams.clone(),
     })
 }

@@ -94,7 +94,8 @@ pub fn read_plain(file: &FileFlag) -> Result<Loaded, Failure> {
 }
 
 fn read(file: &FileFlag, flags: Vec<FlagSetting>) -> Result<Loaded, Failure> {
-    let path = file.config.clone().or_else(|| PathBuf::from(DEFAULT_FILE).is_file().then(|| DEFAULT_FILE.into()));
+    let path =
+        file.config.clone().or_else(|| PathBuf::from(DEFAULT_FILE).is_file().then(|| DEFAULT_FILE.into()));
     let file = match path {
         None => None,
         Some(path) => {

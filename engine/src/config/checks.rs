@@ -19,7 +19,8 @@ impl Loaded {
         let mut findings = Vec::new();
         let at = |key: &str, fault: &str| format!("{}: {key}: {fault}", self.origin(key));
         if let Some(fault) = self.config.bus.fault() {
-            let origin = self.origins.iter().find(|(key, _)| key.starts_with("bus.")).map(|(_, origin)| origin);
+            let origin =
+                self.origins.iter().find(|(key, _)| key.starts_with("bus.")).map(|(_, origin)| origin);
             findings.push(format!("{}: bus: {fault}", origin.unwrap_or(&Origin::Default)));
         }
         let admin = match listen_address(&self.config.admin.listen) {
@@ -49,7 +50,9 @@ impl Loaded {
             *path = path.take().map(|path| self.resolve(key, &path));
         }
         if let Some(tls) = &mut bus.tls {
-            for (key, path) in [("bus.tls.ca", &mut tls.ca), ("bus.tls.cert", &mut tls.cert), ("bus.tls.key", &mut tls.key)] {
+            for (key, path) in
+                [("bus.tls.ca", &mut tls.ca), ("bus.tls.cert", &mut tls.cert), ("bus.tls.key", &mut tls.key)]
+            {
                 *path = path.take().map(|path| self.resolve(key, &path));
             }
         }
@@ -77,7 +80,9 @@ fn listen_address(text: &str) -> Result<Option<SocketAddr>, String> {
     match text {
         "" | "off" => Ok(None),
         _ => text.parse().map(Some).map_err(|_| {
-            format!("{text:?} is no address with a port\n  hint: as in 127.0.0.1:9464 or [::1]:9464, or \"off\"")
+            format!(
+                "{text:?} is no address with a port\n  hint: as in 127.0.0.1:9464 or [::1]:9464, or \"off\""
+            )
         }),
     }
 }
@@ -88,7 +93,8 @@ fn listen_address(text: &str) -> Result<Option<SocketAddr>, String> {
 /// Names the part that is no level.
 pub fn log_targets(text: &str) -> Result<Targets, String> {
     for part in text.split(',') {
-        let (target, level) = part.split_once('=').map_or((None, part), |(target, level)| (Some(target), level));
+        let (target, level) =
+            part.split_once('=').map_or((None, part), |(target, level)| (Some(target), level));
         if target == Some("") || level.trim().parse::<LevelFilter>().is_err() {
             return Err(format!(
                 "{part:?} is no level\n  hint: off, error, warn, info, debug, trace, and exceptions as in info,async_nats=warn"
@@ -134,9 +140,14 @@ fn stream_faults(streams: &[Stream]) -> Vec<(usize, String)> {
             fault("duplicate_window_s is longer than max_age_s: the server refuses that".into());
         }
         for earlier in streams.iter().take(at) {
-            let shared = |pattern: &&crate::subject::Pattern| earlier.subjects.iter().any(|other| other.overlaps(pattern));
+            let shared = |pattern: &&crate::subject::Pattern| {
+                earlier.subjects.iter().any(|other| other.overlaps(pattern))
+            };
             if let Some(pattern) = stream.subjects.iter().find(shared) {
-                fault(format!("subjects: {pattern} overlaps stream {:?}: a message can be in one stream only", earlier.name));
+                fault(format!(
+                    "subjects: {pattern} overlaps stream {:?}: a message can be in one stream only",
+                    earlier.name
+                ));
             }
         }
     }
@@ -155,13 +166,15 @@ mod tests {
 
     fn settings(text: &str, flags: &[(&'static str, &'static str, &str)]) -> Result<Settings, ConfigError> {
         let file = (!text.is_empty()).then(|| (PathBuf::from("etc/wasmill.toml"), text.to_owned()));
-        let flags = flags.iter().map(|&(flag, key, value)| FlagSetting { flag, key, value: value.into() }).collect();
+        let flags =
+            flags.iter().map(|&(flag, key, value)| FlagSetting { flag, key, value: value.into() }).collect();
         load(&Sources { file, env: Vec::new(), flags })?.settings()
     }
 
     #[test]
     fn paths_count_from_where_they_are_written() {
-        const FILE: &str = "[plugins]\ndir = \"p\"\n[bus]\ncreds = \"me.creds\"\n[bus.tls]\nca = \"~/ca.pem\"\n";
+        const FILE: &str =
+            "[plugins]\ndir = \"p\"\n[bus]\ncreds = \"me.creds\"\n[bus.tls]\nca = \"~/ca.pem\"\n";
         let from_file = settings(FILE, &[]).unwrap();
         assert_eq!(from_file.plugins_dir, Path::new("etc/p"));
         assert_eq!(from_file.data_dir, Path::new("etc/.wasmill"));
@@ -174,8 +187,14 @@ mod tests {
 
     #[test]
     fn the_admin_api_can_be_turned_off() {
-        for (text, wanted) in [("off", None), ("", None), ("[::1]:80", Some("[::1]:80")), ("127.0.0.1:0", Some("127.0.0.1:0"))] {
-            assert_eq!(listen_address(text).unwrap(), wanted.map(|address| address.parse().unwrap()), "{text}");
+        for (text, wanted) in
+            [("off", None), ("", None), ("[::1]:80", Some("[::1]:80")), ("127.0.0.1:0", Some("127.0.0.1:0"))]
+        {
+            assert_eq!(
+                listen_address(text).unwrap(),
+                wanted.map(|address| address.parse().unwrap()),
+                "{text}"
+            );
         }
     }
 

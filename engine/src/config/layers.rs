@@ -121,13 +121,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     Ok(Loaded { config, origins, file: sources.file.as_ref().map(|(path, _)| path.clone()) })
 }
 
-fn set(
-    merged: &mut Table,
-    origins: &mut BTreeMap<String, Origin>,
-    key: &str,
-    table: Table,
-    origin: &Origin,
-) {
+fn set(merged: &mut Table, origins: &mut BTreeMap<String, Origin>, key: &str, table: Table, origin: &Origin) {
     merge(merged, table);
     let inside = |known: &String| known.strip_prefix(key).is_some_and(|rest| rest.starts_with(['.', '[']));
     origins.retain(|known, _| !inside(known));
@@ -160,7 +154,11 @@ fn read_file(path: &Path, text: &str, origins: &mut BTreeMap<String, Origin>) ->
 
 fn note_table(prefix: &str, table: &DeTable<'_>, note: &mut impl FnMut(String, usize)) {
     for (name, value) in table {
-        let key = if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
+        let key = if prefix.is_empty() {
+            name.get_ref().to_string()
+        } else {
+            format!("{prefix}.{}", name.get_ref())
+        };
         note_value(key, name.span().start, value, note);
     }
 }
@@ -230,7 +228,8 @@ fn typed(steps: &[String], text: &str) -> Result<Table, String> {
 
 /// A table with this one setting, if the configuration would take it.
 fn decode(steps: &[String], value: Value) -> Result<Table, String> {
-    let nested = steps.iter().rev().fold(value, |inner, step| Value::Table(Table::from_iter([(step.clone(), inner)])));
+    let nested =
+        steps.iter().rev().fold(value, |inner, step| Value::Table(Table::from_iter([(step.clone(), inner)])));
     let Value::Table(table) = nested else { return Err("the name is empty".into()) };
     table.clone().try_into::<Config>().map_err(|err| with_suggestion(err.message()))?;
     Ok(table)

@@ -4,7 +4,10 @@ fn sources(file: &str, env: &[(&str, &str)], flags: &[(&'static str, &'static st
     Sources {
         file: (!file.is_empty()).then(|| (PathBuf::from("etc/wasmill.toml"), file.to_owned())),
         env: env.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect(),
-        flags: flags.iter().map(|&(flag, key, value)| FlagSetting { flag, key, value: value.into() }).collect(),
+        flags: flags
+            .iter()
+            .map(|&(flag, key, value)| FlagSetting { flag, key, value: value.into() })
+            .collect(),
     }
 }
 
@@ -55,7 +58,15 @@ fn variables_take_the_type_of_their_setting() {
 
 #[test]
 fn variables_that_are_not_settings_are_left_alone() {
-    for name in ["WASMILL_CONFIG", "WASMILL_LOG", "WASMILL_NATS_SERVER", "WASMILL_STOP_SIGN", "WASMILL", "PATH", "BUS__URL"] {
+    for name in [
+        "WASMILL_CONFIG",
+        "WASMILL_LOG",
+        "WASMILL_NATS_SERVER",
+        "WASMILL_STOP_SIGN",
+        "WASMILL",
+        "PATH",
+        "BUS__URL",
+    ] {
         assert!(load(&sources("", &[(name, "x")], &[])).is_ok(), "{name}");
     }
 }
@@ -63,15 +74,45 @@ fn variables_that_are_not_settings_are_left_alone() {
 #[test]
 fn findings_name_their_source() {
     for (file, env, flags, wanted) in [
-        ("[bus]\nurll = \"x\"\n", &[][..], &[][..], &["etc/wasmill.toml:2: unknown field `urll`", "did you mean `url`?"][..]),
+        (
+            "[bus]\nurll = \"x\"\n",
+            &[][..],
+            &[][..],
+            &["etc/wasmill.toml:2: unknown field `urll`", "did you mean `url`?"][..],
+        ),
         ("\n[admim]\n", &[], &[], &["etc/wasmill.toml:2: unknown field `admim`", "did you mean `admin`?"]),
         ("[stop]\n\ngrace_s = \"x\"\n", &[], &[], &["etc/wasmill.toml:3: invalid type"]),
         ("[stop\n", &[], &[], &["etc/wasmill.toml:1: "]),
-        ("[[streams]]\nname = \"A\"\nsubjects = [\"a..b\"]\n", &[], &[], &["etc/wasmill.toml:3: ", "empty token"]),
-        ("", &[("WASMILL_BUS__URLL", "x")], &[], &["environment variable WASMILL_BUS__URLL: ", "did you mean `url`?"]),
-        ("", &[("WASMILL_BUSS__URL", "x")], &[], &["environment variable WASMILL_BUSS__URL: ", "did you mean `bus`?"]),
-        ("", &[("WASMILL_STOP__GRACE_S", "soon")], &[], &["environment variable WASMILL_STOP__GRACE_S: invalid type"]),
-        ("", &[("WASMILL_STOP__GRACE_S", "-1")], &[], &["environment variable WASMILL_STOP__GRACE_S: invalid value"]),
+        (
+            "[[streams]]\nname = \"A\"\nsubjects = [\"a..b\"]\n",
+            &[],
+            &[],
+            &["etc/wasmill.toml:3: ", "empty token"],
+        ),
+        (
+            "",
+            &[("WASMILL_BUS__URLL", "x")],
+            &[],
+            &["environment variable WASMILL_BUS__URLL: ", "did you mean `url`?"],
+        ),
+        (
+            "",
+            &[("WASMILL_BUSS__URL", "x")],
+            &[],
+            &["environment variable WASMILL_BUSS__URL: ", "did you mean `bus`?"],
+        ),
+        (
+            "",
+            &[("WASMILL_STOP__GRACE_S", "soon")],
+            &[],
+            &["environment variable WASMILL_STOP__GRACE_S: invalid type"],
+        ),
+        (
+            "",
+            &[("WASMILL_STOP__GRACE_S", "-1")],
+            &[],
+            &["environment variable WASMILL_STOP__GRACE_S: invalid value"],
+        ),
         ("", &[("WASMILL_BUS_URL", "x")], &[], &["WASMILL_BUS_URL has no effect", "WASMILL_BUS__URL"]),
         ("", &[("WASMILL_STOP_GRACE_S", "9")], &[], &["WASMILL_STOP__GRACE_S"]),
         ("", &[], &[("--stop-grace", "stop.grace_s", "x")], &["flag --stop-grace: "]),

@@ -40,10 +40,15 @@ fn check_file(path: &Path) -> Option<Checked> {
     }
     match kind {
         "wasm" if path.with_extension("toml").exists() => None,
-        "wasm" => Some(finding(path, "there is no manifest beside it\n  hint: `wasmill new` writes one to start from")),
+        "wasm" => Some(finding(
+            path,
+            "there is no manifest beside it\n  hint: `wasmill new` writes one to start from",
+        )),
         "toml" => match read_manifest(path) {
             Err(fault) => Some(Checked { path: path.to_owned(), fault: Some(fault) }),
-            Ok(_) if !path.with_extension("wasm").exists() => Some(finding(path, "there is no component beside it")),
+            Ok(_) if !path.with_extension("wasm").exists() => {
+                Some(finding(path, "there is no component beside it"))
+            }
             Ok(_) => Some(Checked { path: path.to_owned(), fault: None }),
         },
         _ => None,

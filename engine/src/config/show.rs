@@ -120,7 +120,8 @@ fn put(table: &mut Table, key: &str, value: Option<impl serde::Serialize>) -> Re
 fn without_login(urls: &str) -> String {
     let hide = |url: &str| {
         let (scheme, rest) = url.split_once("://").map_or((None, url), |(scheme, rest)| (Some(scheme), rest));
-        let rest = rest.rsplit_once('@').map_or_else(|| rest.to_owned(), |(_, host)| format!("{HIDDEN}@{host}"));
+        let rest =
+            rest.rsplit_once('@').map_or_else(|| rest.to_owned(), |(_, host)| format!("{HIDDEN}@{host}"));
         scheme.map_or(rest.clone(), |scheme| format!("{scheme}://{rest}"))
     };
     urls.split(',').map(|url| hide(url.trim())).collect::<Vec<_>>().join(",")
@@ -150,7 +151,8 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_read_again() {
-        let (_, table) = shown("[[streams]]\nname = \"A\"\nsubjects = [\"a.>\"]\n[bus.tls]\nca = \"ca.pem\"\n");
+        let (_, table) =
+            shown("[[streams]]\nname = \"A\"\nsubjects = [\"a.>\"]\n[bus.tls]\nca = \"ca.pem\"\n");
         let again: super::super::Config = table.try_into().unwrap();
         assert_eq!(again.streams.len(), 1);
         assert_eq!(again.bus.url.as_deref(), Some("nats://127.0.0.1:4222"));

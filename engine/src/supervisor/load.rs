@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use tracing::Level;
-
+use super::guest_log;
 use crate::effects::Emitter;
 use crate::manifest::{Manifest, PluginName};
 use crate::plan::Files;
-use crate::sandbox::{LoadError, LoadSpec, LogLine, LogSink, Sandbox};
+use crate::sandbox::{LoadError, LoadSpec, Sandbox};
 use crate::unkeyed::Version;
-
-/// The target of guests' lines, for filters such as `wasmill::guest=debug`.
-const GUEST: &str = "wasmill::guest";
 
 /// The bytes of a plugin's two files.
 pub(super) struct Source {
@@ -49,7 +45,7 @@ pub(super) async fn load(sandbox: &Arc<Sandbox>, name: &PluginName, source: Sour
         isolation: manifest.isolation,
         config: manifest.config_json(),
     };
-    let sink = log_sink(name);
+    let sink = guest_log::sink(name);
     let prepared = sandbox.load(&source.component, &spec, Arc::clone(&sink)).await.map_err(|err| match err {
         LoadError::Empty | LoadError::Truncated | LoadError::NotWasm | LoadError::Invalid(_) => {
             Refusal::Malformed(format!("{name}.wasm: {err}"))
@@ -64,21 +60,4 @@ pub(super) async fn load(sandbox: &Arc<Sandbox>, name: &PluginName, source: Sour
     let workers = sandbox.start(prepared, sink).map_err(|err| because(&format!("its threads did not start: {err}")))?;
     let version = Version { workers, manifest: Arc::new(manifest), emitter };
     Ok(Candidate { version, source })
-}
-
-/// A guest's lines go into the engine's log, under the plugin's name.
-fn log_sink(name: &PluginName) -> LogSink {
-    let name = name.clone();
-    Arc::new(move |line: LogLine| {
-        let LogLine { event, level, message, fields } = line;
-        let plugin = name.as_str();
-        let fields: String = fields.iter().map(|(name, value)| format!(" {name}={value:?}")).collect();
-        match level {
-            Level::ERROR => tracing::error!(target: GUEST, plugin, event, "{message}{fields}"),
-            Level::WARN => tracing::warn!(target: GUEST, plugin, event, "{message}{fields}"),
-            Level::INFO => tracing::info!(target: GUEST, plugin, event, "{message}{fields}"),
-            Level::DEBUG => tracing::debug!(target: GUEST, plugin, event, "{message}{fields}"),
-            Level::TRACE => tracing::trace!(target: GUEST, plugin, event, "{message}{fields}"),
-        }
-    })
 }

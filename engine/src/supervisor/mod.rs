@@ -4,8 +4,9 @@
 //! the old one serves, and takes over in one step; what is no good replaces nothing.
 //!
 //! In reading order: this file (the engine as others see it), `reload` (the task), `load` (files become a version),
-//! `service` (a version takes events), `view` (what is told), `horizon` (what to warn of).
+//! `service` (a version takes events), `view` (what is told), `horizon` (what to warn of), `guest_log` (what guests say).
 
+mod guest_log;
 mod horizon;
 mod load;
 mod reload;

@@ -95,17 +95,16 @@ impl Views {
         problem: Option<String>,
     ) {
         self.change(name, |view| {
-            if record.previous.is_none() {
-                view.previous = None;
-            } else if view.running.as_ref().is_some_and(|running| running.digest != version.digest) {
-                view.previous = view.running.take();
-            } else if view.previous.is_none() {
-                view.previous = record.previous.map(|files| VersionStatus {
-                    digest: files.component.to_string(),
+            let known = [view.running.take(), view.previous.take()];
+            view.previous = record.previous.map(|files| {
+                let digest = files.component.to_string();
+                // A version that an earlier process served is known by its digest only.
+                known.into_iter().flatten().find(|version| version.digest == digest).unwrap_or(VersionStatus {
+                    digest,
                     version: String::new(),
                     since: String::new(),
-                });
-            }
+                })
+            });
             view.state = PluginState::Running;
             view.running = Some(version);
             view.manifest = Some(manifest);

@@ -11,7 +11,7 @@ use wasmill_tests::nats::{NatsServer, Options};
 use wasmill_tests::place::{Place, Running};
 use wasmill_tests::{parts, streams};
 
-const LARGE_AMOUNT: &str = r#"
+pub const LARGE_AMOUNT: &str = r#"
 [[subscribe]]
 stream = "PAYMENTS"
 subjects = ["payments.card"]
@@ -246,6 +246,29 @@ async fn a_trace_goes_from_input_to_output_and_a_cloud_event_keeps_its_name() {
     assert_eq!(alerts[0].header("traceparent").unwrap(), trace);
     assert_eq!(alerts[0].header("Wasmill-Cause").unwrap(), "pay-1");
     assert_eq!(alerts[0].header("ce-time").unwrap(), "2026-01-02T03:04:05Z");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_feeds_itself_is_stopped() {
+    let scene = scene().await;
+    let manifest = r#"
+[[subscribe]]
+stream = "PAYMENTS"
+subjects = ["payments.>"]
+[emit]
+subjects = ["payments.>"]
+[config]
+mode = "echo"
+subject = "payments.again"
+"#;
+    scene.place.put("loop", &misbehaving(), manifest).unwrap();
+    streams::publish(&scene.jetstream, "payments.card", [payment(1, 1.0)]).await.unwrap();
+    let running = scene.start().await;
+    let status = running.until("loop", "stopped", |status| status.counters.dead_lettered == 1).await.unwrap();
+    assert_eq!(status.counters.done, u64::from(wasmill::limits::MAX_HOPS));
+    let letters = streams::read(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap();
+    assert_eq!(letters[0].header("Wasmill-Reason").unwrap(), "hop-limit");
+    assert_eq!(letters[0].header("Wasmill-Kept-Wasmill-Hops").unwrap(), "16");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,10 @@
     reason = "tests assert by panicking, and so do the functions that they share"
 )]
 
+mod cli;
 mod delivery;
+mod demo;
+mod examples;
 mod hostile;
 mod kill;
 mod reload;

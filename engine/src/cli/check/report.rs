@@ -69,7 +69,10 @@ impl Report {
         if let Some(manifest) = &self.manifest {
             let subscriptions: Vec<String> = manifest.subscribe.iter().map(subscription).collect();
             line("receives", listed(&subscriptions));
-            line("may emit", listed(&manifest.emit.subjects.iter().map(ToString::to_string).collect::<Vec<_>>()));
+            line(
+                "may emit",
+                listed(&manifest.emit.subjects.iter().map(ToString::to_string).collect::<Vec<_>>()),
+            );
             line("limits", limits(manifest));
         }
         text

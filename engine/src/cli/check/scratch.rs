@@ -9,7 +9,11 @@ pub(super) struct Scratch(PathBuf);
 impl Scratch {
     /// Makes a folder that nobody else can have put anything into: compiled code is run as it is found there.
     pub(super) fn new() -> std::io::Result<Self> {
-        let path = std::env::temp_dir().join(format!("wasmill-check-{}-{:016x}", std::process::id(), fastrand::u64(..)));
+        let path = std::env::temp_dir().join(format!(
+            "wasmill-check-{}-{:016x}",
+            std::process::id(),
+            fastrand::u64(..)
+        ));
         std::fs::DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
     }

@@ -111,7 +111,8 @@ impl Demo {
         let settings = EngineSettings {
             plugins_dir: plugins.to_owned(),
             data_dir: args.dir.join("data"),
-            compiler: std::env::current_exe().context("find this program's own file, which is also the compiler")?,
+            compiler: std::env::current_exe()
+                .context("find this program's own file, which is also the compiler")?,
             streams: streams()?,
         };
         let engine = Engine::start(settings, Arc::clone(&tap) as Arc<dyn Bus>, Telemetry::new()).await?;
@@ -166,10 +167,14 @@ impl Demo {
             ticks.tick().await;
             let plugins = self.engine.status();
             let seen = self.tap.seen();
-            let behind = plugins.iter().map(|plugin| verdict::progress(plugin, &seen)).map(|(ended, due)| due.saturating_sub(ended));
+            let behind = plugins
+                .iter()
+                .map(|plugin| verdict::progress(plugin, &seen))
+                .map(|(ended, due)| due.saturating_sub(ended));
             let room = MAX_BEHIND.saturating_sub(behind.max().unwrap_or(0));
             // What a busy machine could not make in time is not made up for in one burst.
-            allowed = (allowed + last.elapsed().as_secs_f64() * f64::from(args.rate)).min(f64::from(args.rate));
+            allowed =
+                (allowed + last.elapsed().as_secs_f64() * f64::from(args.rate)).min(f64::from(args.rate));
             last = Instant::now();
             let batch = (allowed as u64).min(room).min(wanted - self.generated);
             for _ in 0..batch {
@@ -223,7 +228,9 @@ impl Demo {
 fn why_not_running(plugin: &PluginStatus) -> Option<String> {
     let PluginStatus { name, state, problem, .. } = plugin;
     let runs = matches!(state, PluginState::Running | PluginState::Disabled);
-    (!runs).then(|| format!("{name} is {}: {}", state.as_str(), problem.as_deref().unwrap_or("no reason is known yet")))
+    (!runs).then(|| {
+        format!("{name} is {}: {}", state.as_str(), problem.as_deref().unwrap_or("no reason is known yet"))
+    })
 }
 
 fn hint(plugins: &Path) -> String {
@@ -233,7 +240,13 @@ fn hint(plugins: &Path) -> String {
     )
 }
 
-fn summary(plugins: &[PluginStatus], seen: &tap::Seen, generated: u64, rule: Option<&Rule>, over: u64) -> String {
+fn summary(
+    plugins: &[PluginStatus],
+    seen: &tap::Seen,
+    generated: u64,
+    rule: Option<&Rule>,
+    over: u64,
+) -> String {
     let mut text = format!("\n{} events went in:\n{}", grouped(generated), screen::table(plugins, seen));
     text.push_str("\n\nlast outputs");
     text.push_str(&screen::samples(seen));

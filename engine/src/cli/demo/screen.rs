@@ -16,6 +16,8 @@ const LINE_EVERY: Duration = Duration::from_secs(2);
 const NEWS: usize = 3;
 /// Up so many lines and clear to the end (ECMA-48 CPL and ED).
 const BACK: (&str, &str) = ("\x1b[", "F\x1b[J");
+/// Lines are cut at the right edge, not wrapped (DEC mode 7): a line of text is then a line of the screen.
+const CUT: (&str, &str) = ("\x1b[?7l", "\x1b[?7h");
 
 /// The live view.
 pub(super) struct Screen {
@@ -44,7 +46,13 @@ impl Screen {
     }
 
     /// Shows the state, if it is time to or `now` asks for it.
-    pub(super) fn show(&mut self, plugins: &[PluginStatus], seen: &Seen, generated: u64, now: bool) -> Result<(), Failure> {
+    pub(super) fn show(
+        &mut self,
+        plugins: &[PluginStatus],
+        seen: &Seen,
+        generated: u64,
+        now: bool,
+    ) -> Result<(), Failure> {
         let fresh = self.note_news(plugins);
         let due = if self.redraws { REDRAW } else { LINE_EVERY };
         if !now && self.drawn.is_some_and(|drawn| drawn.elapsed() < due) {
@@ -56,9 +64,10 @@ impl Screen {
             return out::data(line(plugins, seen, generated));
         }
         let text = self.page(plugins, seen, generated);
-        let back = if self.height > 0 { format!("{}{}{}", BACK.0, self.height, BACK.1) } else { String::new() };
+        let back =
+            if self.height > 0 { format!("{}{}{}", BACK.0, self.height, BACK.1) } else { String::new() };
         self.height = text.lines().count();
-        out::data(format_args!("{back}{text}"))
+        out::data(format_args!("{back}{}{text}{}", CUT.0, CUT.1))
     }
 
     /// Swaps and problems since the last look.
@@ -76,7 +85,7 @@ impl Screen {
             };
             let before = self.versions.iter().find(|(name, _)| *name == plugin.name).map(|(_, state)| state);
             if before != Some(&state) {
-                fresh.push(format!("{}: {state}", plugin.name));
+                fresh.push(format!("{}: {}", plugin.name, to_the_second(&state)));
             }
             versions.push((plugin.name.clone(), state));
         }
@@ -91,7 +100,8 @@ impl Screen {
 
     fn page(&self, plugins: &[PluginStatus], seen: &Seen, generated: u64) -> String {
         let seconds = self.started.elapsed().as_secs_f64();
-        let mut text = format!("{} events in {seconds:.0} s, on a bus inside this process\n\n", grouped(generated));
+        let mut text =
+            format!("{} events in {seconds:.0} s, on a bus inside this process\n\n", grouped(generated));
         text.push_str(&table(plugins, seen));
         text.push_str("\n\nlast outputs");
         text.push_str(&samples(seen));
@@ -101,6 +111,18 @@ impl Screen {
         }
         text.push_str(&format!("\n{}", self.hint));
         text
+    }
+}
+
+/// A text that ends in a time, without the fraction of its seconds.
+fn to_the_second(text: &str) -> String {
+    match text.rsplit_once('.') {
+        Some((start, fraction))
+            if fraction.strip_suffix('Z').is_some_and(|digits| digits.parse::<u64>().is_ok()) =>
+        {
+            format!("{start}Z")
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -124,7 +146,12 @@ pub(super) fn table(plugins: &[PluginStatus], seen: &Seen) -> String {
 
 /// The last outputs, each on a line of its own. What is not printable is escaped: payloads must not steer a terminal.
 pub(super) fn samples(seen: &Seen) -> String {
-    let shown = |payload: &str| payload.chars().flat_map(|c| if c == '"' { vec![c] } else { c.escape_debug().collect() }).collect::<String>();
+    let shown = |payload: &str| {
+        payload
+            .chars()
+            .flat_map(|c| if c == '"' { vec![c] } else { c.escape_debug().collect() })
+            .collect::<String>()
+    };
     seen.samples.iter().map(|(subject, payload)| format!("\n  {subject}  {}", shown(payload))).collect()
 }
 
@@ -148,7 +175,11 @@ mod tests {
         PluginStatus {
             name: "rule".into(),
             state: PluginState::Running,
-            running: Some(VersionStatus { digest: "ab".repeat(32), version: "0.1.0".into(), since: since.into() }),
+            running: Some(VersionStatus {
+                digest: "ab".repeat(32),
+                version: "0.1.0".into(),
+                since: since.into(),
+            }),
             previous: None,
             rolled_back: false,
             problem: problem.map(str::to_owned),
@@ -169,6 +200,8 @@ mod tests {
         assert_eq!(screen.note_news(&[plugin("t2", Some("truncated\nhint"))]), ["rule: truncated"]);
         assert_eq!(screen.note_news(&[]), ["rule: removed"]);
         assert_eq!(screen.news.len(), NEWS);
+        assert_eq!(to_the_second("0.1.0 since 10:00:00.25Z"), "0.1.0 since 10:00:00Z");
+        assert_eq!(to_the_second("0.1.0 since t2"), "0.1.0 since t2");
     }
 
     #[test]

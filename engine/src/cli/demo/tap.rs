@@ -9,7 +9,8 @@ use tokio::sync::broadcast;
 
 use crate::bus::memory::MemoryBus;
 use crate::bus::{
-    Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, Receipt, Settlement, Stored, StreamInfo, StreamSpec,
+    Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, Receipt, Settlement, Stored, StreamInfo,
+    StreamSpec,
 };
 use crate::message::Message;
 use crate::subject::Pattern;
@@ -74,9 +75,8 @@ impl Bus for Tap {
         async move {
             let subject = message.subject.as_str().to_owned();
             let is_output = !matches!(subject.as_str(), super::generate::PAYMENTS | super::generate::ORDERS);
-            let sample = is_output.then(|| {
-                String::from_utf8_lossy(&message.payload).chars().take(SAMPLE_CHARS).collect()
-            });
+            let sample = is_output
+                .then(|| String::from_utf8_lossy(&message.payload).chars().take(SAMPLE_CHARS).collect());
             let stored = self.bus.publish(message).await?;
             if !stored.duplicate {
                 self.note(&subject, sample);
@@ -110,7 +110,11 @@ impl Bus for Tap {
         self.bus.publish_core(message)
     }
 
-    fn settle<'a>(&'a self, receipt: &'a Receipt, settlement: Settlement) -> BoxFuture<'a, Result<(), BusError>> {
+    fn settle<'a>(
+        &'a self,
+        receipt: &'a Receipt,
+        settlement: Settlement,
+    ) -> BoxFuture<'a, Result<(), BusError>> {
         self.bus.settle(receipt, settlement)
     }
 
@@ -146,7 +150,9 @@ mod tests {
         for spec in super::super::streams().unwrap() {
             tap.ensure_stream(&spec).await.unwrap();
         }
-        for (subject, id) in [("payments.card", "1"), ("payments.card", "1"), ("payments.card", "2"), ("alerts.x", "3")] {
+        for (subject, id) in
+            [("payments.card", "1"), ("payments.card", "1"), ("payments.card", "2"), ("alerts.x", "3")]
+        {
             let mut message = Message::new(Subject::new(subject).unwrap(), "{}");
             message.headers.push("Nats-Msg-Id", id);
             tap.publish(message).await.unwrap();

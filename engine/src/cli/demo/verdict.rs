@@ -62,7 +62,12 @@ pub(super) fn is_settled(plugins: &[PluginStatus], seen: &Seen) -> bool {
 }
 
 /// What does not add up.
-pub(super) fn faults(plugins: &[PluginStatus], seen: &Seen, rule: Option<&Rule>, over_threshold: u64) -> Vec<String> {
+pub(super) fn faults(
+    plugins: &[PluginStatus],
+    seen: &Seen,
+    rule: Option<&Rule>,
+    over_threshold: u64,
+) -> Vec<String> {
     let mut faults = Vec::new();
     for plugin in plugins {
         let (ended, due) = progress(plugin, seen);
@@ -76,7 +81,8 @@ pub(super) fn faults(plugins: &[PluginStatus], seen: &Seen, rule: Option<&Rule>,
     if let Some(rule) = rule {
         let alerts = rule.alerts(seen);
         if alerts != over_threshold {
-            faults.push(format!("{alerts} alerts, but {over_threshold} payments were over {}", rule.threshold));
+            faults
+                .push(format!("{alerts} alerts, but {over_threshold} payments were over {}", rule.threshold));
         }
     }
     faults
@@ -105,7 +111,11 @@ mod tests {
 
     #[test]
     fn an_event_without_an_end_is_a_fault() {
-        let stored = [("payments.card".to_owned(), 9), ("payments.bank".to_owned(), 1), ("alerts.large".to_owned(), 2)];
+        let stored = [
+            ("payments.card".to_owned(), 9),
+            ("payments.bank".to_owned(), 1),
+            ("alerts.large".to_owned(), 2),
+        ];
         let seen = Seen { stored: stored.into(), samples: vec![] };
         let rule = Rule { threshold: 220.0, output: Pattern::new("alerts.large").unwrap() };
         for (plugin, over, settled, wanted) in [
@@ -127,8 +137,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("large-amount.toml");
         assert_eq!(Rule::read(dir.path()), None);
-        let manifest = |config: &str| format!("[[subscribe]]\nsubjects = [\"a\"]\n[config]\noutput = \"x\"\n{config}");
-        for (config, wanted) in [("threshold = 220", Some(220.0)), ("threshold = 1.5", Some(1.5)), ("threshold = 1\ncomparison = \"<\"", None)] {
+        let manifest =
+            |config: &str| format!("[[subscribe]]\nsubjects = [\"a\"]\n[config]\noutput = \"x\"\n{config}");
+        for (config, wanted) in [
+            ("threshold = 220", Some(220.0)),
+            ("threshold = 1.5", Some(1.5)),
+            ("threshold = 1\ncomparison = \"<\"", None),
+        ] {
             std::fs::write(&path, manifest(config)).unwrap();
             assert_eq!(Rule::read(dir.path()).map(|rule| rule.threshold), wanted);
         }

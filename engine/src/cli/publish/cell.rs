@@ -1,11 +1,11 @@
 //! Turns CSV cells into JSON values without losing anything.
 
-/// The most digits that every reader's 64-bit float gives back unchanged.
-const MAX_DIGITS: usize = 15;
+/// The most digits that every reader's 64-bit float gives back unchanged, whatever they are.
+const SAFE_DIGITS: usize = 15;
 
 /// Appends a cell as JSON. An empty cell is `null`, `true` and `false` are booleans, plain decimal numbers are numbers
-/// with the very digits of the file. All else stays text: ids with leading zeros, exponents, `+1`, numbers of more digits
-/// than a 64-bit float holds.
+/// with the very digits of the file. All else stays text: ids with leading zeros, exponents, `+1`, card numbers and other
+/// long integers, decimals that a 64-bit float does not give back digit for digit.
 pub(super) fn push_typed(json: &mut Vec<u8>, cell: &str) {
     match cell {
         "" => json.extend_from_slice(b"null"),
@@ -54,8 +54,14 @@ fn is_lossless_number(cell: &str) -> bool {
         && digits(whole)
         && digits(fraction)
         && (whole == "0" || !whole.starts_with('0'))
-        && whole.len() + fraction.len() <= MAX_DIGITS
         && !minus_nothing
+        && (whole.len() + fraction.len() <= SAFE_DIGITS
+            || (!fraction.is_empty() && is_a_floats_own_text(cell)))
+}
+
+/// Whether the text is how a 64-bit float is written: `52.300000000000004` has 17 digits and loses none of them.
+fn is_a_floats_own_text(cell: &str) -> bool {
+    cell.parse::<f64>().is_ok_and(|number| number.to_string() == cell)
 }
 
 #[cfg(test)]
@@ -75,6 +81,11 @@ mod tests {
             ("-0.5", "-0.5"),
             ("999999999999999", "999999999999999"),
             ("1234567890123456", "\"1234567890123456\""),
+            ("4000000000001234", "\"4000000000001234\""),
+            ("52.300000000000004", "52.300000000000004"),
+            ("-326.04999999999995", "-326.04999999999995"),
+            ("0.10000000000000001", "\"0.10000000000000001\""),
+            ("12345678901234567.5", "\"12345678901234567.5\""),
             ("007", "\"007\""),
             ("00", "\"00\""),
             ("-0", "\"-0\""),

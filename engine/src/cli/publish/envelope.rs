@@ -39,7 +39,9 @@ pub(super) enum EnvelopeError {
     #[error("the id field is empty")]
     NoId,
     /// The time field has no time.
-    #[error("{0:?} is no time\n  hint: RFC 3339, `2018-04-01 00:00:31` (taken as UTC), or Unix seconds or milliseconds")]
+    #[error(
+        "{0:?} is no time\n  hint: RFC 3339, `2018-04-01 00:00:31` (taken as UTC), or Unix seconds or milliseconds"
+    )]
     NoTime(String),
     /// Bigger than the server takes.
     #[error("a message of {bytes} bytes is over the server's max_payload of {limit}")]

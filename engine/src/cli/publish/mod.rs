@@ -37,8 +37,8 @@ const BATCHES_AHEAD: usize = 8;
 
 const NOTES: &str = "\
 Rows become JSON objects. CSV cells that are plain decimal numbers or true/false become numbers and booleans, empty
-ones null; whatever a number would not hold exactly (007, 1e5, more than 15 digits) stays text, and so does every
-column named by --text.
+ones null. What a number would not hold exactly stays text (007, 1e5, integers of more than 15 digits), and so does
+every column named by --text.
 
 Ids: a row's Nats-Msg-Id is its --id-field, or else file name, row number and a hash of its content. Publishing the
 same file again within the stream's duplicate window therefore stores nothing twice, and a row changed in between is
@@ -137,7 +137,12 @@ pub fn run(args: &PublishArgs) -> Result<(), Failure> {
     runtime()?.block_on(publish(args, &settings, feed, progress))
 }
 
-async fn publish(args: &PublishArgs, settings: &Settings, mut feed: Feed, mut progress: Progress) -> Result<(), Failure> {
+async fn publish(
+    args: &PublishArgs,
+    settings: &Settings,
+    mut feed: Feed,
+    mut progress: Progress,
+) -> Result<(), Failure> {
     let bus = connect(settings).await?;
     if !args.core {
         prepare_streams(bus.as_ref(), args, settings, &feed.envelope.subject).await?;
@@ -217,8 +222,7 @@ impl Feed {
             Some(picked.len() - 1)
         };
         let (id, time) = (pick(&args.id_field), pick(&args.time_field));
-        let is_cloud_event =
-            id.is_some() || time.is_some() || args.kind.is_some() || args.source.is_some();
+        let is_cloud_event = id.is_some() || time.is_some() || args.kind.is_some() || args.source.is_some();
         let cloud_event = is_cloud_event.then(|| {
             let source = crate::event::encode_attribute(args.source.as_ref().unwrap_or(&input.name));
             let kind = args.kind.as_deref().unwrap_or("wasmill.row");
@@ -237,8 +241,12 @@ impl Feed {
             max_bytes: usize::MAX,
         };
         let batch_rows = if input.live { 1 } else { BATCH_ROWS };
-        let selection =
-            Selection { picked, only: args.columns.clone(), omit: args.omit.clone(), text: args.text.clone() };
+        let selection = Selection {
+            picked,
+            only: args.columns.clone(),
+            omit: args.omit.clone(),
+            text: args.text.clone(),
+        };
         let name = input.name.clone();
         let rows = Rows::of(input, selection).map_err(|fault| anyhow!("{name}: {fault}"))?;
         let last = args.limit.map_or(u64::MAX, |limit| args.skip.saturating_add(limit));

@@ -120,7 +120,9 @@ impl Report {
         match self.failed_row {
             None => {}
             Some(row @ ..=1) => text.push_str(&format!("\nstopped at row {row}")),
-            Some(row) => text.push_str(&format!("\nstopped at row {row}; --skip {} goes on from there", row - 1)),
+            Some(row) => {
+                text.push_str(&format!("\nstopped at row {row}; --skip {} goes on from there", row - 1))
+            }
         }
         text
     }
@@ -145,7 +147,10 @@ mod tests {
     #[test]
     fn the_summary_adds_up() {
         let all = Counts { published: 1_000, stored: 1_000, duplicates: 0 };
-        assert_eq!(report(all, None, false).text(), "1,000 rows published to a.b in 2.0 s (500 rows/s): 1,000 stored");
+        assert_eq!(
+            report(all, None, false).text(),
+            "1,000 rows published to a.b in 2.0 s (500 rows/s): 1,000 stored"
+        );
         let mixed = Counts { published: 1_000, stored: 900, duplicates: 90 };
         let text = report(mixed, Some(7), false).text();
         assert!(text.contains("900 stored, 90 not stored again") && text.contains(", 10 failed"), "{text}");

@@ -105,7 +105,11 @@ pub(super) enum Rows {
 
 impl Rows {
     /// Begins to read; a CSV heading is checked at once.
-    pub(super) fn new(syntax: Syntax, reader: Box<dyn BufRead + Send>, selection: Selection) -> Result<Self, RowError> {
+    pub(super) fn new(
+        syntax: Syntax,
+        reader: Box<dyn BufRead + Send>,
+        selection: Selection,
+    ) -> Result<Self, RowError> {
         Ok(match syntax {
             Syntax::Csv => Self::Csv(Box::new(CsvRows::new(reader, &selection)?)),
             Syntax::Ndjson => Self::Ndjson(NdjsonRows { reader, selection, text: Vec::new(), line: 0 }),

@@ -18,7 +18,11 @@ fn read(syntax: Syntax, text: &str, selection: Selection) -> Vec<String> {
             Ok(false) => return seen,
             Ok(true) => {
                 let json = String::from_utf8(row.json.clone()).unwrap();
-                seen.push(format!("{} {} {json} {}", row.number, row.line, row.picked.join("|")).trim_end().to_owned());
+                seen.push(
+                    format!("{} {} {json} {}", row.number, row.line, row.picked.join("|"))
+                        .trim_end()
+                        .to_owned(),
+                );
             }
             Err(err) => {
                 seen.push(format!("{} {} {err}", row.number, row.line));
@@ -35,8 +39,12 @@ fn csv_rows_become_objects() {
         read(Syntax::Csv, text, Selection::default()),
         [r#"1 2 {"id":"07","at":5.50,"note":"a \"b\",\nc"}"#, r#"2 4 {"id":8,"at":null,"note":true}"#]
     );
-    let selection =
-        Selection { picked: list(&["note", "id"]), omit: list(&["at"]), text: list(&["id"]), ..Selection::default() };
+    let selection = Selection {
+        picked: list(&["note", "id"]),
+        omit: list(&["at"]),
+        text: list(&["id"]),
+        ..Selection::default()
+    };
     assert_eq!(read(Syntax::Csv, "id,at,note\n8,1,x\n", selection), [r#"1 2 {"id":"8","note":"x"} x|8"#]);
     let selection = Selection { only: list(&["at"]), ..Selection::default() };
     assert_eq!(read(Syntax::Csv, "id,at\n8,1\n", selection), [r#"1 2 {"at":1}"#]);

@@ -82,7 +82,12 @@ pub(super) struct Sender<'a> {
 
 impl<'a> Sender<'a> {
     /// With `core`, nothing is stored and no answer awaited. `rate` is in rows a second.
-    pub(super) fn new(bus: &'a dyn Bus, core: bool, wanted_stream: Option<&'a str>, rate: Option<f64>) -> Self {
+    pub(super) fn new(
+        bus: &'a dyn Bus,
+        core: bool,
+        wanted_stream: Option<&'a str>,
+        rate: Option<f64>,
+    ) -> Self {
         Self {
             bus,
             core,
@@ -118,7 +123,8 @@ impl<'a> Sender<'a> {
         while let Some(ack) = self.under_way.next().await {
             self.count(ack);
         }
-        if self.core && self.failed.is_none()
+        if self.core
+            && self.failed.is_none()
             && let Err(error) = self.bus.flush().await
         {
             self.failed = Some(SendError::Row { row: self.counts.published, error });
@@ -127,7 +133,11 @@ impl<'a> Sender<'a> {
         self.failed.take().map_or(Ok(()), Err)
     }
 
-    async fn send_batch(&mut self, batch: Vec<Numbered>, mut stop: std::pin::Pin<&mut impl Future<Output = ()>>) {
+    async fn send_batch(
+        &mut self,
+        batch: Vec<Numbered>,
+        mut stop: std::pin::Pin<&mut impl Future<Output = ()>>,
+    ) {
         for Numbered { row, message } in batch {
             let due = self.pace.as_mut().and_then(Pace::wait);
             if let Some(due) = due {
@@ -139,8 +149,11 @@ impl<'a> Sender<'a> {
             let (bus, core) = (self.bus, self.core);
             self.counts.published += 1;
             self.under_way.push(Box::pin(async move {
-                let answer =
-                    if core { bus.publish_core(message).await.map(|()| None) } else { bus.publish(message).await.map(Some) };
+                let answer = if core {
+                    bus.publish_core(message).await.map(|()| None)
+                } else {
+                    bus.publish(message).await.map(Some)
+                };
                 (row, answer)
             }));
             while self.under_way.len() >= WINDOW {
@@ -176,10 +189,8 @@ impl<'a> Sender<'a> {
                 } else {
                     self.counts.stored += 1;
                 }
-                self.wanted_stream.filter(|wanted| *wanted != stored.stream).map(|wanted| SendError::OtherStream {
-                    row,
-                    found: stored.stream.clone(),
-                    wanted: wanted.to_owned(),
+                self.wanted_stream.filter(|wanted| *wanted != stored.stream).map(|wanted| {
+                    SendError::OtherStream { row, found: stored.stream.clone(), wanted: wanted.to_owned() }
                 })
             }
             Err(error) => Some(SendError::Row { row, error }),
@@ -227,7 +238,9 @@ mod tests {
     #[test]
     fn the_pace_does_not_drift() {
         let start = Instant::now();
-        for (rate, rows, wanted_ms) in [(10.0, 0, 0), (10.0, 5, 500), (0.5, 3, 6_000), (100_000.0, 100_000, 1_000)] {
+        for (rate, rows, wanted_ms) in
+            [(10.0, 0, 0), (10.0, 5, 500), (0.5, 3, 6_000), (100_000.0, 100_000, 1_000)]
+        {
             let pace = Pace { rate, start: Some(start), rows };
             assert_eq!(pace.due(start).duration_since(start), Duration::from_millis(wanted_ms));
         }

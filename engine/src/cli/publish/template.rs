@@ -8,7 +8,9 @@ use crate::subject::{Pattern, Subject, SubjectError};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum TemplateError {
     /// `{` without `}`, the reverse, or nothing between them.
-    #[error("--subject {0:?} has an unfinished or empty placeholder\n  hint: write {{field}}, as in payments.{{country}}")]
+    #[error(
+        "--subject {0:?} has an unfinished or empty placeholder\n  hint: write {{field}}, as in payments.{{country}}"
+    )]
     Braces(String),
     /// A row has nothing to put there.
     #[error("field {0:?} is empty, so the subject would lack a token")]
