@@ -82,7 +82,8 @@ impl DeadLetters {
     /// # Errors
     /// What the bus says: then the event must not be acked.
     pub async fn store(&self, plugin: &PluginName, failed: Failed<'_>) -> Result<(), BusError> {
-        let subject = Subject::new(format!("{SUBJECT_PREFIX}.{plugin}")).map_err(|err| BusError::Settings(err.to_string()))?;
+        let subject = Subject::new(format!("{SUBJECT_PREFIX}.{plugin}"))
+            .map_err(|err| BusError::Settings(err.to_string()))?;
         self.bus.publish(letter(subject, failed)).await.map(|_| ())
     }
 }
@@ -126,10 +127,7 @@ mod tests {
         headers.push("Nats-Expected-Stream", "OTHER");
         headers.push("Wasmill-Hops", "3");
         headers.push("x-own", "1");
-        let message = Message {
-            headers,
-            ..Message::new(Subject::received("payments.card"), &b"\xff"[..])
-        };
+        let message = Message { headers, ..Message::new(Subject::received("payments.card"), &b"\xff"[..]) };
         let emitter = Emitter { plugin: "p".into(), version: "1".into(), digest: "d".into() };
         let position =
             Position { stream: "S".into(), incarnation_ms: 1, sequence: 9, stored_ns: 0, attempt: 5 };

@@ -144,8 +144,11 @@ fn guest_headers(index: usize, given: &[(String, String)]) -> Result<Headers, Fa
 }
 
 fn is_reserved(name: &str) -> bool {
-    let begins = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-    begins("nats-") || begins("wasmill-") || ATTRIBUTES.iter().any(|attribute| attribute.eq_ignore_ascii_case(name))
+    let begins =
+        |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    begins("nats-")
+        || begins("wasmill-")
+        || ATTRIBUTES.iter().any(|attribute| attribute.eq_ignore_ascii_case(name))
 }
 
 fn engine_headers(headers: &mut Headers, emitter: &Emitter, event: &Event, id: &str, kind: Option<&str>) {

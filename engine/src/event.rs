@@ -83,7 +83,9 @@ pub enum EventError {
     #[error("a batch of CloudEvents came as one message\n  hint: publish one event a message")]
     Batch,
     /// It has gone round.
-    #[error("the event has gone through {0} plugins, the most that one may\n  hint: two plugins feed each other, or one itself")]
+    #[error(
+        "the event has gone through {0} plugins, the most that one may\n  hint: two plugins feed each other, or one itself"
+    )]
     Hops(u32),
 }
 
@@ -171,7 +173,8 @@ impl Event {
         let parsed: Envelope<'_> =
             serde_json::from_slice(&envelope).map_err(|err| EventError::Envelope(err.to_string()))?;
         for required in ["specversion", "id", "source", "type"] {
-            if !matches!(parsed.attributes.get(required), Some(serde_json::Value::String(text)) if !text.is_empty()) {
+            if !matches!(parsed.attributes.get(required), Some(serde_json::Value::String(text)) if !text.is_empty())
+            {
                 return Err(EventError::Envelope(format!("attribute {required:?} is missing or no text")));
             }
         }
@@ -240,7 +243,8 @@ fn parse_time(text: &str) -> Option<u64> {
 /// A time as CloudEvents write it: RFC 3339 in UTC.
 #[must_use]
 pub fn format_time(time_ns: u64) -> String {
-    jiff::Timestamp::from_nanosecond(i128::from(time_ns)).map_or_else(|_| "1970-01-01T00:00:00Z".to_owned(), |t| t.to_string())
+    jiff::Timestamp::from_nanosecond(i128::from(time_ns))
+        .map_or_else(|_| "1970-01-01T00:00:00Z".to_owned(), |t| t.to_string())
 }
 
 /// A value as the binary mode writes it into a header: what is not visible ASCII is percent-coded.
@@ -297,7 +301,10 @@ mod tests {
             b"{}",
         )
         .unwrap();
-        assert_eq!((event.id.as_str(), event.source.as_str(), event.kind.as_str()), ("a b", "/shop", "order.new"));
+        assert_eq!(
+            (event.id.as_str(), event.source.as_str(), event.kind.as_str()),
+            ("a b", "/shop", "order.new")
+        );
         assert_eq!(event.time_ns, 1_767_323_045_500_000_000);
         assert_eq!(event.key.as_deref(), Some("c1"));
         assert_eq!(format_time(event.time_ns), "2026-01-02T03:04:05.5Z");
@@ -328,7 +335,10 @@ mod tests {
         let bad = br#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data_base64":"*"}"#;
         assert_eq!(decode(&[kind], bad), Err(EventError::Base64));
         assert!(matches!(decode(&[("ce-specversion", "0.3")], b""), Err(EventError::Version(_))));
-        assert_eq!(decode(&[("content-type", "application/cloudevents-batch+json")], b"[]"), Err(EventError::Batch));
+        assert_eq!(
+            decode(&[("content-type", "application/cloudevents-batch+json")], b"[]"),
+            Err(EventError::Batch)
+        );
         assert_eq!(decode(&[(HOPS_HEADER, "16")], b""), Err(EventError::Hops(16)));
     }
 }

@@ -24,7 +24,9 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 #[must_use]
 pub fn with_suggestion(message: &str) -> String {
     let message = message.trim_end();
-    let Some((_, rest)) = message.split_once("unknown field ").or_else(|| message.split_once("unknown variant ")) else {
+    let Some((_, rest)) =
+        message.split_once("unknown field ").or_else(|| message.split_once("unknown variant "))
+    else {
         return message.to_owned();
     };
     let mut quoted = rest.split('`').skip(1).step_by(2);

@@ -50,7 +50,9 @@ impl Kept {
     pub fn record(&self, name: &PluginName) -> Result<Record, KeepError> {
         let path = self.root.join(name.as_str()).join("record.json");
         match std::fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|err| KeepError { path, reason: err.to_string() }),
+            Ok(text) => {
+                serde_json::from_slice(&text).map_err(|err| KeepError { path, reason: err.to_string() })
+            }
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(Record::default()),
             Err(err) => Err(KeepError { path, reason: err.to_string() }),
         }
@@ -60,7 +62,13 @@ impl Kept {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn keep(&self, name: &PluginName, files: Files, component: &[u8], manifest: &str) -> Result<Record, KeepError> {
+    pub fn keep(
+        &self,
+        name: &PluginName,
+        files: Files,
+        component: &[u8],
+        manifest: &str,
+    ) -> Result<Record, KeepError> {
         let before = self.record(name)?;
         let dir = self.dir(name)?;
         write_once(&dir.join(format!("{}.wasm", files.component)), component)?;
@@ -91,20 +99,23 @@ impl Kept {
         let component = read_checked(&dir.join(format!("{}.wasm", files.component)), files.component)?;
         let path = dir.join(format!("{}.toml", files.manifest));
         let manifest = read_checked(&path, files.manifest)?;
-        let manifest = String::from_utf8(manifest).map_err(|err| KeepError { path, reason: err.to_string() })?;
+        let manifest =
+            String::from_utf8(manifest).map_err(|err| KeepError { path, reason: err.to_string() })?;
         Ok((component, manifest))
     }
 
     fn dir(&self, name: &PluginName) -> Result<PathBuf, KeepError> {
         let dir = self.root.join(name.as_str());
-        std::fs::create_dir_all(&dir).map_err(|err| KeepError { path: dir.clone(), reason: err.to_string() })?;
+        std::fs::create_dir_all(&dir)
+            .map_err(|err| KeepError { path: dir.clone(), reason: err.to_string() })?;
         Ok(dir)
     }
 
     fn write_record(&self, name: &PluginName, record: Record) -> Result<(), KeepError> {
         let dir = self.dir(name)?;
         let path = dir.join("record.json");
-        let text = serde_json::to_vec(&record).map_err(|err| KeepError { path: path.clone(), reason: err.to_string() })?;
+        let text = serde_json::to_vec(&record)
+            .map_err(|err| KeepError { path: path.clone(), reason: err.to_string() })?;
         write_atomically(&path, &text)?;
         remove_others(&dir, record)
     }
@@ -113,7 +124,11 @@ impl Kept {
 fn read_checked(path: &Path, wanted: Digest) -> Result<Vec<u8>, KeepError> {
     let fault = |reason: String| KeepError { path: path.to_owned(), reason };
     let bytes = std::fs::read(path).map_err(|err| fault(err.to_string()))?;
-    if Digest::of(&bytes) == wanted { Ok(bytes) } else { Err(fault("it has changed since it was kept".into())) }
+    if Digest::of(&bytes) == wanted {
+        Ok(bytes)
+    } else {
+        Err(fault("it has changed since it was kept".into()))
+    }
 }
 
 fn write_once(path: &Path, bytes: &[u8]) -> Result<(), KeepError> {

@@ -121,7 +121,9 @@ impl Limits {
     #[must_use]
     pub fn instance_count(&self) -> usize {
         match self.instances {
-            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(DEFAULT_INSTANCES),
+            0 => {
+                std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(DEFAULT_INSTANCES)
+            }
             count => count.min(64) as usize,
         }
     }
@@ -141,7 +143,10 @@ impl Limits {
             return Some(format!("limits.{name} is 0: with it no call could succeed"));
         }
         if self.memory_mib > MAX_MEMORY_MIB {
-            return Some(format!("limits.memory_mib is {}, over the most of {MAX_MEMORY_MIB}", self.memory_mib));
+            return Some(format!(
+                "limits.memory_mib is {}, over the most of {MAX_MEMORY_MIB}",
+                self.memory_mib
+            ));
         }
         if self.instances > 64 {
             return Some(format!("limits.instances is {}, over the most of 64", self.instances));

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
-use crate::subject::Pattern;
+use crate::subject::{Pattern, is_stream_name};
 
 /// A plugin's name: its file's name without the ending. It stands in subjects, consumer names and metrics.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -61,7 +61,9 @@ impl From<PluginName> for String {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
     /// A file name that is no plugin name.
-    #[error("{0:?} is no plugin name\n  hint: 1 to 64 letters, digits, '-' and '_', beginning with a letter or digit")]
+    #[error(
+        "{0:?} is no plugin name\n  hint: 1 to 64 letters, digits, '-' and '_', beginning with a letter or digit"
+    )]
     Name(String),
     /// Not TOML, an unknown key, a value of the wrong type.
     #[error("{0}")]
@@ -172,7 +174,8 @@ impl Retry {
     #[must_use]
     pub fn horizon(&self) -> Duration {
         const JITTER: f64 = 1.25;
-        let waits: Duration = (1..self.attempts).map(|attempt| self.delay_after(attempt).mul_f64(JITTER)).sum();
+        let waits: Duration =
+            (1..self.attempts).map(|attempt| self.delay_after(attempt).mul_f64(JITTER)).sum();
         Duration::from_millis(self.ack_wait_ms) * self.attempts + waits
     }
 }
@@ -222,8 +225,8 @@ impl Manifest {
     /// # Errors
     /// Names the line, the key, and for an unknown key the nearest known one.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
-        let manifest: Self =
-            toml::from_str(text).map_err(|err| ManifestError::Syntax(crate::hint::with_suggestion(&err.to_string())))?;
+        let manifest: Self = toml::from_str(text)
+            .map_err(|err| ManifestError::Syntax(crate::hint::with_suggestion(&err.to_string())))?;
         match manifest.fault() {
             Some(fault) => Err(ManifestError::Meaning(fault)),
             None => Ok(manifest),
@@ -265,16 +268,20 @@ impl Manifest {
                 return Some(format!("subscribe.subjects: {pattern} is reserved for NATS itself"));
             }
             match &entry.stream {
-                Some(stream) if !is_name(stream) => return Some(format!("subscribe.stream: {stream:?} is no stream name")),
+                Some(stream) if !is_stream_name(stream) => {
+                    return Some(format!("subscribe.stream: {stream:?} is no stream name"));
+                }
                 Some(stream) if !durables.insert((stream, entry.durable.as_ref())) => {
                     return Some(format!(
                         "two [[subscribe]] read stream {stream:?} under one durable name\n  hint: put the subjects into one"
                     ));
                 }
-                None if entry.durable.is_some() => return Some("subscribe.durable needs subscribe.stream".into()),
+                None if entry.durable.is_some() => {
+                    return Some("subscribe.durable needs subscribe.stream".into());
+                }
                 _ => {}
             }
-            if let Some(durable) = entry.durable.as_ref().filter(|durable| !is_name(durable)) {
+            if let Some(durable) = entry.durable.as_ref().filter(|durable| !is_stream_name(durable)) {
                 return Some(format!("subscribe.durable: {durable:?} is no consumer name"));
             }
         }
@@ -287,12 +294,6 @@ impl Manifest {
             "emit.subjects: {open} begins with a wildcard or is reserved for NATS itself\n  hint: begin with a literal token, as in alerts.>"
         ))
     }
-}
-
-/// Stream and consumer names: what the server takes, and no path or wildcard.
-fn is_name(text: &str) -> bool {
-    (1..=200).contains(&text.len())
-        && text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '.' | '*' | '>' | '/' | '\\'))
 }
 
 #[cfg(test)]

@@ -78,7 +78,9 @@ pub enum Failure {
         limit_ms: u64,
     },
     /// Over `limits.memory_mib`.
-    #[error("the guest wanted {wanted_bytes} bytes of memory, its limit is {limit_mib} MiB\n  hint: limits.memory_mib")]
+    #[error(
+        "the guest wanted {wanted_bytes} bytes of memory, its limit is {limit_mib} MiB\n  hint: limits.memory_mib"
+    )]
     Memory {
         /// What it would have had.
         wanted_bytes: usize,

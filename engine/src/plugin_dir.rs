@@ -134,10 +134,12 @@ impl PluginDir {
             }
         }
         self.seen.retain(|path, _| components.values().chain(manifests.values()).any(|known| known == path));
-        let names: std::collections::BTreeSet<_> = components.keys().chain(manifests.keys()).cloned().collect();
+        let names: std::collections::BTreeSet<_> =
+            components.keys().chain(manifests.keys()).cloned().collect();
         for (count, name) in names.into_iter().enumerate() {
             if count >= MAX_PLUGINS {
-                scan.faults.push(format!("more than {MAX_PLUGINS} plugins: {name} and those after it are left out"));
+                scan.faults
+                    .push(format!("more than {MAX_PLUGINS} plugins: {name} and those after it are left out"));
                 break;
             }
             let found = self.pair(components.get(&name), manifests.get(&name), &mut scan);
@@ -167,8 +169,9 @@ impl PluginDir {
         let (Some(component), Some(manifest)) = (component, manifest) else {
             return if component.is_some() { Found::NoManifest } else { Found::NoComponent };
         };
-        let files = look(component, MAX_COMPONENT_BYTES)
-            .and_then(|component| look(manifest, MAX_MANIFEST_BYTES).map(|manifest| Files { component, manifest }));
+        let files = look(component, MAX_COMPONENT_BYTES).and_then(|component| {
+            look(manifest, MAX_MANIFEST_BYTES).map(|manifest| Files { component, manifest })
+        });
         files.map_or_else(|not_now| not_now, Found::Complete)
     }
 
@@ -180,7 +183,11 @@ impl PluginDir {
             Err(err) => return fault(err),
         };
         if stamp.size > limit {
-            return Look::Fault(format!("{} has {} bytes, over the most of {limit}", path.display(), stamp.size));
+            return Look::Fault(format!(
+                "{} has {} bytes, over the most of {limit}",
+                path.display(),
+                stamp.size
+            ));
         }
         match self.seen.entry(path.to_owned()) {
             Entry::Occupied(entry) if entry.get().0 == stamp => return Look::Digest(entry.get().1),
@@ -249,7 +256,9 @@ impl Stamp {
 }
 
 /// Keeps a watch alive.
-pub struct Watcher(#[allow(dead_code, reason = "held for its drop, which ends the watch")] notify::RecommendedWatcher);
+pub struct Watcher(
+    #[allow(dead_code, reason = "held for its drop, which ends the watch")] notify::RecommendedWatcher,
+);
 
 #[cfg(test)]
 mod tests {

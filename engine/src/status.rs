@@ -65,6 +65,19 @@ pub struct Counters {
     pub in_flight: u64,
 }
 
+/// How an event failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureStatus {
+    /// The failure's stable name.
+    pub reason: String,
+    /// What happened, and what to do about it.
+    pub detail: String,
+    /// The event: its stream, incarnation and sequence.
+    pub event: String,
+    /// When, RFC 3339.
+    pub time: String,
+}
+
 /// Everything about one plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginStatus {
@@ -80,6 +93,8 @@ pub struct PluginStatus {
     pub rolled_back: bool,
     /// Why its files, or its subscription, are not in service as they stand.
     pub problem: Option<String>,
+    /// The last failure of an event, if there was one since this engine started.
+    pub last_failure: Option<FailureStatus>,
     /// What may go wrong as things are set up: promises that the surroundings do not keep.
     pub warnings: Vec<String>,
     /// What it receives, as `STREAM: subject` or `subject`.

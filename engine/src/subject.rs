@@ -162,6 +162,17 @@ impl Pattern {
     }
 }
 
+/// The longest name of a stream or consumer, in bytes: the server makes a file name of it.
+pub const MAX_NAME_BYTES: usize = 255;
+
+/// Whether a text can name a stream or a consumer. It becomes a token of a subject and part of a path, so what would
+/// address something else there is refused.
+#[must_use]
+pub fn is_stream_name(text: &str) -> bool {
+    let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '.' | '*' | '>' | '/' | '\\');
+    (1..=MAX_NAME_BYTES).contains(&text.len()) && !text.contains(bad)
+}
+
 fn is_reserved(text: &str) -> bool {
     text.split('.').next().is_some_and(|first| RESERVED_FIRST_TOKENS.contains(&first))
 }

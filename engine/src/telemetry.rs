@@ -1,8 +1,8 @@
 //! Every metric by name. Nothing else in the engine names one, and none is labelled by subject or by event.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
@@ -14,7 +14,7 @@ use prometheus_client::registry::Registry;
 
 use crate::manifest::PluginName;
 use crate::outcome::{Failure, Outcome};
-use crate::status::{Counters, PluginState};
+use crate::status::{Counters, FailureStatus, PluginState};
 
 type CallTimes = Family<PluginLabel, Histogram, fn() -> Histogram>;
 
@@ -125,6 +125,7 @@ impl Telemetry {
             failed: inner.failed.clone(),
             states: inner.states.clone(),
             suppressed: Arc::new(AtomicU64::new(0)),
+            last_failure: Arc::default(),
             label,
         }
     }
@@ -159,15 +160,27 @@ impl Inner {
         registry.register("events_ended", "Deliveries by outcome", self.ended.clone());
         registry.register("event_failures", "Failures by reason", self.failed.clone());
         registry.register("outputs", "Outputs stored", self.outputs.clone());
-        registry.register("outputs_repeated", "Outputs the stream had already and dropped", self.repeats.clone());
+        registry.register(
+            "outputs_repeated",
+            "Outputs the stream had already and dropped",
+            self.repeats.clone(),
+        );
         registry.register("events_in_flight", "Deliveries being worked on", self.in_flight.clone());
-        registry.register("call_seconds", "Time from the hand-over to a guest to its answer", self.call_seconds.clone());
+        registry.register(
+            "call_seconds",
+            "Time from the hand-over to a guest to its answer",
+            self.call_seconds.clone(),
+        );
         registry.register("plugin_swaps", "Versions put into service", self.swaps.clone());
         registry.register("plugin_refusals", "Plugin files refused", self.refusals.clone());
         registry.register("plugin_state", "1 for the state a plugin is in", self.states.clone());
         registry.register("bus_connected", "1 while connected", self.connected.clone());
         registry.register("bus_connects", "Connections made", self.reconnects.clone());
-        registry.register("core_dropped", "Messages of core subscriptions lost for want of room", self.core_dropped.clone());
+        registry.register(
+            "core_dropped",
+            "Messages of core subscriptions lost for want of room",
+            self.core_dropped.clone(),
+        );
         self
     }
 }
@@ -195,6 +208,7 @@ pub struct PluginMetrics {
     failed: Family<ReasonLabels, Counter>,
     states: Family<StateLabels, Gauge>,
     suppressed: Arc<AtomicU64>,
+    last_failure: Arc<Mutex<Option<FailureStatus>>>,
 }
 
 /// Of failures of one plugin, each of the first so many is logged, then one in so many.
@@ -223,6 +237,13 @@ impl PluginMetrics {
     pub fn failed(&self, failure: &Failure, event_id: &str, attempt: u32) {
         let labels = ReasonLabels { plugin: self.label.plugin.clone(), reason: failure.name() };
         self.failed.get_or_create(&labels).inc();
+        let told = FailureStatus {
+            reason: failure.name().to_owned(),
+            detail: failure.text(),
+            event: event_id.to_owned(),
+            time: jiff::Timestamp::now().to_string(),
+        };
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
         let count = self.suppressed.fetch_add(1, Ordering::Relaxed);
         if count < LOGGED_FAILURES || count.is_multiple_of(LOGGED_FAILURES) {
             let plugin = &*self.label.plugin.0;
@@ -230,9 +251,19 @@ impl PluginMetrics {
         }
     }
 
+    /// The last failure that was counted.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<FailureStatus> {
+        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// An output was stored; `repeat` if the stream had it already.
     pub fn stored(&self, repeat: bool) {
-        if repeat { self.repeats.inc() } else { self.outputs.inc() };
+        if repeat {
+            self.repeats.inc()
+        } else {
+            self.outputs.inc()
+        };
     }
 
     /// How long a call took.
@@ -290,6 +321,7 @@ mod tests {
         metrics.received();
         metrics.failed(&Failure::Stack, "e1", 1);
         let c = metrics.counters();
+        assert_eq!(metrics.last_failure().unwrap().reason, "stack-limit");
         assert_eq!(c.received, c.done + c.retried + c.dead_lettered + c.dropped + c.in_flight);
         let page = telemetry.exposition();
         assert!(page.contains("wasmill_events_ended_total{plugin=\"alerts\",outcome=\"done\"} 1"), "{page}");

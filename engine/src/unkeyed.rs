@@ -103,7 +103,8 @@ impl Deliverer {
             max_message_bytes: self.bus.max_message_bytes(),
         };
         let outputs = effects::check(&version.emitter, &event, input, handled?, rules)?;
-        try_join_all(outputs.into_iter().enumerate().map(|(index, output)| self.publish(index, output))).await?;
+        try_join_all(outputs.into_iter().enumerate().map(|(index, output)| self.publish(index, output)))
+            .await?;
         Ok(())
     }
 
@@ -118,7 +119,9 @@ impl Deliverer {
                 Ok(())
             }
             Err(BusError::TooLarge { bytes, limit, .. }) => Err(Failure::OutputSize { index, bytes, limit }),
-            Err(err @ BusError::NoStream { .. }) => Err(Failure::Unstorable { index, reason: err.to_string() }),
+            Err(err @ BusError::NoStream { .. }) => {
+                Err(Failure::Unstorable { index, reason: err.to_string() })
+            }
             Err(err) => Err(Failure::Publish { index, reason: err.to_string() }),
         }
     }
@@ -134,25 +137,38 @@ impl Deliverer {
         };
         if again && delivery.receipt.is_some() {
             let wait = match &failure {
-                Failure::Retry { after: Some(after), .. } => (*after).min(Duration::from_millis(retry.max_delay_ms)),
+                Failure::Retry { after: Some(after), .. } => {
+                    (*after).min(Duration::from_millis(retry.max_delay_ms))
+                }
                 _ => jittered(retry.delay_after(attempt)),
             };
             self.settle(delivery, Settlement::Nak(wait)).await;
             return Outcome::Retried;
         }
         let position = delivery.position.as_ref();
-        let letter = Failed { message: &delivery.message, position, input, emitter: &version.emitter, failure: &failure };
+        let letter = Failed {
+            message: &delivery.message,
+            position,
+            input,
+            emitter: &version.emitter,
+            failure: &failure,
+        };
         match self.dead_letters.store(&self.plugin, letter).await {
             Ok(()) => {
                 self.settle(delivery, Settlement::Term).await;
                 Outcome::DeadLettered
             }
             Err(err) => {
-                tracing::error!(plugin = self.plugin.as_str(), event = input, "its dead letter was not stored: {err}");
+                tracing::error!(
+                    plugin = self.plugin.as_str(),
+                    event = input,
+                    "its dead letter was not stored: {err}"
+                );
                 if delivery.receipt.is_none() {
                     return Outcome::Dropped;
                 }
-                self.settle(delivery, Settlement::Nak(jittered(Duration::from_millis(retry.max_delay_ms)))).await;
+                self.settle(delivery, Settlement::Nak(jittered(Duration::from_millis(retry.max_delay_ms))))
+                    .await;
                 Outcome::Retried
             }
         }

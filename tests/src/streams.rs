@@ -26,7 +26,10 @@ impl Stored {
     /// # Errors
     /// If it is not.
     pub fn header(&self, name: &str) -> Result<&str> {
-        self.headers.get(name).map(String::as_str).with_context(|| format!("no header {name} in {:?}", self.headers))
+        self.headers
+            .get(name)
+            .map(String::as_str)
+            .with_context(|| format!("no header {name} in {:?}", self.headers))
     }
 }
 
@@ -43,7 +46,8 @@ pub async fn connect(url: &str) -> Result<Context> {
 /// # Errors
 /// If the server refuses.
 pub async fn create(bus: &Context, name: &str, subjects: &str) -> Result<()> {
-    let settings = stream::Config { name: name.into(), subjects: vec![subjects.into()], ..Default::default() };
+    let settings =
+        stream::Config { name: name.into(), subjects: vec![subjects.into()], ..Default::default() };
     bus.create_stream(settings).await?;
     Ok(())
 }
@@ -56,7 +60,9 @@ pub async fn publish(bus: &Context, subject: &str, payloads: impl IntoIterator<I
     let mut acks = VecDeque::new();
     for payload in payloads {
         acks.push_back(bus.publish(subject.to_owned(), payload).await?);
-        if acks.len() >= 512 && let Some(oldest) = acks.pop_front() {
+        if acks.len() >= 512
+            && let Some(oldest) = acks.pop_front()
+        {
             oldest.await?;
         }
     }
@@ -77,10 +83,13 @@ pub async fn read(bus: &Context, name: &str) -> Result<Vec<Stored>> {
     let mut messages = stream.create_consumer(settings).await?.messages().await?;
     let mut all = Vec::with_capacity(count);
     while all.len() < count {
-        let message = tokio::time::timeout(Duration::from_secs(30), messages.next()).await?.context("ended early")??;
-        let headers = message.headers.iter().flat_map(|headers| headers.iter()).filter_map(|(name, values)| {
-            values.first().map(|value| (name.to_string(), value.to_string()))
-        });
+        let message = tokio::time::timeout(Duration::from_secs(30), messages.next())
+            .await?
+            .context("ended early")??;
+        let headers =
+            message.headers.iter().flat_map(|headers| headers.iter()).filter_map(|(name, values)| {
+                values.first().map(|value| (name.to_string(), value.to_string()))
+            });
         all.push(Stored {
             subject: message.subject.to_string(),
             headers: headers.collect(),
@@ -97,7 +106,11 @@ pub async fn read(bus: &Context, name: &str) -> Result<Vec<Stored>> {
 pub async fn count(bus: &Context, name: &str) -> Result<u64> {
     match bus.get_stream(name).await {
         Ok(stream) => Ok(stream.cached_info().state.messages),
-        Err(err) if matches!(err.kind(), async_nats::jetstream::context::GetStreamErrorKind::JetStream(_)) => Ok(0),
+        Err(err)
+            if matches!(err.kind(), async_nats::jetstream::context::GetStreamErrorKind::JetStream(_)) =>
+        {
+            Ok(0)
+        }
         Err(err) => Err(err.into()),
     }
 }
@@ -110,7 +123,9 @@ pub async fn drained(bus: &Context, stream: &str, durable: &str) -> Result<()> {
     let mut last = None;
     let wait = async {
         loop {
-            if let Ok(mut consumer) = bus.get_consumer_from_stream::<pull::Config, _, _>(durable, stream).await {
+            if let Ok(mut consumer) =
+                bus.get_consumer_from_stream::<pull::Config, _, _>(durable, stream).await
+            {
                 let info = consumer.info().await?;
                 if info.num_pending == 0 && info.num_ack_pending == 0 {
                     return Ok(());

@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 
 pub use crate::manifest::Start;
 use crate::message::Message;
-use crate::subject::Pattern;
+use crate::subject::{MAX_NAME_BYTES, Pattern, is_stream_name};
 
 /// Where a message stands in a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -292,19 +292,15 @@ pub trait Bus: Send + Sync + 'static {
     fn events(&self) -> tokio::sync::broadcast::Receiver<BusEvent>;
 }
 
-/// The longest name of a stream or consumer, in bytes: the server makes a file name of it.
-const MAX_NAME_BYTES: usize = 255;
-
-/// Checks the name of a stream or consumer. It becomes a token of a subject, so a dot in it would address something else.
+/// Checks the name of a stream or consumer.
 pub(crate) fn check_name(operation: &str, name: &str) -> Result<(), BusError> {
-    let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '.' | '*' | '>' | '/' | '\\');
-    if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains(bad) {
-        return Err(BusError::Refused {
-            operation: operation.to_owned(),
-            reason: format!(
-                "{name:?} is no name: 1 to {MAX_NAME_BYTES} bytes without white space and . * > / \\"
-            ),
-        });
+    if is_stream_name(name) {
+        return Ok(());
     }
-    Ok(())
+    Err(BusError::Refused {
+        operation: operation.to_owned(),
+        reason: format!(
+            "{name:?} is no name: 1 to {MAX_NAME_BYTES} bytes without white space and . * > / \\"
+        ),
+    })
 }

@@ -10,7 +10,7 @@ use super::exit::{Exit, Failure};
 use super::out::{self, Format, grouped};
 use super::settings::{FileFlag, read_plain};
 use crate::manifest::PluginName;
-use crate::status::{PluginList, PluginStatus, VersionStatus};
+use crate::status::{FailureStatus, PluginList, PluginStatus, VersionStatus};
 
 /// An engine answers at once, but a rollback waits until the version before runs.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -235,6 +235,13 @@ fn described(plugin: &PluginStatus) -> String {
     ] {
         row(name, grouped(count));
     }
+    if let Some(failure) = &plugin.last_failure {
+        let FailureStatus { reason, detail, event, time } = failure;
+        row(
+            "last failure",
+            format!("{reason}, event {event} at {time}\n{detail}").replace('\n', "\n              "),
+        );
+    }
     let told = plugin.problem.iter().map(|problem| ("problem", problem));
     for (kind, text) in told.chain(plugin.warnings.iter().map(|warning| ("warning", warning))) {
         row(kind, text.replace('\n', "\n              "));
@@ -277,6 +284,7 @@ mod tests {
             previous: None,
             rolled_back: problem.is_some(),
             problem: problem.map(str::to_owned),
+            last_failure: None,
             warnings: vec![],
             subscriptions: vec!["PAYMENTS: payments.card".into()],
             emits: vec![],

@@ -1,6 +1,7 @@
 //! `wasmill run`: the engine.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::task::JoinHandle;
@@ -24,6 +25,9 @@ pub struct RunArgs {
     #[command(flatten)]
     flags: EngineFlags,
 }
+
+/// How long answers of the HTTP side that are under way when all is done may take.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Runs the command.
 ///
@@ -64,6 +68,7 @@ impl Running {
             None => None,
         };
         let bus = connect(settings).await?;
+        tracing::info!(bus = settings.bus.address(), "connected");
         let engine_settings = engine_settings(settings)?;
         let engine = Engine::start(engine_settings, bus, telemetry.clone()).await.map_err(failed_start)?;
         let engine = Arc::new(engine);
@@ -84,14 +89,14 @@ impl Running {
     }
 
     async fn stop(self, settings: &Settings) -> Result<(), Failure> {
+        // The pages answer to the end: a stop that takes long is when somebody looks.
+        let finished = self.engine.stop(settings.stop_grace).await;
         self.hang_up.cancel();
         if let Some(admin) = self.admin {
             // A client that keeps its connection open must not keep the engine running.
-            drop(tokio::time::timeout(settings.stop_grace, admin).await);
+            drop(tokio::time::timeout(LAST_ANSWERS, admin).await);
         }
-        let engine =
-            Arc::into_inner(self.engine).ok_or_else(|| anyhow!("the HTTP API did not end in time"))?;
-        if engine.stop(settings.stop_grace).await {
+        if finished {
             tracing::info!("stopped");
             return Ok(());
         }

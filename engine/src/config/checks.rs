@@ -8,6 +8,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::layers::{Loaded, Origin};
 use super::{ConfigError, Settings, Stream};
+use crate::subject::is_stream_name;
 
 impl Loaded {
     /// Checks everything and resolves paths: those of the file count from its folder, those of flags and variables from
@@ -152,11 +153,6 @@ fn stream_faults(streams: &[Stream]) -> Vec<(usize, String)> {
         }
     }
     faults
-}
-
-fn is_stream_name(text: &str) -> bool {
-    (1..=200).contains(&text.len())
-        && text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '.' | '*' | '>' | '/' | '\\'))
 }
 
 #[cfg(test)]

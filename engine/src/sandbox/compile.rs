@@ -46,13 +46,21 @@ impl Compiler {
     }
 
     /// The compiled component: from the cache, else made now.
-    pub async fn component(&self, engine: &Engine, digest: Digest, bytes: &[u8]) -> Result<Component, LoadError> {
+    pub async fn component(
+        &self,
+        engine: &Engine,
+        digest: Digest,
+        bytes: &[u8],
+    ) -> Result<Component, LoadError> {
         check_header(bytes)?;
-        let path = self.cache.join(format!("{}.cwasm", Digest::of(format!("{digest}{}", self.compatibility).as_bytes())));
+        let path = self
+            .cache
+            .join(format!("{}.cwasm", Digest::of(format!("{digest}{}", self.compatibility).as_bytes())));
         if let Some(Ok(component)) = read_cached(engine, &path) {
             return Ok(component);
         }
-        let _turn = self.turn.acquire().await.map_err(|_| LoadError::Compiler("it is shutting down".into()))?;
+        let _turn =
+            self.turn.acquire().await.map_err(|_| LoadError::Compiler("it is shutting down".into()))?;
         let code = self.run_child(bytes).await?;
         store(&self.cache, &path, &code)?;
         match read_cached(engine, &path) {
@@ -74,7 +82,8 @@ impl Compiler {
             .kill_on_drop(true)
             .spawn()
             .map_err(|err| failed(&format!("{} did not start", self.program.display()), err))?;
-        let (Some(mut stdin), Some(mut stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        let (Some(mut stdin), Some(mut stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             return Err(LoadError::Compiler("its pipes are missing".into()));
         };
@@ -117,7 +126,9 @@ fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
     match bytes.get(..8) {
         Some([0, b'a', b's', b'm', 0x0d, 0, 1, 0]) => Ok(()),
         Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => Err(LoadError::CoreModule),
-        Some([0, b'a', b's', b'm', ..]) => Err(LoadError::Invalid("it has an unknown version of the binary format".into())),
+        Some([0, b'a', b's', b'm', ..]) => {
+            Err(LoadError::Invalid("it has an unknown version of the binary format".into()))
+        }
         None if bytes.is_empty() => Err(LoadError::Empty),
         None if b"\0asm\x0d\0\x01\0".starts_with(bytes) => Err(LoadError::Truncated),
         _ => Err(LoadError::NotWasm),
@@ -141,7 +152,8 @@ pub fn child_main() -> std::process::ExitCode {
 fn compile_stdin() -> Result<(), String> {
     let memory = COMPILE_MEMORY_MIB * MIB as u64;
     rlimit::setrlimit(rlimit::Resource::AS, memory, memory).map_err(|err| err.to_string())?;
-    rlimit::setrlimit(rlimit::Resource::CPU, COMPILE_TIMEOUT_S * 2, COMPILE_TIMEOUT_S * 2).map_err(|err| err.to_string())?;
+    rlimit::setrlimit(rlimit::Resource::CPU, COMPILE_TIMEOUT_S * 2, COMPILE_TIMEOUT_S * 2)
+        .map_err(|err| err.to_string())?;
     rlimit::setrlimit(rlimit::Resource::CORE, 0, 0).map_err(|err| err.to_string())?;
     // A machine that does not let us be nice compiles all the same.
     let _as_before = rustix::process::nice(CHILD_NICENESS);
@@ -155,7 +167,11 @@ fn compile_stdin() -> Result<(), String> {
 /// Makes a directory that nobody else can write to, or checks that it is one.
 fn private_dir(dir: &Path) -> Result<(), LoadError> {
     let fault = |why: String| LoadError::Cache { dir: dir.to_owned(), why };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|err| fault(err.to_string()))?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|err| fault(err.to_string()))?;
     let meta = std::fs::metadata(dir).map_err(|err| fault(err.to_string()))?;
     if meta.uid() != rustix::process::geteuid().as_raw() {
         return Err(fault("it belongs to another user, who could put code into it".into()));
@@ -186,7 +202,9 @@ fn read_cached(engine: &Engine, path: &Path) -> Option<wasmtime::Result<Componen
 fn store(dir: &Path, path: &Path, code: &[u8]) -> Result<(), LoadError> {
     let fault = |err: std::io::Error| LoadError::Cache { dir: dir.to_owned(), why: err.to_string() };
     make_room(dir, code.len() as u64).map_err(fault)?;
-    for (target, bytes) in [(path.to_owned(), code), (digest_path(path), Digest::of(code).to_string().as_bytes())] {
+    for (target, bytes) in
+        [(path.to_owned(), code), (digest_path(path), Digest::of(code).to_string().as_bytes())]
+    {
         let draft = dir.join(format!(".{}-{:x}", std::process::id(), fastrand::u64(..)));
         std::fs::write(&draft, bytes).and_then(|()| std::fs::rename(&draft, target)).map_err(fault)?;
     }

@@ -1,8 +1,10 @@
 //! The contract as Rust types, and the check that a component fits it.
 
-use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, ComponentExportIndex, ComponentType, Instance, InstancePre, Lift, Linker, Lower, TypedFunc};
 use wasmtime::Store;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{
+    Component, ComponentExportIndex, ComponentType, Instance, InstancePre, Lift, Linker, Lower, TypedFunc,
+};
 
 use super::LoadError;
 use super::host::CallState;
@@ -79,7 +81,8 @@ const HANDLER: &str = "wasmill:plugin/handler@0.1.0";
 /// The optional export that says what a component is.
 pub(crate) const DESCRIPTION: &str = "wasmill:plugin/description@0.1.0";
 /// In the contract, and not yet served: a component that imports one is told so.
-const UNSERVED: [&str; 3] = ["wasmill:plugin/state@", "wasmill:plugin/timer-control@", "wasmill:plugin/lookup@"];
+const UNSERVED: [&str; 3] =
+    ["wasmill:plugin/state@", "wasmill:plugin/timer-control@", "wasmill:plugin/lookup@"];
 
 /// What a component says about itself, unchecked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, ComponentType, Lift)]
@@ -141,8 +144,16 @@ impl Fitted {
     }
 
     /// Calls `handle`.
-    #[allow(unsafe_code, reason = "checking the type again would cost a fifth of a small call; see the SAFETY comment")]
-    pub fn call(&self, store: &mut Store<CallState>, instance: &Instance, event: Event<'_>) -> wasmtime::Result<Answer> {
+    #[allow(
+        unsafe_code,
+        reason = "checking the type again would cost a fifth of a small call; see the SAFETY comment"
+    )]
+    pub fn call(
+        &self,
+        store: &mut Store<CallState>,
+        instance: &Instance,
+        event: Event<'_>,
+    ) -> wasmtime::Result<Answer> {
         let function = instance
             .get_func(&mut *store, self.handle)
             .ok_or_else(|| wasmtime::Error::msg("export `handle` is no function"))?;
@@ -186,7 +197,9 @@ fn check_imports(component: &Component) -> Result<(), LoadError> {
             )));
         }
         if name.starts_with(PACKAGE) && !name.contains("@0.1.") {
-            return Err(LoadError::World(format!("the component imports {name}, this engine serves version 0.1.0")));
+            return Err(LoadError::World(format!(
+                "the component imports {name}, this engine serves version 0.1.0"
+            )));
         }
     }
     Ok(())

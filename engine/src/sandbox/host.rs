@@ -162,7 +162,12 @@ fn thread_cpu_time() -> Duration {
 }
 
 impl ResourceLimiter for CallState {
-    fn memory_growing(&mut self, _now: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        _now: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let limit_mib = self.shared.limits.memory_mib;
         let fits = desired <= limit_mib as usize * MIB && maximum.is_none_or(|most| desired <= most);
         if !fits {
@@ -171,7 +176,12 @@ impl ResourceLimiter for CallState {
         Ok(fits)
     }
 
-    fn table_growing(&mut self, _now: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        _now: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let fits = desired <= MAX_TABLE_ELEMENTS && maximum.is_none_or(|most| desired <= most);
         if !fits {
             self.refused.get_or_insert(Failure::Table { wanted: desired, limit: MAX_TABLE_ELEMENTS });
@@ -190,7 +200,12 @@ impl WasiView for CallState {
 }
 
 impl log::Host for CallState {
-    fn log(&mut self, level: log::Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
+    fn log(
+        &mut self,
+        level: log::Level,
+        message: String,
+        fields: Vec<(String, String)>,
+    ) -> wasmtime::Result<()> {
         self.enter()?;
         let level = match level {
             log::Level::Trace => tracing::Level::TRACE,

@@ -7,10 +7,10 @@ use wasmtime::component::{self, Linker};
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
 use wasmtime_wasi::I32Exit;
 
-use super::{LoadError, Prepared};
 use super::contract::{self, About, DESCRIPTION, GuestFailure};
 use super::host::{CallState, Refusal, on_deadline};
 use super::logs::{CallLog, LogSink};
+use super::{LoadError, Prepared};
 use crate::effects::Proposed;
 use crate::event::Event;
 use crate::limits::{HOSTCALL_SLACK_BYTES, Limits, MAX_REASON_BYTES};
@@ -41,7 +41,12 @@ fn answer_limit(limits: &Limits) -> usize {
 
 impl Instance {
     /// Makes an instance. A component's start functions run here, under the same limits as a call.
-    pub fn new(engine: &Engine, prepared: &Arc<Prepared>, sink: &LogSink, event: &Event) -> Result<Self, Failure> {
+    pub fn new(
+        engine: &Engine,
+        prepared: &Arc<Prepared>,
+        sink: &LogSink,
+        event: &Event,
+    ) -> Result<Self, Failure> {
         let mut store = new_store(engine, prepared, sink);
         begin(&mut store, Some(event));
         match prepared.fitted.pre.instantiate(&mut store) {
@@ -53,7 +58,8 @@ impl Instance {
     /// Hands it one event. After a failure the instance must not be used again: the second value says so.
     pub fn handle(&mut self, event: &Event) -> (Result<Vec<Proposed>, Failure>, bool) {
         begin(&mut self.store, Some(event));
-        let headers: Vec<_> = event.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let headers: Vec<_> =
+            event.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let record = contract::Event {
             id: &event.id,
             source: &event.source,
@@ -77,12 +83,19 @@ impl Instance {
 }
 
 /// Makes a first instance, checks its handler's type and asks it what it is, if it can say.
-pub(super) fn try_out(engine: &Engine, prepared: &Prepared, sink: &LogSink) -> Result<Option<About>, LoadError> {
+pub(super) fn try_out(
+    engine: &Engine,
+    prepared: &Prepared,
+    sink: &LogSink,
+) -> Result<Option<About>, LoadError> {
     let mut store = new_store(engine, prepared, sink);
     begin(&mut store, None);
     let started = prepared.fitted.pre.instantiate(&mut store);
     let instance = started.map_err(|err| LoadError::Start(explain(&err, &store)))?;
-    prepared.fitted.check_handle(&mut store, &instance).map_err(|fault| LoadError::World(wrong_type("handle", &fault)))?;
+    prepared
+        .fitted
+        .check_handle(&mut store, &instance)
+        .map_err(|fault| LoadError::World(wrong_type("handle", &fault)))?;
     let Some(interface) = instance.get_export_index(&mut store, None, DESCRIPTION) else {
         return Ok(None);
     };
@@ -98,7 +111,9 @@ pub(super) fn try_out(engine: &Engine, prepared: &Prepared, sink: &LogSink) -> R
 }
 
 fn wrong_type(function: &str, fault: &str) -> String {
-    format!("export `{function}` does not have the type the contract gives it: {fault}\n  hint: build against the WIT of this engine")
+    format!(
+        "export `{function}` does not have the type the contract gives it: {fault}\n  hint: build against the WIT of this engine"
+    )
 }
 
 fn begin(store: &mut Store<CallState>, event: Option<&Event>) {
@@ -130,9 +145,9 @@ fn explain(err: &wasmtime::Error, store: &Store<CallState>) -> Failure {
     let text = format!("{err:#}");
     match err.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => Failure::Stack,
-        Some(Trap::StringOutOfBounds | Trap::ListOutOfBounds | Trap::InvalidChar | Trap::InvalidDiscriminant) => {
-            Failure::InvalidValue(text)
-        }
+        Some(
+            Trap::StringOutOfBounds | Trap::ListOutOfBounds | Trap::InvalidChar | Trap::InvalidDiscriminant,
+        ) => Failure::InvalidValue(text),
         Some(_) => Failure::Trap(backtrace(err)),
         None if text.contains("fuel allocated for hostcalls") => {
             Failure::Answer { limit_bytes: answer_limit(&state.shared.limits) }
@@ -144,7 +159,9 @@ fn explain(err: &wasmtime::Error, store: &Store<CallState>) -> Failure {
 
 /// The runtime has no type for values that break the canonical ABI, only texts.
 fn is_bad_value(text: &str) -> bool {
-    ["utf-8", "utf8", "out of bounds", "discriminant", "pointer not aligned"].iter().any(|part| text.contains(part))
+    ["utf-8", "utf8", "out of bounds", "discriminant", "pointer not aligned"]
+        .iter()
+        .any(|part| text.contains(part))
 }
 
 /// The trap and where it happened, bounded.
@@ -163,9 +180,10 @@ fn backtrace(err: &wasmtime::Error) -> String {
 impl From<GuestFailure> for Failure {
     fn from(failure: GuestFailure) -> Self {
         match failure {
-            GuestFailure::Retry(retry) => {
-                Self::Retry { after: retry.after_ms.map(Duration::from_millis), reason: bounded(retry.reason) }
-            }
+            GuestFailure::Retry(retry) => Self::Retry {
+                after: retry.after_ms.map(Duration::from_millis),
+                reason: bounded(retry.reason),
+            },
             GuestFailure::Reject(reason) => Self::Rejected(bounded(reason)),
         }
     }

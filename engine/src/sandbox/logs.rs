@@ -47,7 +47,14 @@ struct Inner {
 impl CallLog {
     pub fn new(sink: LogSink, limits: &Limits) -> Self {
         let limit = limits.log_bytes as usize;
-        let inner = Inner { sink, limit, used: 0, cut_told: false, event: String::new(), partial: [Vec::new(), Vec::new()] };
+        let inner = Inner {
+            sink,
+            limit,
+            used: 0,
+            cut_told: false,
+            event: String::new(),
+            partial: [Vec::new(), Vec::new()],
+        };
         Self(Arc::new(Mutex::new(inner)))
     }
 
@@ -88,8 +95,14 @@ impl CallLog {
 }
 
 impl Inner {
-    fn line(&mut self, level: Level, mut message: String, fields: Vec<(String, String)>) -> Result<(), Failure> {
-        let bytes = message.len() + fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    fn line(
+        &mut self,
+        level: Level,
+        mut message: String,
+        fields: Vec<(String, String)>,
+    ) -> Result<(), Failure> {
+        let bytes =
+            message.len() + fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
         let before = self.used;
         self.used = self.used.saturating_add(bytes + LINE_COST_BYTES);
         if self.used <= self.limit {
@@ -149,7 +162,15 @@ fn one_line(text: String) -> String {
     if !text.contains(char::is_control) {
         return text;
     }
-    text.chars().flat_map(|c| c.is_control().then(|| c.escape_default()).into_iter().flatten().chain((!c.is_control()).then_some(c))).collect()
+    text.chars()
+        .flat_map(|c| {
+            c.is_control()
+                .then(|| c.escape_default())
+                .into_iter()
+                .flatten()
+                .chain((!c.is_control()).then_some(c))
+        })
+        .collect()
 }
 
 /// Which of the two standard streams.
@@ -185,7 +206,10 @@ impl StdoutStream for LogStream {
 
 impl OutputStream for LogStream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.log.lock().write(self.stream, &bytes).map_err(|failure| StreamError::Trap(super::host::refuse(failure)))
+        self.log
+            .lock()
+            .write(self.stream, &bytes)
+            .map_err(|failure| StreamError::Trap(super::host::refuse(failure)))
     }
 
     fn flush(&mut self) -> StreamResult<()> {

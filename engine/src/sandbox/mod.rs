@@ -22,7 +22,7 @@ use wasmtime::Engine;
 pub use compile::{CHILD_COMMAND, child_main};
 pub use contract::{About, Shape};
 pub use logs::{LogLine, LogSink};
-pub use workers::{Caller, Used, Workers};
+pub use workers::{Caller, Workers};
 
 use crate::digest::Digest;
 use crate::limits::{Limits, MIB};
@@ -48,7 +48,9 @@ pub enum LoadError {
     #[error("the component is invalid: {0}")]
     Invalid(String),
     /// Over `limits.component_mib`.
-    #[error("the component has {bytes} bytes, over its limit of {limit_mib} MiB\n  hint: limits.component_mib")]
+    #[error(
+        "the component has {bytes} bytes, over its limit of {limit_mib} MiB\n  hint: limits.component_mib"
+    )]
     TooLarge {
         /// Its size.
         bytes: usize,
@@ -167,7 +169,12 @@ impl Sandbox {
     ///
     /// # Errors
     /// Says what is wrong with the component.
-    pub async fn load(self: &Arc<Self>, bytes: &[u8], spec: &LoadSpec, sink: LogSink) -> Result<Arc<Prepared>, LoadError> {
+    pub async fn load(
+        self: &Arc<Self>,
+        bytes: &[u8],
+        spec: &LoadSpec,
+        sink: LogSink,
+    ) -> Result<Arc<Prepared>, LoadError> {
         let limit_mib = spec.limits.component_mib;
         if bytes.len() > limit_mib as usize * MIB {
             return Err(LoadError::TooLarge { bytes: bytes.len(), limit_mib });

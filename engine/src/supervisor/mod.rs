@@ -3,17 +3,19 @@
 //! The watcher, a slow timer and the API only nudge it. Build before you tear down: a version is loaded and tried out while
 //! the old one serves, and takes over in one step; what is no good replaces nothing.
 //!
-//! In reading order: this file (the engine as others see it), `reload` (the task), `load` (files become a version),
-//! `service` (a version takes events), `view` (what is told), `horizon` (what to warn of), `guest_log` (what guests say).
+//! In reading order: this file (the engine as others see it), `reload` (the task), `look` (what it finds), `load` (files
+//! become a version), `service` (a version takes events), `view` (what is told), `horizon` (what to warn of), `guest_log`
+//! (what guests say).
 
 mod guest_log;
 mod horizon;
 mod load;
+mod look;
 mod reload;
 mod service;
 mod view;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -65,6 +67,12 @@ pub enum EngineError {
         /// Why.
         source: std::io::Error,
     },
+    /// Another engine keeps its data there.
+    #[error("another engine keeps its data in {path}\n  hint: give each its own data.dir", path = path.display())]
+    DataInUse {
+        /// The directory.
+        path: PathBuf,
+    },
 }
 
 /// Why a rollback was not done.
@@ -99,7 +107,8 @@ pub struct Engine {
     requests: mpsc::Sender<Request>,
     views: view::Views,
     bus: Arc<dyn Bus>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    /// The task, and the lock on the data directory that it needs.
+    task: Mutex<Option<(JoinHandle<()>, std::fs::File)>>,
     listener: JoinHandle<()>,
 }
 
@@ -108,10 +117,18 @@ impl Engine {
     ///
     /// # Errors
     /// If something that every plugin needs is missing. What is wrong with one plugin is told by its status.
-    pub async fn start(settings: EngineSettings, bus: Arc<dyn Bus>, telemetry: Telemetry) -> Result<Self, EngineError> {
+    pub async fn start(
+        settings: EngineSettings,
+        bus: Arc<dyn Bus>,
+        telemetry: Telemetry,
+    ) -> Result<Self, EngineError> {
         for dir in [&settings.plugins_dir, &settings.data_dir] {
+            if !dir.is_dir() {
+                tracing::info!(dir = %dir.display(), "the directory was not there and is made");
+            }
             std::fs::create_dir_all(dir).map_err(|source| EngineError::Make { path: dir.clone(), source })?;
         }
+        let data_lock = lock(&settings.data_dir)?;
         for spec in &settings.streams {
             bus.ensure_stream(spec).await?;
         }
@@ -131,7 +148,7 @@ impl Engine {
             views: views.clone(),
         });
         let task = tokio::spawn(reload.run(dir, watcher, nudges, inbox));
-        Ok(Self { requests, views, bus, task: Mutex::new(Some(task)), listener })
+        Ok(Self { requests, views, bus, task: Mutex::new(Some((task, data_lock))), listener })
     }
 
     /// All plugins, by name.
@@ -162,10 +179,14 @@ impl Engine {
         if *self.views.changes().borrow() == 0 {
             reasons.push("the plugin directory has not been read yet".to_owned());
         }
-        let waiting = self.status().into_iter().filter(|plugin| {
-            matches!(plugin.state, PluginState::Starting | PluginState::Waiting)
-        });
-        reasons.extend(waiting.map(|plugin| format!("plugin {} is {}", plugin.name, plugin.state.as_str())));
+        let waiting = self
+            .status()
+            .into_iter()
+            .filter(|plugin| matches!(plugin.state, PluginState::Starting | PluginState::Waiting));
+        reasons.extend(waiting.map(|plugin| {
+            let why = plugin.problem.map(|problem| format!(": {problem}")).unwrap_or_default();
+            format!("plugin {} is {}{why}", plugin.name, plugin.state.as_str())
+        }));
         reasons
     }
 
@@ -178,7 +199,10 @@ impl Engine {
             return Err(RollbackError::Unknown(name.to_string()));
         }
         let (reply, answer) = oneshot::channel();
-        self.requests.send(Request::RollBack(name.clone(), reply)).await.map_err(|_| RollbackError::Stopping)?;
+        self.requests
+            .send(Request::RollBack(name.clone(), reply))
+            .await
+            .map_err(|_| RollbackError::Stopping)?;
         answer.await.map_err(|_| RollbackError::Stopping)??;
         self.views.one(name).ok_or_else(|| RollbackError::Unknown(name.to_string()))
     }
@@ -187,7 +211,7 @@ impl Engine {
     /// Says whether all were finished. Only the first call does anything.
     pub async fn stop(&self, grace: Duration) -> bool {
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut task) = task else { return true };
+        let Some((mut task, _data_lock)) = task else { return true };
         // The supervisor may have ended already, by a panic; then there is nothing to finish.
         let _gone = self.requests.send(Request::Stop).await;
         let finished = tokio::time::timeout(grace, &mut task).await.is_ok();
@@ -202,7 +226,23 @@ impl Engine {
     }
 }
 
-async fn listen(mut events: tokio::sync::broadcast::Receiver<BusEvent>, connected: bool, telemetry: Telemetry) {
+/// Makes sure that no other engine uses the directory. The system gives the lock back however this process ends.
+fn lock(data_dir: &Path) -> Result<std::fs::File, EngineError> {
+    let path = data_dir.join("lock");
+    let made = std::fs::File::options().create(true).truncate(false).write(true).open(&path);
+    let file = made.map_err(|source| EngineError::Make { path: path.clone(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(EngineError::DataInUse { path: data_dir.to_owned() }),
+        Err(std::fs::TryLockError::Error(source)) => Err(EngineError::Make { path, source }),
+    }
+}
+
+async fn listen(
+    mut events: tokio::sync::broadcast::Receiver<BusEvent>,
+    connected: bool,
+    telemetry: Telemetry,
+) {
     use tokio::sync::broadcast::error::RecvError;
     telemetry.connection(connected);
     loop {
@@ -216,7 +256,11 @@ async fn listen(mut events: tokio::sync::broadcast::Receiver<BusEvent>, connecte
                 telemetry.connection(false);
             }
             Ok(BusEvent::Dropped { subject, count }) => {
-                tracing::warn!(subject, count, "messages of a core subscription were dropped: nobody took them in time");
+                tracing::warn!(
+                    subject,
+                    count,
+                    "messages of a core subscription were dropped: nobody took them in time"
+                );
                 telemetry.core_dropped(count);
             }
             Err(RecvError::Lagged(_)) => {}

@@ -15,10 +15,10 @@ use super::{Request, RollbackError};
 use crate::bus::Bus;
 use crate::dead_letter::DeadLetters;
 use crate::kept::{Kept, Record};
-use crate::limits::{RESCAN_MS, SETTLE_MS};
+use crate::limits::RESCAN_MS;
 use crate::manifest::PluginName;
-use crate::plan::{Files, Found, Known, Missing, Step, plan};
-use crate::plugin_dir::{PluginDir, Scan, Watcher};
+use crate::plan::Files;
+use crate::plugin_dir::{PluginDir, Watcher};
 use crate::sandbox::Sandbox;
 use crate::status::{PluginState, VersionStatus};
 use crate::telemetry::{PluginMetrics, Telemetry};
@@ -34,12 +34,14 @@ pub(super) struct Surroundings {
 }
 
 /// One plugin that the directory holds, or held when last looked at.
-struct Plugin {
+pub(super) struct Plugin {
     metrics: PluginMetrics,
-    tried: Option<Files>,
+    pub(super) tried: Option<Files>,
     /// A load under way; its number tells it from one that was overtaken.
     loading: Option<u64>,
-    service: Option<Service>,
+    pub(super) service: Option<Service>,
+    /// The problem told last, so that it is told once however often it is met.
+    told: Option<String>,
 }
 
 /// Why a version is being loaded.
@@ -61,14 +63,14 @@ struct Loaded {
 
 /// The task's state.
 pub(super) struct Reload {
-    around: Surroundings,
-    plugins: BTreeMap<PluginName, Plugin>,
+    pub(super) around: Surroundings,
+    pub(super) plugins: BTreeMap<PluginName, Plugin>,
     loads: JoinSet<Loaded>,
     started: u64,
     finishing: Vec<JoinHandle<()>>,
     /// Faults of the directory told last time, so that each is told once.
-    told: Vec<String>,
-    look_again: Option<Instant>,
+    pub(super) told: Vec<String>,
+    pub(super) look_again: Option<Instant>,
 }
 
 impl Reload {
@@ -112,84 +114,32 @@ impl Reload {
         self.stop().await;
     }
 
-    /// Looks again when what is being written has had time to settle.
-    fn soon(&mut self) {
-        self.look_again.get_or_insert_with(|| Instant::now() + Duration::from_millis(SETTLE_MS + 20));
-    }
-
-    async fn look(&mut self, mut dir: PluginDir) -> PluginDir {
-        self.look_again = None;
-        let path = dir.path().to_owned();
-        let scanned = tokio::task::spawn_blocking(move || (dir.scan(), dir)).await;
-        let (scan, dir) = match scanned {
-            Ok((Ok(scan), dir)) => (scan, dir),
-            Ok((Err(err), dir)) => {
-                self.tell_faults(vec![err.to_string()]);
-                return dir;
-            }
-            Err(err) => {
-                tracing::error!("looking through the plugin directory panicked: {err}");
-                return PluginDir::new(path);
-            }
-        };
-        self.apply(scan, &dir);
-        dir
-    }
-
-    fn apply(&mut self, scan: Scan, dir: &PluginDir) {
-        if scan.unsettled {
-            self.soon();
-        }
-        let known = self.plugins.iter().map(|(name, plugin)| {
-            (name.clone(), Known { tried: plugin.tried, running: plugin.service.is_some() })
-        });
-        for step in plan(&known.collect(), &scan.plugins) {
-            match step {
-                Step::Load(name, files) => self.load_found(name, files, dir),
-                Step::Remove(name) => self.remove(&name),
-                Step::Incomplete(name, missing) => self.incomplete(&name, missing),
-            }
-        }
-        // A plugin whose first file was just written is known before it can be read.
-        for name in scan.plugins.iter().filter(|(_, found)| **found == Found::Unreadable).map(|(name, _)| name) {
-            let problem = scan.faults.iter().find(|fault| fault.contains(name.as_str())).cloned();
-            self.around.views.problem(name, PluginState::Refused, problem);
-        }
-        self.tell_faults(scan.faults);
-        // Tells those who wait for the first look that it is over, even if it found nothing.
-        self.around.views.looked();
-    }
-
-    fn tell_faults(&mut self, faults: Vec<String>) {
-        for fault in faults.iter().filter(|fault| !self.told.contains(fault)) {
-            tracing::error!("plugin directory: {fault}");
-        }
-        self.told = faults;
-    }
-
-    fn plugin(&mut self, name: &PluginName) -> &mut Plugin {
+    pub(super) fn plugin(&mut self, name: &PluginName) -> &mut Plugin {
         let (telemetry, views) = (&self.around.telemetry, &self.around.views);
         self.plugins.entry(name.clone()).or_insert_with(|| {
             let metrics = telemetry.plugin(name);
             views.add(name, metrics.clone());
-            Plugin { metrics, tried: None, loading: None, service: None }
+            Plugin { metrics, tried: None, loading: None, service: None, told: None }
         })
     }
 
-    fn incomplete(&mut self, name: &PluginName, missing: Missing) {
-        let (have, lack) = match missing {
-            Missing::Manifest => ("wasm", "toml"),
-            Missing::Component => ("toml", "wasm"),
-        };
-        let problem = format!("{name}.{have} is there, {name}.{lack} is not");
+    /// Tells why a plugin's files are not in service as they stand: in the status always, in the log once.
+    pub(super) fn problem(&mut self, name: &PluginName, state_if_idle: PluginState, problem: String) {
         let plugin = self.plugin(name);
-        if missing == Missing::Component {
-            plugin.tried = None;
+        if plugin.told.as_ref() != Some(&problem) {
+            plugin.told = Some(problem.clone());
+            if state_if_idle == PluginState::Incomplete {
+                // Between two copies that is how a plugin arrives.
+                tracing::warn!(plugin = name.as_str(), "{problem}");
+            } else {
+                tracing::error!(plugin = name.as_str(), "refused: {problem}");
+                plugin.metrics.refused();
+            }
         }
-        self.around.views.problem(name, PluginState::Incomplete, Some(problem));
+        self.around.views.problem(name, state_if_idle, Some(problem));
     }
 
-    fn load_found(&mut self, name: PluginName, files: Files, dir: &PluginDir) {
+    pub(super) fn load_found(&mut self, name: PluginName, files: Files, dir: &PluginDir) {
         let first = self.plugin(&name).tried.is_none();
         self.plugin(&name).tried = Some(files);
         if first && let Some(current) = self.set_aside(&name, files) {
@@ -235,9 +185,11 @@ impl Reload {
         let number = self.started;
         self.plugin(&name).loading = Some(number);
         let sandbox = Arc::clone(&self.around.sandbox);
+        let serves = self.plugin(&name).service.is_some();
+        let bus = serves.then(|| Arc::clone(&self.around.bus));
         self.loads.spawn(async move {
             let result = match source {
-                Ok(source) => load(&sandbox, &name, source).await,
+                Ok(source) => load(&sandbox, bus.as_deref(), &name, source).await,
                 Err(refusal) => Err(refusal),
             };
             Loaded { name, number, origin, result }
@@ -281,7 +233,12 @@ impl Reload {
             version: version.emitter.version.clone(),
             since: jiff::Timestamp::now().to_string(),
         };
-        tracing::info!(plugin = name.as_str(), digest = files.component.short(), version = told.version, "in service");
+        tracing::info!(
+            plugin = name.as_str(),
+            digest = files.component.short(),
+            version = told.version,
+            "in service"
+        );
         let manifest = Arc::clone(&version.manifest);
         self.serve(name, version);
         let (problem, reply) = match origin {
@@ -301,11 +258,13 @@ impl Reload {
         let views = self.around.views.clone();
         let plugin = self.plugin(name);
         plugin.metrics.swapped();
+        plugin.told = None;
         match &mut plugin.service {
             Some(service) => service.replace(version),
             None => {
                 let metrics = plugin.metrics.clone();
-                plugin.service = Some(Service::start(name.clone(), bus, dead_letters, metrics, views, version));
+                plugin.service =
+                    Some(Service::start(name.clone(), bus, dead_letters, metrics, views, version));
             }
         }
     }
@@ -318,6 +277,13 @@ impl Reload {
                 self.soon();
                 return;
             }
+            Refusal::NotYet(reason) => {
+                if matches!(origin, Origin::Directory) {
+                    // Not tried, so that the next look tries again.
+                    self.plugin(name).tried = None;
+                }
+                reason
+            }
             Refusal::Malformed(reason) | Refusal::Because(reason) => reason,
         };
         match origin {
@@ -327,15 +293,11 @@ impl Reload {
             }
             Origin::Kept(why) => {
                 let problem = format!("{why}\nthe version that served before does not run either: {reason}");
-                tracing::error!(plugin = name.as_str(), "{problem}");
-                self.around.views.problem(name, PluginState::Refused, Some(problem));
+                self.problem(name, PluginState::Refused, problem);
             }
             Origin::Directory => {
-                tracing::error!(plugin = name.as_str(), "refused: {reason}");
-                let plugin = self.plugin(name);
-                plugin.metrics.refused();
-                let serves = plugin.service.is_some();
-                self.around.views.problem(name, PluginState::Refused, Some(reason.clone()));
+                self.problem(name, PluginState::Refused, reason.clone());
+                let serves = self.plugin(name).service.is_some();
                 if let (false, Some(current)) = (serves, self.record(name).current) {
                     self.load_kept(name.clone(), current, Origin::Kept(reason));
                 }
@@ -351,11 +313,14 @@ impl Reload {
         tracing::info!(plugin = name.as_str(), "disabled by its manifest");
     }
 
-    fn remove(&mut self, name: &PluginName) {
+    pub(super) fn remove(&mut self, name: &PluginName) {
         let Some(plugin) = self.plugins.remove(name) else { return };
         self.finish(plugin.service);
         self.around.views.remove(name);
-        tracing::info!(plugin = name.as_str(), "removed; its consumers stay on the server with what waits in them");
+        tracing::info!(
+            plugin = name.as_str(),
+            "removed; its consumers stay on the server with what waits in them"
+        );
     }
 
     fn finish(&mut self, service: Option<Service>) {

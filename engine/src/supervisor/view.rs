@@ -63,17 +63,21 @@ impl Views {
 
     pub fn add(&self, name: &PluginName, metrics: PluginMetrics) {
         let state = PluginState::Starting;
-        let added = self.lock().entry(name.clone()).or_insert_with(|| View {
-            metrics: metrics.clone(),
-            state,
-            running: None,
-            previous: None,
-            rolled_back: false,
-            problem: None,
-            subscription_problems: BTreeMap::new(),
-            warnings: Vec::new(),
-            manifest: None,
-        }).state;
+        let added = self
+            .lock()
+            .entry(name.clone())
+            .or_insert_with(|| View {
+                metrics: metrics.clone(),
+                state,
+                running: None,
+                previous: None,
+                rolled_back: false,
+                problem: None,
+                subscription_problems: BTreeMap::new(),
+                warnings: Vec::new(),
+                manifest: None,
+            })
+            .state;
         metrics.state(None, Some(added));
         self.changed.send_modify(|count| *count += 1);
     }
@@ -99,11 +103,11 @@ impl Views {
             view.previous = record.previous.map(|files| {
                 let digest = files.component.to_string();
                 // A version that an earlier process served is known by its digest only.
-                known.into_iter().flatten().find(|version| version.digest == digest).unwrap_or(VersionStatus {
-                    digest,
-                    version: String::new(),
-                    since: String::new(),
-                })
+                known
+                    .into_iter()
+                    .flatten()
+                    .find(|version| version.digest == digest)
+                    .unwrap_or(VersionStatus { digest, version: String::new(), since: String::new() })
             });
             view.state = PluginState::Running;
             view.running = Some(version);
@@ -184,9 +188,12 @@ impl View {
             previous: self.previous.clone(),
             rolled_back: self.rolled_back,
             problem: (!problem.is_empty()).then(|| problem.join("\n")),
+            last_failure: self.metrics.last_failure(),
             warnings: self.warnings.clone(),
             subscriptions: manifest.map(subscriptions).unwrap_or_default(),
-            emits: manifest.map(|m| m.emit.subjects.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+            emits: manifest
+                .map(|m| m.emit.subjects.iter().map(ToString::to_string).collect())
+                .unwrap_or_default(),
             isolation: match manifest.map(|m| m.isolation) {
                 Some(Isolation::Reuse) => "reuse".to_owned(),
                 Some(Isolation::Fresh) => "fresh".to_owned(),

@@ -119,7 +119,12 @@ fn bad_inputs() -> Vec<BadInput> {
         ("an alert too large for its limit", vec![], large(900_000), "output-size-limit"),
         ("a false envelope", structured.clone(), Bytes::from_static(b"{\"id\": 1}"), "malformed"),
         ("an unknown specversion", vec![("ce-specversion", "7")], payment(1, 1.0), "malformed"),
-        ("a batch", vec![("content-type", "application/cloudevents-batch+json")], Bytes::from_static(b"[]"), "malformed"),
+        (
+            "a batch",
+            vec![("content-type", "application/cloudevents-batch+json")],
+            Bytes::from_static(b"[]"),
+            "malformed",
+        ),
         ("a loop", vec![("Wasmill-Hops", "16")], payment(1, 1.0), "hop-limit"),
     ]
 }
@@ -139,7 +144,13 @@ async fn bad_input_ends_in_the_dead_letters_by_name() {
         for (name, value) in headers {
             map.insert(*name, *value);
         }
-        scene.jetstream.publish_with_headers("payments.card", map, payload.clone()).await.unwrap().await.unwrap();
+        scene
+            .jetstream
+            .publish_with_headers("payments.card", map, payload.clone())
+            .await
+            .unwrap()
+            .await
+            .unwrap();
     }
     streams::publish(&scene.jetstream, "payments.card", [payment(1, 500.0)]).await.unwrap();
     let running = scene.start().await;
@@ -147,8 +158,10 @@ async fn bad_input_ends_in_the_dead_letters_by_name() {
     streams::drained(&scene.jetstream, "PAYMENTS", "wasmill-large-amount").await.unwrap();
 
     let letters = streams::read(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap();
-    let by_position: BTreeMap<_, _> =
-        letters.iter().map(|letter| (letter.header("Wasmill-Position").unwrap().to_owned(), letter)).collect();
+    let by_position: BTreeMap<_, _> = letters
+        .iter()
+        .map(|letter| (letter.header("Wasmill-Position").unwrap().to_owned(), letter))
+        .collect();
     assert_eq!(letters.len(), bad.len());
     for (index, (what, _, payload, reason)) in bad.iter().enumerate() {
         let letter = by_position[&format!("PAYMENTS:{}", index + 1)];
@@ -156,9 +169,17 @@ async fn bad_input_ends_in_the_dead_letters_by_name() {
         assert_eq!(letter.payload, *payload, "{what}");
         assert_eq!(letter.subject, "wasmill.dead-letter.large-amount");
         assert_eq!(letter.header("Wasmill-Subject").unwrap(), "payments.card");
-        assert_eq!(letter.header("Wasmill-Attempts").unwrap(), "1", "{what}: another try would end the same way");
+        assert_eq!(
+            letter.header("Wasmill-Attempts").unwrap(),
+            "1",
+            "{what}: another try would end the same way"
+        );
     }
-    assert_eq!(streams::count(&scene.jetstream, "ALERTS").await.unwrap(), 1, "the good one behind them went through");
+    assert_eq!(
+        streams::count(&scene.jetstream, "ALERTS").await.unwrap(),
+        1,
+        "the good one behind them went through"
+    );
     balance(&running, "large-amount");
 }
 
@@ -178,7 +199,8 @@ mode = "panic"
     scene.place.put("broken", &misbehaving(), manifest).unwrap();
     streams::publish(&scene.jetstream, "payments.card", [payment(1, 1.0)]).await.unwrap();
     let running = scene.start().await;
-    let status = running.until("broken", "dead-lettered", |status| status.counters.dead_lettered == 1).await.unwrap();
+    let status =
+        running.until("broken", "dead-lettered", |status| status.counters.dead_lettered == 1).await.unwrap();
     assert_eq!((status.counters.received, status.counters.retried), (3, 2));
     let letters = streams::read(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap();
     assert_eq!(letters[0].header("Wasmill-Reason").unwrap(), "trap");
@@ -194,11 +216,16 @@ async fn an_output_that_no_stream_keeps_is_not_lost_in_silence() {
     scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
     streams::publish(&scene.jetstream, "payments.card", [payment(1, 500.0)]).await.unwrap();
     let running = scene.start().await;
-    let status =
-        running.until("large-amount", "dead-lettered", |status| status.counters.dead_lettered == 1).await.unwrap();
+    let status = running
+        .until("large-amount", "dead-lettered", |status| status.counters.dead_lettered == 1)
+        .await
+        .unwrap();
     let letters = streams::read(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap();
     assert_eq!(letters[0].header("Wasmill-Reason").unwrap(), "unstorable");
-    assert!(status.warnings.iter().any(|warning| warning.contains("no stream stores alerts.>")), "{status:?}");
+    assert!(
+        status.warnings.iter().any(|warning| warning.contains("no stream stores alerts.>")),
+        "{status:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,7 +266,13 @@ async fn a_trace_goes_from_input_to_output_and_a_cloud_event_keeps_its_name() {
     ] {
         headers.insert(name, value);
     }
-    scene.jetstream.publish_with_headers("payments.card", headers, payment(1, 500.0)).await.unwrap().await.unwrap();
+    scene
+        .jetstream
+        .publish_with_headers("payments.card", headers, payment(1, 500.0))
+        .await
+        .unwrap()
+        .await
+        .unwrap();
     let running = scene.start().await;
     running.ended("large-amount", 1).await.unwrap();
     let alerts = streams::read(&scene.jetstream, "ALERTS").await.unwrap();
@@ -281,7 +314,9 @@ async fn two_engines_share_one_consumer() {
     for engine in &running {
         engine.running("large-amount", None).await.unwrap();
     }
-    streams::publish(&scene.jetstream, "payments.card", (0..4_000).map(|id| payment(id, 500.0))).await.unwrap();
+    streams::publish(&scene.jetstream, "payments.card", (0..4_000).map(|id| payment(id, 500.0)))
+        .await
+        .unwrap();
     streams::drained(&scene.jetstream, "PAYMENTS", "wasmill-large-amount").await.unwrap();
     assert_eq!(streams::count(&scene.jetstream, "ALERTS").await.unwrap(), 4_000);
     for engine in &running {
@@ -319,6 +354,10 @@ async fn payloads_up_to_the_servers_limit_go_in_and_what_is_over_it_does_not_com
     streams::publish(&jetstream, "payments.card", [large(40_000), large(65_400)]).await.unwrap();
     let running = place.start(bus(&server).await).await.unwrap();
     let status = running.ended("large-amount", 2).await.unwrap();
-    assert_eq!((status.counters.done, status.counters.retried), (1, 1), "its dead letter does not fit either");
+    assert_eq!(
+        (status.counters.done, status.counters.retried),
+        (1, 1),
+        "its dead letter does not fit either"
+    );
     assert_eq!(streams::count(&jetstream, "ALERTS").await.unwrap(), 1);
 }

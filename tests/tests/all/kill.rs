@@ -52,7 +52,9 @@ async fn three_kills_lose_nothing_and_repeat_nothing() {
     streams::create(&jetstream, "ALERTS", "alerts.>").await.unwrap();
     let place = Place::new().unwrap();
     place.put("large-amount", &amount_threshold(), MANIFEST).unwrap();
-    streams::publish(&jetstream, "payments.card", (0..EVENTS).map(|id| payment(id, amount(id)))).await.unwrap();
+    streams::publish(&jetstream, "payments.card", (0..EVENTS).map(|id| payment(id, amount(id))))
+        .await
+        .unwrap();
     let expected = EVENTS as u64 / 3;
     for kill in 1..=3 {
         let engine = place.spawn(&server.url()).unwrap();
@@ -79,7 +81,9 @@ async fn sigterm_finishes_what_is_in_flight_and_ends_with_0() {
     let place = Place::new().unwrap();
     // An ack wait far longer than the test: what the stopped engine held must come to the next one without it.
     place.put("large-amount", &amount_threshold(), &MANIFEST.replace("2000", "600000")).unwrap();
-    streams::publish(&jetstream, "payments.card", (0..EVENTS).map(|id| payment(id, amount(id)))).await.unwrap();
+    streams::publish(&jetstream, "payments.card", (0..EVENTS).map(|id| payment(id, amount(id))))
+        .await
+        .unwrap();
     let engine = place.spawn(&server.url()).unwrap();
     wait_for_alerts(&jetstream, 500).await;
     engine.signal("TERM").unwrap();
@@ -105,7 +109,9 @@ async fn the_engine_outlives_its_server() {
     streams::create(&jetstream, "ALERTS", "alerts.>").await.unwrap();
     let place = Place::new().unwrap();
     place.put("large-amount", &amount_threshold(), MANIFEST).unwrap();
-    streams::publish(&jetstream, "payments.card", (0..EVENTS).map(|id| payment(id, amount(id)))).await.unwrap();
+    streams::publish(&jetstream, "payments.card", (0..EVENTS).map(|id| payment(id, amount(id))))
+        .await
+        .unwrap();
     let engine = place.spawn(&server.url()).unwrap();
     wait_for_alerts(&jetstream, 1_000).await;
     server.restart().unwrap();
@@ -114,6 +120,10 @@ async fn the_engine_outlives_its_server() {
     let alerts = alerts_by_payment(&jetstream).await;
     assert_eq!(alerts.len(), EVENTS / 3);
     assert!(alerts.values().all(|count| *count == 1));
-    assert_eq!(streams::count(&jetstream, "WASMILL_DEAD_LETTERS").await.unwrap(), 0, "an outage sets nothing aside");
+    assert_eq!(
+        streams::count(&jetstream, "WASMILL_DEAD_LETTERS").await.unwrap(),
+        0,
+        "an outage sets nothing aside"
+    );
     drop(engine);
 }

@@ -8,6 +8,7 @@
     reason = "tests assert by panicking, and so do the functions that they share"
 )]
 
+mod bus_conformance;
 mod cli;
 mod delivery;
 mod demo;
@@ -16,5 +17,4 @@ mod hostile;
 mod kill;
 mod reload;
 mod swap;
-mod bus_conformance;
 mod tidy;

@@ -4,14 +4,15 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use wasmill::bus::memory::MemoryBus;
+use wasmill::bus::{Bus as _, StreamSpec};
 use wasmill::manifest::PluginName;
 use wasmill::status::PluginState;
+use wasmill::subject::Pattern;
 use wasmill_tests::place::{Place, Running};
 
 use crate::delivery::{amount_threshold, misbehaving};
 
-const MANIFEST: &str =
-    "[[subscribe]]\nsubjects = [\"in.>\"]\n[emit]\nsubjects = [\"out.>\"]\n[config]\nthreshold = 1\noutput = \"out.a\"\n";
+const MANIFEST: &str = "[[subscribe]]\nsubjects = [\"in.>\"]\n[emit]\nsubjects = [\"out.>\"]\n[config]\nthreshold = 1\noutput = \"out.a\"\n";
 
 async fn start(place: &Place) -> Running {
     place.start(MemoryBus::new()).await.unwrap()
@@ -80,7 +81,10 @@ async fn each_kind_of_change_is_one_change() {
     slow.await.unwrap();
     running.running("p", Some(&variant(5))).await.unwrap();
     assert_eq!(swaps(&running, "p"), 5, "written slowly");
-    assert!(running.telemetry.exposition().contains("wasmill_plugin_refusals_total{plugin=\"p\"} 0"), "and never refused");
+    assert!(
+        running.telemetry.exposition().contains("wasmill_plugin_refusals_total{plugin=\"p\"} 0"),
+        "and never refused"
+    );
 
     std::fs::remove_file(&file).unwrap();
     running.until("p", "incomplete", |status| status.state == PluginState::Incomplete).await.unwrap();
@@ -97,7 +101,8 @@ async fn a_symlink_flip_changes_all_at_once() {
     for (version, number) in [("..v1", 1), ("..v2", 2)] {
         std::fs::create_dir(dir.join(version)).unwrap();
         std::fs::write(dir.join(version).join("p.wasm"), variant(number)).unwrap();
-        std::fs::write(dir.join(version).join("p.toml"), format!("{MANIFEST}rule = \"v{number}\"\n")).unwrap();
+        std::fs::write(dir.join(version).join("p.toml"), format!("{MANIFEST}rule = \"v{number}\"\n"))
+            .unwrap();
     }
     std::os::unix::fs::symlink("..v1", dir.join("..data")).unwrap();
     for file in ["p.wasm", "p.toml"] {
@@ -194,6 +199,51 @@ async fn a_disabled_plugin_does_not_run_and_an_incomplete_one_says_what_is_missi
     running.until("p", "disabled", |status| status.state == PluginState::Disabled).await.unwrap();
 
     place.put_component("q", &misbehaving()).unwrap();
-    let status = running.until("q", "incomplete", |status| status.state == PluginState::Incomplete).await.unwrap();
+    let status =
+        running.until("q", "incomplete", |status| status.state == PluginState::Incomplete).await.unwrap();
     assert_eq!(status.problem.as_deref(), Some("q.wasm is there, q.toml is not"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_whose_stream_is_missing_waits_while_the_old_one_serves() {
+    let place = Place::new().unwrap();
+    let bus = MemoryBus::new();
+    let running = place.start(bus.clone()).await.unwrap();
+    place.put("p", &variant(1), MANIFEST).unwrap();
+    running.running("p", Some(&variant(1))).await.unwrap();
+    let manifest = MANIFEST.replace("[[subscribe]]", "[[subscribe]]\nstream = \"LATER\"");
+    place.put_manifest("p", &manifest).unwrap();
+    let told = |status: &wasmill::status::PluginStatus| {
+        status.problem.as_ref().is_some_and(|problem| problem.contains("\"LATER\" does not exist"))
+    };
+    let status = running.until("p", "missing its stream", told).await.unwrap();
+    assert_eq!((status.state, status.subscriptions), (PluginState::Running, vec!["in.>".to_owned()]));
+
+    let later = StreamSpec {
+        name: "LATER".into(),
+        subjects: vec![Pattern::new("in.>").unwrap()],
+        duplicate_window: Duration::from_secs(120),
+        max_bytes: None,
+        max_age: None,
+        replicas: 1,
+    };
+    bus.ensure_stream(&later).await.unwrap();
+    let swapped = |status: &wasmill::status::PluginStatus| status.subscriptions == ["LATER: in.>"];
+    let status = running.until("p", "on its stream", swapped).await.unwrap();
+    assert_eq!(status.problem, None);
+    assert!(
+        running.telemetry.exposition().contains("wasmill_plugin_refusals_total{plugin=\"p\"} 1"),
+        "told once"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_engines_do_not_share_a_data_directory() {
+    let place = Place::new().unwrap();
+    let running = start(&place).await;
+    let other = place.start(MemoryBus::new()).await;
+    let refused = other.err().expect("the second is refused").to_string();
+    assert!(refused.contains("another engine"), "{refused}");
+    assert!(running.engine.stop(Duration::from_secs(10)).await);
+    start(&place).await;
 }

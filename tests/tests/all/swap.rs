@@ -123,7 +123,11 @@ async fn two_hundred_swaps_lose_nothing_and_repeat_nothing() {
     for alert in streams::read(&jetstream, "ALERTS").await.unwrap() {
         let data: Value = serde_json::from_slice(&alert.payload).unwrap();
         let name = data["plugin"].as_str().unwrap();
-        assert_eq!(alert.header("Wasmill-Digest").unwrap(), digests[name], "stamped with another version's digest");
+        assert_eq!(
+            alert.header("Wasmill-Digest").unwrap(),
+            digests[name],
+            "stamped with another version's digest"
+        );
         *made.entry(name.to_owned()).or_insert(0) += 1;
         outputs[data["event"]["tx_id"].as_u64().unwrap() as usize] += 1;
     }

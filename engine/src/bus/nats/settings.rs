@@ -131,6 +131,16 @@ impl NatsSettings {
         Self { url: Some(url.into()), ..Self::default() }
     }
 
+    /// Where the servers are, for logs: no credentials in it.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match (&self.url, &self.context) {
+            (Some(url), _) => without_credentials(url),
+            (None, Some(context)) => format!("context {context}"),
+            (None, None) => Self::DEFAULT_URL.to_owned(),
+        }
+    }
+
     /// Whether the settings say who we are, so that an identity from elsewhere must not be mixed in.
     pub(super) fn has_identity(&self) -> bool {
         self.user.is_some()

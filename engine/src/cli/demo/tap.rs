@@ -15,8 +15,8 @@ use crate::bus::{
 use crate::message::Message;
 use crate::subject::Pattern;
 
-/// Samples kept: as many as the screen shows.
-const SAMPLES: usize = 3;
+/// Samples kept: one for each subject that the demo's plugins emit to, or the busy ones would hide the alerts.
+const SAMPLES: usize = 5;
 /// As much of a payload as fits a line, in characters.
 const SAMPLE_CHARS: usize = 90;
 

@@ -98,8 +98,9 @@ impl Report {
     fn text(&self) -> String {
         let Counts { published, stored, duplicates } = self.counts;
         let mut text = format!(
-            "{} rows published to {} in {:.1} s ({} rows/s)",
+            "{} {} published to {} in {:.1} s ({} rows/s)",
             grouped(published),
+            if published == 1 { "row" } else { "rows" },
             self.subject,
             self.seconds,
             grouped(self.rows_per_second)

@@ -33,7 +33,9 @@ pub fn payment(amount: f64) -> Event {
         subject: "payments.card".into(),
         time_ns: 1_522_566_753_000_000_000,
         key: None,
-        headers: ["traceparent", "content-type", "x-tenant"].map(|name| (name.into(), "application/json".into())).into(),
+        headers: ["traceparent", "content-type", "x-tenant"]
+            .map(|name| (name.into(), "application/json".into()))
+            .into(),
         data: Bytes::from(data.to_string()),
         attempt: 1,
         reply_to: None,
@@ -55,7 +57,10 @@ pub async fn run() -> Result<()> {
         black_box(native::amount_rule(black_box(&event.data), 220.0));
         Ok(())
     })?;
-    println!("one call, ns (median of {BATCHES} batches of {BATCH}; an event of {} bytes)\n", event.data.len());
+    println!(
+        "one call, ns (median of {BATCHES} batches of {BATCH}; an event of {} bytes)\n",
+        event.data.len()
+    );
     println!("{:<44}{:>10}{:>14}", "", "ns", "× native rule");
     row("native: amount rule", rule_natively, rule_natively);
     for (what, component, config) in [("no-op", &no_op, nothing), ("amount rule", &amount, rule)] {
@@ -70,9 +75,7 @@ pub async fn run() -> Result<()> {
             let mut caller = sandbox.caller(prepared, Arc::clone(&silent));
             let name = if isolation == Isolation::Reuse { "reuse" } else { "fresh" };
             let ns = measure(|| {
-                let (outputs, used) = caller.call(&event);
-                drop(used);
-                outputs.map(black_box).map(|_| ()).with_context(|| format!("{what}, {name}"))
+                caller.call(&event).map(black_box).map(|_| ()).with_context(|| format!("{what}, {name}"))
             })?;
             row(&format!("sandbox, {name}: {what}"), ns, rule_natively);
         }

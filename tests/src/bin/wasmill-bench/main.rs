@@ -23,7 +23,10 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     match args.first().map(String::as_str) {
         // The native consumer is this program again, so that the system accounts for its CPU time by itself.
-        Some("native") => return runtime.block_on(native::consume(args.get(1).map_or("", String::as_str))),
+        Some("native") => {
+            let with_context = args.iter().any(|arg| arg == "--context");
+            return runtime.block_on(native::consume(args.get(1).map_or("", String::as_str), with_context));
+        }
         Some("calls") => return runtime.block_on(calls::run()),
         Some("throughput") => {}
         Some(other) if !other.starts_with("--") => bail!("{other:?} is no part of the benchmark\n{USAGE}"),

@@ -30,21 +30,33 @@ pub async fn run(events: usize, rounds: usize) -> Result<()> {
     let jetstream = jetstream::new(client);
     let dir = tempfile::tempdir()?;
     let mut wasmill = [Vec::new(), Vec::new()];
-    let mut native = Vec::new();
-    println!("JetStream to JetStream, {events} events, one output each, file storage, medians of {rounds} rounds in turn\n");
+    let mut native = [Vec::new(), Vec::new()];
+    println!(
+        "JetStream to JetStream, {events} events, one output each, file storage, medians of {rounds} rounds in turn\n"
+    );
     for _ in 0..rounds {
-        native.push(round(&jetstream, &server, events, || start_native(&server.url())).await?);
+        for (context, rounds) in [false, true].into_iter().zip(&mut native) {
+            rounds.push(round(&jetstream, &server, events, || start_native(&server.url(), context)).await?);
+        }
         for (isolation, rounds) in ["fresh", "reuse"].into_iter().zip(&mut wasmill) {
-            rounds.push(round(&jetstream, &server, events, || start_wasmill(&server.url(), dir.path(), isolation)).await?);
+            rounds.push(
+                round(&jetstream, &server, events, || start_wasmill(&server.url(), dir.path(), isolation))
+                    .await?,
+            );
         }
     }
-    let base = median(&native);
-    println!("{:<24}{:>12}{:>16}{:>16}{:>10}", "", "events/s", "client µs/ev", "server µs/ev", "× native");
-    let [fresh, reuse] = &wasmill;
-    for (what, rounds) in [("native consumer", &native), ("wasmill, fresh", fresh), ("wasmill, reuse", reuse)] {
+    let ([bare, same], [fresh, reuse]) = (&native, &wasmill);
+    let base = median(same);
+    println!("{:<30}{:>10}{:>16}{:>16}{:>12}", "", "events/s", "client µs/ev", "server µs/ev", "× native");
+    for (what, rounds) in [
+        ("native, same headers", same),
+        ("native, id alone", bare),
+        ("wasmill, fresh", fresh),
+        ("wasmill, reuse", reuse),
+    ] {
         let middle = median(rounds);
         println!(
-            "{what:<24}{:>12.0}{:>16.1}{:>16.1}{:>10.2}",
+            "{what:<30}{:>10.0}{:>16.1}{:>16.1}{:>12.2}",
             middle.per_second,
             middle.client_us,
             middle.server_us,
@@ -60,7 +72,11 @@ fn median(rounds: &[Round]) -> Round {
         all.sort_by(f64::total_cmp);
         all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
     };
-    Round { per_second: middle(|r| r.per_second), client_us: middle(|r| r.client_us), server_us: middle(|r| r.server_us) }
+    Round {
+        per_second: middle(|r| r.per_second),
+        client_us: middle(|r| r.client_us),
+        server_us: middle(|r| r.server_us),
+    }
 }
 
 /// Fills a new stream, lets a contestant work it off, and counts from its first output to its last.
@@ -78,7 +94,8 @@ async fn round(
     create(jetstream, "ALERTS", "alerts.>").await?;
     fill(jetstream, events).await?;
     let mut contestant = Killed(start()?);
-    let mut progress = Progress { alerts: jetstream.get_stream("ALERTS").await?, seen: 0, since: Instant::now() };
+    let mut progress =
+        Progress { alerts: jetstream.get_stream("ALERTS").await?, seen: 0, since: Instant::now() };
     progress.wait_for(1).await?;
     let (started, stored) = (Instant::now(), progress.seen);
     let cpu = (cpu_seconds(contestant.0.id())?, cpu_seconds(server.pid().context("no server")?)?);
@@ -91,7 +108,11 @@ async fn round(
         bail!("{} outputs for {events} events", progress.seen);
     }
     contestant.0.kill()?;
-    Ok(Round { per_second: counted / took, client_us: client / counted * 1e6, server_us: served / counted * 1e6 })
+    Ok(Round {
+        per_second: counted / took,
+        client_us: client / counted * 1e6,
+        server_us: served / counted * 1e6,
+    })
 }
 
 struct Progress {
@@ -119,7 +140,8 @@ impl Progress {
 }
 
 async fn create(jetstream: &jetstream::Context, name: &str, subjects: &str) -> Result<()> {
-    let settings = stream::Config { name: name.into(), subjects: vec![subjects.into()], ..Default::default() };
+    let settings =
+        stream::Config { name: name.into(), subjects: vec![subjects.into()], ..Default::default() };
     jetstream.create_stream(settings).await?;
     Ok(())
 }
@@ -139,8 +161,12 @@ async fn fill(jetstream: &jetstream::Context, events: usize) -> Result<()> {
     Ok(())
 }
 
-fn start_native(url: &str) -> Result<Child> {
-    spawn(Command::new(std::env::current_exe()?).args(["native", url]))
+fn start_native(url: &str, with_context: bool) -> Result<Child> {
+    spawn(
+        Command::new(std::env::current_exe()?)
+            .args(["native", url])
+            .args(with_context.then_some("--context")),
+    )
 }
 
 fn start_wasmill(url: &str, dir: &Path, isolation: &str) -> Result<Child> {
@@ -165,7 +191,10 @@ output = "alerts.card.large-amount"
     );
     std::fs::write(plugins.join("large-amount.toml"), manifest)?;
     let config = dir.join("wasmill.toml");
-    std::fs::write(&config, format!("[bus]\nurl = \"{url}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n"))?;
+    std::fs::write(
+        &config,
+        format!("[bus]\nurl = \"{url}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n"),
+    )?;
     spawn(Command::new(parts::wasmill()?).arg("run").arg("-c").arg(config))
 }
 
@@ -188,6 +217,7 @@ fn cpu_seconds(pid: u32) -> Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The fields after the program's name, which may hold spaces; user and system time are the 14th and 15th of all.
     let (_, rest) = stat.rsplit_once(')').context("/proc has no stat")?;
-    let ticks: f64 = rest.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+    let ticks: f64 =
+        rest.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
     Ok(ticks / TICKS_PER_SECOND)
 }

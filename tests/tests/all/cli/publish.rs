@@ -54,7 +54,7 @@ async fn rows_of_every_kind_become_typed_events() {
     let scene = Scene::new().await;
     scene.file(
         "typed.csv",
-        "id,amount,vip,zip,note\n1,12.50,true,01234,\n2,-7,False,1e5,\"a \"\"b\"\", c\nd é\"\n",
+        "id,amount,vip,zip,note\n1,12.50,true,01234,\n2,63.410000000000004,False,1e5,\"a \"\"b\"\", c\nd é\"\n",
     );
     scene.file("rows.ndjson", "{\"id\": 3, \"big\": 12345678901234567890}\n\n{\"id\": 4, \"l\": [1, {}]}\n");
     scene.file("rows.gz", GZIPPED);
@@ -82,7 +82,7 @@ async fn rows_of_every_kind_become_typed_events() {
         scene.payloads().await,
         [
             r#"{"id":1,"amount":12.50,"vip":true,"zip":"01234","note":null}"#,
-            r#"{"id":2,"amount":-7,"vip":"False","zip":"1e5","note":"a \"b\", c\nd é"}"#,
+            r#"{"id":2,"amount":63.410000000000004,"vip":"False","zip":"1e5","note":"a \"b\", c\nd é"}"#,
             r#"{"id": 3, "big": 12345678901234567890}"#,
             r#"{"id": 4, "l": [1, {}]}"#,
             r#"{"id":"a","amount":1}"#,
