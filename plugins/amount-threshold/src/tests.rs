@@ -130,7 +130,7 @@ fn a_bad_config_is_a_retry_that_names_the_setting() {
     for (table, wanted) in [
         (json!({"threshold": "220"}), "`threshold`"),
         (json!({"comparison": "=>"}), "`comparison`"),
-        (json!({"field": "a..b"}), "`field`"),
+        (json!({"field": "a..b"}), "\"a..b\" is no path to a field"),
         (json!({"treshold": 1}), "unknown field `treshold`"),
     ] {
         configured(table.clone());

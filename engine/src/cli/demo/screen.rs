@@ -183,6 +183,7 @@ mod tests {
             previous: None,
             rolled_back: false,
             problem: problem.map(str::to_owned),
+            last_failure: None,
             warnings: vec![],
             subscriptions: vec!["P: a".into()],
             emits: vec![],

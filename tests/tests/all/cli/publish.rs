@@ -68,7 +68,7 @@ async fn rows_of_every_kind_become_typed_events() {
     ] {
         let published = scene.publish(line).done();
         assert_eq!(published.stdout, "", "the summary is talk");
-        let summary = format!("{rows} rows published to ");
+        let summary = format!("{rows} {} published to ", if rows == 1 { "row" } else { "rows" });
         assert!(published.stderr.contains(&summary), "{}", published.stderr);
         assert!(published.stderr.contains(&format!(": {rows} stored")), "{}", published.stderr);
     }
@@ -198,7 +198,7 @@ async fn rows_that_no_stream_keeps_are_an_error_unless_that_is_wanted() {
     scene.publish("rows.csv --subject rows.a --stream OTHER").failed(1, "OTHER");
     scene.publish("rows.csv --subject nobody.a --stream ROWS").failed(1, "stores rows.>, not nobody.a");
     let sent = scene.publish("rows.csv --subject nobody.a --core").done();
-    assert!(sent.stderr.contains("1 rows published to nobody.a"), "{}", sent.stderr);
+    assert!(sent.stderr.contains("1 row published to nobody.a"), "{}", sent.stderr);
 
     // A declared stream is made, whichever of `run` and `publish` comes first.
     scene.file("wasmill.toml", "[[streams]]\nname = \"MADE\"\nsubjects = [\"made.>\"]\n");
