@@ -43,13 +43,14 @@ pub fn payment(id: usize, amount: f64) -> Bytes {
     Bytes::from(json!({ "tx_id": id, "customer": format!("c{}", id % 7), "amount": amount }).to_string())
 }
 
-struct Scene {
-    server: NatsServer,
-    jetstream: async_nats::jetstream::Context,
-    place: Place,
+/// A server with the streams PAYMENTS and ALERTS, and a place for an engine.
+pub struct Scene {
+    pub server: NatsServer,
+    pub jetstream: async_nats::jetstream::Context,
+    pub place: Place,
 }
 
-async fn scene() -> Scene {
+pub async fn scene() -> Scene {
     let server = NatsServer::start().unwrap();
     let jetstream = streams::connect(&server.url()).await.unwrap();
     streams::create(&jetstream, "PAYMENTS", "payments.>").await.unwrap();
@@ -58,7 +59,7 @@ async fn scene() -> Scene {
 }
 
 impl Scene {
-    async fn start(&self) -> Running {
+    pub async fn start(&self) -> Running {
         self.place.start(bus(&self.server).await).await.unwrap()
     }
 }

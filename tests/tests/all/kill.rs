@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
-use wasmill_tests::nats::NatsServer;
-use wasmill_tests::place::Place;
 use wasmill_tests::streams;
 
-use crate::delivery::{amount_threshold, payment};
+use crate::delivery::{Scene, amount_threshold, misbehaving, payment, scene};
 
 const EVENTS: usize = 30_000;
 const MANIFEST: &str = r#"
@@ -46,11 +44,7 @@ async fn alerts_by_payment(jetstream: &async_nats::jetstream::Context) -> BTreeM
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_kills_lose_nothing_and_repeat_nothing() {
-    let server = NatsServer::start().unwrap();
-    let jetstream = streams::connect(&server.url()).await.unwrap();
-    streams::create(&jetstream, "PAYMENTS", "payments.>").await.unwrap();
-    streams::create(&jetstream, "ALERTS", "alerts.>").await.unwrap();
-    let place = Place::new().unwrap();
+    let Scene { server, jetstream, place } = scene().await;
     place.put("large-amount", &amount_threshold(), MANIFEST).unwrap();
     streams::publish(&jetstream, "payments.card", (0..EVENTS).map(|id| payment(id, amount(id))))
         .await
@@ -74,11 +68,7 @@ async fn three_kills_lose_nothing_and_repeat_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_finishes_what_is_in_flight_and_ends_with_0() {
-    let server = NatsServer::start().unwrap();
-    let jetstream = streams::connect(&server.url()).await.unwrap();
-    streams::create(&jetstream, "PAYMENTS", "payments.>").await.unwrap();
-    streams::create(&jetstream, "ALERTS", "alerts.>").await.unwrap();
-    let place = Place::new().unwrap();
+    let Scene { server, jetstream, place } = scene().await;
     // An ack wait far longer than the test: what the stopped engine held must come to the next one without it.
     place.put("large-amount", &amount_threshold(), &MANIFEST.replace("2000", "600000")).unwrap();
     streams::publish(&jetstream, "payments.card", (0..EVENTS).map(|id| payment(id, amount(id))))
@@ -103,11 +93,7 @@ async fn sigterm_finishes_what_is_in_flight_and_ends_with_0() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_engine_outlives_its_server() {
-    let mut server = NatsServer::start().unwrap();
-    let jetstream = streams::connect(&server.url()).await.unwrap();
-    streams::create(&jetstream, "PAYMENTS", "payments.>").await.unwrap();
-    streams::create(&jetstream, "ALERTS", "alerts.>").await.unwrap();
-    let place = Place::new().unwrap();
+    let Scene { mut server, jetstream, place } = scene().await;
     place.put("large-amount", &amount_threshold(), MANIFEST).unwrap();
     streams::publish(&jetstream, "payments.card", (0..EVENTS).map(|id| payment(id, amount(id))))
         .await
@@ -126,4 +112,23 @@ async fn the_engine_outlives_its_server() {
         "an outage sets nothing aside"
     );
     drop(engine);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_it_at_once() {
+    let Scene { server, jetstream, place } = scene().await;
+    let endless = "[[subscribe]]\nstream = \"PAYMENTS\"\nsubjects = [\"payments.card\"]\n\
+                   [limits]\ncpu_ms = 600000\nwall_ms = 600000\n[config]\nmode = \"endless-loop\"\n";
+    place.put("busy", &misbehaving(), endless).unwrap();
+    streams::publish(&jetstream, "payments.card", [payment(1, 1.0)]).await.unwrap();
+    let engine = place.spawn(&server.url()).unwrap();
+    while !engine.page("/metrics").unwrap().1.contains("wasmill_events_in_flight{plugin=\"busy\"} 1") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    engine.signal("TERM").unwrap();
+    while !engine.log().contains("finishing what is in flight") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    engine.signal("TERM").unwrap();
+    assert_eq!(engine.exit_code().unwrap(), Some(143));
 }

@@ -7,11 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use wasmill::digest::Digest;
-use wasmill_tests::nats::NatsServer;
 use wasmill_tests::place::{Place, Running};
 use wasmill_tests::streams;
 
-use crate::delivery::{amount_threshold, bus, misbehaving, payment};
+use crate::delivery::{Scene, amount_threshold, bus, misbehaving, payment, scene};
 
 const SWAPS: usize = 200;
 /// A pause between batches keeps the flow at about 4,000 a second, so that the other tests get their share of the machine.
@@ -88,11 +87,7 @@ async fn swap_on(place: &Place, running: &Running, versions: &[Vec<u8>; 2]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_swaps_lose_nothing_and_repeat_nothing() {
-    let server = NatsServer::start().unwrap();
-    let jetstream = streams::connect(&server.url()).await.unwrap();
-    streams::create(&jetstream, "PAYMENTS", "payments.>").await.unwrap();
-    streams::create(&jetstream, "ALERTS", "alerts.>").await.unwrap();
-    let place = Place::new().unwrap();
+    let Scene { server, jetstream, place } = scene().await;
     let versions = [amount_threshold(), renamed(&amount_threshold())];
     place.put("rule", &versions[0], MANIFEST).unwrap();
     let running = place.start(bus(&server).await).await.unwrap();
@@ -141,11 +136,7 @@ async fn two_hundred_swaps_lose_nothing_and_repeat_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_event_finishes_on_the_version_that_took_it() {
-    let server = NatsServer::start().unwrap();
-    let jetstream = streams::connect(&server.url()).await.unwrap();
-    streams::create(&jetstream, "PAYMENTS", "payments.>").await.unwrap();
-    streams::create(&jetstream, "ALERTS", "alerts.>").await.unwrap();
-    let place = Place::new().unwrap();
+    let Scene { server, jetstream, place } = scene().await;
     let spin = "[[subscribe]]\nstream = \"PAYMENTS\"\nsubjects = [\"payments.card\"]\n[retry]\nattempts = 1\n\
                 [limits]\ncpu_ms = 3000\nwall_ms = 8000\n[config]\nmode = \"endless-loop\"\n";
     place.put("rule", &misbehaving(), spin).unwrap();

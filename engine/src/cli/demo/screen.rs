@@ -152,7 +152,11 @@ pub(super) fn samples(seen: &Seen) -> String {
             .flat_map(|c| if c == '"' { vec![c] } else { c.escape_debug().collect() })
             .collect::<String>()
     };
-    seen.samples.iter().map(|(subject, payload)| format!("\n  {subject}  {}", shown(payload))).collect()
+    let width = seen.samples.iter().map(|(subject, _)| subject.chars().count()).max().unwrap_or(0);
+    seen.samples
+        .iter()
+        .map(|(subject, payload)| format!("\n  {subject:<width$}  {}", shown(payload)))
+        .collect()
 }
 
 fn line(plugins: &[PluginStatus], seen: &Seen, generated: u64) -> String {
