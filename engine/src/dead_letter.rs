@@ -27,6 +27,8 @@ pub const ATTEMPTS_HEADER: &str = "Wasmill-Attempts";
 pub const SUBJECT_HEADER: &str = "Wasmill-Subject";
 /// The stream and sequence that it came from.
 pub const POSITION_HEADER: &str = "Wasmill-Position";
+/// `1/2` and `2/2` where an event was too large for one message.
+pub const PART_HEADER: &str = "Wasmill-Part";
 /// When it failed for the last time, RFC 3339.
 pub const TIME_HEADER: &str = "Wasmill-Time";
 
@@ -84,7 +86,30 @@ impl DeadLetters {
     pub async fn store(&self, plugin: &PluginName, failed: Failed<'_>) -> Result<(), BusError> {
         let subject = Subject::new(format!("{SUBJECT_PREFIX}.{plugin}"))
             .map_err(|err| BusError::Settings(err.to_string()))?;
-        self.bus.publish(letter(subject, failed)).await.map(|_| ())
+        let whole = letter(subject, failed);
+        match self.bus.publish(whole.clone()).await {
+            Err(BusError::NoStream { .. }) => {
+                // Somebody deleted the stream under us.
+                Self::open(Arc::clone(&self.bus)).await?;
+                self.bus.publish(whole).await.map(|_| ())
+            }
+            Err(BusError::TooLarge { .. }) => self.store_in_parts(whole).await,
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// An event near the largest size that the server takes does not fit beside the reason. Its payload then comes in two
+    /// messages, each with all headers, of which the first alone counts as the letter.
+    async fn store_in_parts(&self, whole: Message) -> Result<(), BusError> {
+        let half = whole.payload.len() / 2;
+        let id = whole.headers.get(MSG_ID_HEADER).unwrap_or_default().to_owned();
+        for (number, payload) in [(1, whole.payload.slice(..half)), (2, whole.payload.slice(half..))] {
+            let mut part = Message { payload, ..whole.clone() };
+            part.headers.replace(MSG_ID_HEADER, format!("{id}:{number}"));
+            part.headers.push(PART_HEADER, format!("{number}/2"));
+            self.bus.publish(part).await?;
+        }
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use crate::limits::Limits;
 use crate::manifest::{Emit, OutputDelivery};
 use crate::message::{Headers, Message};
 use crate::outcome::Failure;
-use crate::subject::Subject;
+use crate::subject::{Subject, SubjectError};
 
 /// The plugin that made an output.
 pub const PLUGIN_HEADER: &str = "Wasmill-Plugin";
@@ -117,6 +117,10 @@ fn check_one(
     let answer = rules.emit.reply && event.reply_to.as_deref() == Some(proposed.subject.as_str());
     let subject = if answer { Subject::new(proposed.subject) } else { Subject::unreserved(proposed.subject) };
     let subject = subject.map_err(|error| Failure::BadSubject { index, error })?;
+    // Whoever publishes chooses the reply subject. An inbox is meant for answers; the server's own subjects are not.
+    if subject.as_str().starts_with('$') {
+        return Err(Failure::BadSubject { index, error: SubjectError::Reserved(subject.into()) });
+    }
     if !answer && !rules.emit.subjects.iter().any(|pattern| pattern.matches(subject.as_str())) {
         return Err(Failure::NotGranted { index, subject: subject.into() });
     }
@@ -174,7 +178,7 @@ fn engine_headers(headers: &mut Headers, emitter: &Emitter, event: &Event, id: &
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subject::{Pattern, SubjectError};
+    use crate::subject::Pattern;
 
     fn event() -> Event {
         Event {
@@ -193,11 +197,15 @@ mod tests {
     }
 
     fn run(outputs: Vec<Proposed>, reply: bool) -> Result<Vec<Output>, Failure> {
+        run_on(&event(), outputs, reply)
+    }
+
+    fn run_on(event: &Event, outputs: Vec<Proposed>, reply: bool) -> Result<Vec<Output>, Failure> {
         let emitter = Emitter { plugin: "p".into(), version: "1.2.3".into(), digest: "ab".into() };
         let emit = Emit { subjects: vec![Pattern::new("alerts.>").unwrap()], reply, ..Emit::default() };
         let limits = Limits { outputs: 3, output_bytes: 100, event_bytes: 150, ..Limits::default() };
         let rules = Rules { emit: &emit, limits: &limits, max_message_bytes: 1_000 };
-        check(&emitter, &event(), "PAYMENTS@1:7", outputs, rules)
+        check(&emitter, event, "PAYMENTS@1:7", outputs, rules)
     }
 
     fn to(subject: &str) -> Proposed {
@@ -268,5 +276,8 @@ mod tests {
     fn an_answer_needs_the_grant_and_the_events_own_reply_subject() {
         assert_eq!(run(vec![to("_INBOX.x")], true).unwrap()[0].delivery, OutputDelivery::Core);
         assert!(run(vec![to("_INBOX.other")], true).is_err());
+        let purge = Event { reply_to: Some("$JS.API.STREAM.PURGE.ALERTS".into()), ..event() };
+        let refused = run_on(&purge, vec![to("$JS.API.STREAM.PURGE.ALERTS")], true).unwrap_err();
+        assert_eq!(refused.name(), "bad-subject", "a publisher must not borrow the engine's rights");
     }
 }

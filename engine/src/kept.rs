@@ -1,6 +1,7 @@
 //! Good versions, kept beside the engine's other data: the one in service and the one before it. A rollback takes the
 //! latter; a restart that finds a bad file in the plugin directory goes on with the former.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -69,7 +70,8 @@ impl Kept {
         component: &[u8],
         manifest: &str,
     ) -> Result<Record, KeepError> {
-        let before = self.record(name)?;
+        // A record that cannot be read costs a rollback, not the keeping of this version.
+        let before = self.record(name).unwrap_or_default();
         let dir = self.dir(name)?;
         write_once(&dir.join(format!("{}.wasm", files.component)), component)?;
         write_once(&dir.join(format!("{}.toml", files.manifest)), manifest.as_bytes())?;
@@ -85,6 +87,8 @@ impl Kept {
     /// If the disk refuses.
     pub fn roll_back(&self, name: &PluginName, set_aside: Option<Files>) -> Result<Record, KeepError> {
         let before = self.record(name)?;
+        // Back to what lies in the directory: nothing is set aside any more.
+        let set_aside = set_aside.filter(|files| Some(*files) != before.previous);
         let record = Record { current: before.previous, previous: before.current, set_aside };
         self.write_record(name, record)?;
         Ok(record)
@@ -137,7 +141,11 @@ fn write_once(path: &Path, bytes: &[u8]) -> Result<(), KeepError> {
 
 fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), KeepError> {
     let draft = path.with_extension("draft");
-    std::fs::write(&draft, bytes)
+    let written = std::fs::File::create(&draft).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written
         .and_then(|()| std::fs::rename(&draft, path))
         .map_err(|err| KeepError { path: path.to_owned(), reason: err.to_string() })
 }

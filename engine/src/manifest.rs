@@ -73,6 +73,9 @@ pub enum ManifestError {
     Meaning(String),
 }
 
+/// The longest wait that a manifest may ask for, in milliseconds: a day. Longer ones are typing errors.
+const MAX_WAIT_MS: u64 = 86_400_000;
+
 /// Whether instances are shared between events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -190,7 +193,7 @@ pub struct Manifest {
     /// `fresh` (one instance per event) or `reuse`.
     #[serde(default)]
     pub isolation: Isolation,
-    /// How many of its events may be in flight at once, in this engine.
+    /// How many of its events may be in flight at once, for each subscription, in this engine.
     #[serde(default = "default_concurrency")]
     #[schemars(range(min = 1, max = 8_192))]
     pub concurrency: u32,
@@ -252,8 +255,14 @@ impl Manifest {
         if !(1..=1_000).contains(&self.retry.attempts) {
             return Some(format!("retry.attempts is {}, not between 1 and 1000", self.retry.attempts));
         }
-        if self.retry.ack_wait_ms < 1_000 {
-            return Some(format!("retry.ack_wait_ms is {}, under the least of 1000", self.retry.ack_wait_ms));
+        if !(1_000..=MAX_WAIT_MS).contains(&self.retry.ack_wait_ms) {
+            return Some(format!(
+                "retry.ack_wait_ms is {}, not between 1000 and {MAX_WAIT_MS} (a day)",
+                self.retry.ack_wait_ms
+            ));
+        }
+        if self.retry.first_delay_ms.max(self.retry.max_delay_ms) > MAX_WAIT_MS {
+            return Some(format!("retry: a delay is over {MAX_WAIT_MS} ms (a day)"));
         }
         self.subscribe_fault().or_else(|| self.emit_fault()).or_else(|| self.limits.fault())
     }
@@ -266,6 +275,19 @@ impl Manifest {
             }
             if let Some(pattern) = entry.subjects.iter().find(|p| p.as_str().starts_with('$')) {
                 return Some(format!("subscribe.subjects: {pattern} is reserved for NATS itself"));
+            }
+            let overlap = entry.subjects.iter().enumerate().find_map(|(index, one)| {
+                entry
+                    .subjects
+                    .iter()
+                    .skip(index + 1)
+                    .find(|other| one.overlaps(other))
+                    .map(|other| (one, other))
+            });
+            if let Some((one, other)) = overlap {
+                return Some(format!(
+                    "subscribe.subjects: {one} and {other} overlap\n  hint: keep the wider one"
+                ));
             }
             match &entry.stream {
                 Some(stream) if !is_stream_name(stream) => {
@@ -325,6 +347,9 @@ mod tests {
             ("[[subscribe]]\nsubjects = [\"a\"]\n[limits]\nmemory_mb = 3", "did you mean `memory_mib`"),
             ("[[subscribe]]\nsubjects = [\"a\"]\n[limits]\ncpu_ms = 0", "limits.cpu_ms is 0"),
             ("[[subscribe]]\nsubjects = [\"a\"]\n[retry]\nattempts = 0", "retry.attempts"),
+            ("[[subscribe]]\nsubjects = [\"a\"]\n[retry]\nack_wait_ms = 9000000000000", "retry.ack_wait_ms"),
+            ("[[subscribe]]\nsubjects = [\"a\"]\n[retry]\nmax_delay_ms = 9000000000000", "a delay is over"),
+            ("[[subscribe]]\nsubjects = [\"a.>\", \"a.b\"]", "a.> and a.b overlap"),
             ("[[subscribe]]\nsubjects = [\"a\"]\nstream = \"a.b\"", "no stream name"),
         ] {
             let err = Manifest::parse(text).unwrap_err().to_string();

@@ -33,7 +33,7 @@ pub enum HeaderError {
     TooMany(usize),
 }
 
-/// Headers in the order they were set. Names compare without regard to case; a name may stand more than once.
+/// Headers in the order they were set, or for those of NATS in the order of their names. Names compare without regard to case; a name may stand more than once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(Cow<'static, str>, String)>);
 
@@ -79,6 +79,12 @@ impl Headers {
             value = value.replace(['\r', '\n', '\0'], " ");
         }
         self.0.push((Cow::Borrowed(name), value));
+    }
+
+    /// Gives a header of the engine's own another value.
+    pub fn replace(&mut self, name: &'static str, value: String) {
+        self.0.retain(|(have, _)| !have.eq_ignore_ascii_case(name));
+        self.push(name, value);
     }
 
     /// Adds a header as the bus delivered it.

@@ -272,6 +272,25 @@ impl Failure {
         cut(&mut text, MAX_REASON_BYTES);
         text
     }
+
+    /// The text on one line, for logs.
+    #[must_use]
+    pub fn line(&self) -> String {
+        one_line(self.text())
+    }
+}
+
+/// A text without control characters: whoever wrote it must not be able to write log lines that look like another's.
+#[must_use]
+pub fn one_line(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let mut line = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
 }
 
 /// Shortens a text to a number of bytes, at a character's border.

@@ -138,9 +138,10 @@ impl PluginDir {
             components.keys().chain(manifests.keys()).cloned().collect();
         for (count, name) in names.into_iter().enumerate() {
             if count >= MAX_PLUGINS {
-                scan.faults
-                    .push(format!("more than {MAX_PLUGINS} plugins: {name} and those after it are left out"));
-                break;
+                // Left alone, not gone: a plugin that runs must not make way for a stray file.
+                scan.faults.push(format!("more than {MAX_PLUGINS} plugins: {name} is left alone"));
+                scan.plugins.insert(name, Found::Unreadable);
+                continue;
             }
             let found = self.pair(components.get(&name), manifests.get(&name), &mut scan);
             scan.plugins.insert(name, found);
@@ -330,6 +331,19 @@ mod tests {
         assert_ne!(before, after);
         let files = Files { component: Digest::of(b"two"), manifest: Digest::of(b"m") };
         assert_eq!(after, [("a".into(), Found::Complete(files))]);
+    }
+
+    #[test]
+    fn stray_files_do_not_push_a_plugin_out() {
+        let temp = tempfile::tempdir().unwrap();
+        for number in 0..MAX_PLUGINS {
+            settled(&temp.path().join(format!("a{number}.toml")), b"stray");
+        }
+        settled(&temp.path().join("z.wasm"), b"one");
+        settled(&temp.path().join("z.toml"), b"m");
+        let scan = PluginDir::new(temp.path().to_owned()).scan().unwrap();
+        assert_eq!(scan.plugins.values().next_back(), Some(&Found::Unreadable), "left alone, not gone");
+        assert_eq!(scan.plugins.len(), MAX_PLUGINS + 1);
     }
 
     #[test]

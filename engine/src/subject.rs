@@ -84,12 +84,6 @@ impl Subject {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// One token, counted from 0.
-    #[must_use]
-    pub fn token(&self, index: usize) -> Option<&str> {
-        self.0.split('.').nth(index)
-    }
 }
 
 /// A subscription pattern: a subject in which `*` stands for one token and a final `>` for one or more.
@@ -147,12 +141,6 @@ impl Pattern {
                 _ => return false,
             }
         }
-    }
-
-    /// Whether it has no wildcard, so that it names one subject.
-    #[must_use]
-    pub fn is_literal(&self) -> bool {
-        !self.0.split('.').any(|token| token == "*" || token == ">")
     }
 
     /// Whether it could only match subjects of the server itself, or begins with a wildcard.

@@ -247,7 +247,7 @@ impl PluginMetrics {
         let count = self.suppressed.fetch_add(1, Ordering::Relaxed);
         if count < LOGGED_FAILURES || count.is_multiple_of(LOGGED_FAILURES) {
             let plugin = &*self.label.plugin.0;
-            tracing::warn!(plugin, event = event_id, attempt, reason = failure.name(), "{}", failure.text());
+            tracing::warn!(plugin, event = event_id, attempt, reason = failure.name(), "{}", failure.line());
         }
     }
 

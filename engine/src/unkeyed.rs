@@ -19,7 +19,15 @@ use crate::event::{Event, Origin};
 use crate::manifest::{Manifest, OutputDelivery, PluginName};
 use crate::outcome::{Failure, Outcome, Remedy};
 use crate::sandbox::Workers;
+use crate::subject::{Pattern, Subject};
 use crate::telemetry::PluginMetrics;
+
+/// How often within one ack wait the server is told that a delivery is being worked on.
+const HEARTBEATS: u32 = 3;
+/// The part of its ack wait after which a delivery that has not had its turn is left to the server's next.
+const STALE: f64 = 0.6;
+/// The least wait before a delivery that failed for reasons outside of it.
+const LEAST_WAIT: Duration = Duration::from_millis(100);
 
 /// One version of a plugin in service.
 pub struct Version {
@@ -79,8 +87,14 @@ impl Deliverer {
     async fn deliver(&self, delivery: Delivery) {
         self.metrics.received();
         let version = self.version.load_full();
+        let ack_wait = Duration::from_millis(version.manifest.retry.ack_wait_ms);
+        if delivery.receipt.is_some() && delivery.received.elapsed() > ack_wait.mul_f64(STALE) {
+            // It waited so long for its turn that the server delivers it again: whoever gets that one handles it.
+            return self.metrics.ended(Outcome::Retried);
+        }
         let input = input_of(&delivery);
-        let outcome = match self.step(&version, &delivery, &input).await {
+        let outcome = match self.kept_alive(&delivery, ack_wait, self.step(&version, &delivery, &input)).await
+        {
             Ok(()) => {
                 self.settle(&delivery, Settlement::Ack).await;
                 Outcome::Done
@@ -88,6 +102,28 @@ impl Deliverer {
             Err(failure) => self.failed(&version, &delivery, &input, failure).await,
         };
         self.metrics.ended(outcome);
+    }
+
+    /// Tells the server that a delivery is still being worked on, as often as needed, until the work is done.
+    async fn kept_alive<T>(
+        &self,
+        delivery: &Delivery,
+        ack_wait: Duration,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let mut work = std::pin::pin!(work);
+        // From the receipt on: some of the ack wait is over already.
+        let mut due = delivery.received + ack_wait / HEARTBEATS;
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = tokio::time::sleep_until(due) => {
+                    self.settle(delivery, Settlement::InProgress).await;
+                    due += ack_wait / HEARTBEATS;
+                }
+            }
+        }
     }
 
     /// The way of an event, as far as everything goes well.
@@ -109,6 +145,7 @@ impl Deliverer {
     }
 
     async fn publish(&self, index: usize, output: Output) -> Result<(), Failure> {
+        let subject = output.message.subject.clone();
         let sent = match output.delivery {
             OutputDelivery::Stored => self.bus.publish(output.message).await.map(|stored| stored.duplicate),
             OutputDelivery::Core => self.bus.publish_core(output.message).await.map(|()| false),
@@ -119,10 +156,22 @@ impl Deliverer {
                 Ok(())
             }
             Err(BusError::TooLarge { bytes, limit, .. }) => Err(Failure::OutputSize { index, bytes, limit }),
-            Err(err @ BusError::NoStream { .. }) => {
+            Err(err @ BusError::NoStream { .. }) if self.has_stream(&subject).await => {
+                // Between two leaders a stream does not answer; that is no event's fault.
+                Err(Failure::Publish { index, reason: err.to_string() })
+            }
+            Err(err @ (BusError::NoStream { .. } | BusError::Unacceptable { .. })) => {
                 Err(Failure::Unstorable { index, reason: err.to_string() })
             }
             Err(err) => Err(Failure::Publish { index, reason: err.to_string() }),
+        }
+    }
+
+    /// Whether some stream stores a subject, as far as anybody knows.
+    async fn has_stream(&self, subject: &Subject) -> bool {
+        match Pattern::new(subject.as_str()) {
+            Ok(pattern) => self.bus.streams_for(&pattern).await.is_ok_and(|streams| !streams.is_empty()),
+            Err(_) => false,
         }
     }
 
@@ -140,6 +189,8 @@ impl Deliverer {
                 Failure::Retry { after: Some(after), .. } => {
                     (*after).min(Duration::from_millis(retry.max_delay_ms))
                 }
+                // An outage must not become a hot loop, whatever the manifest says of failures.
+                _ if failure.remedy() == Remedy::Wait => jittered(retry.delay_after(attempt).max(LEAST_WAIT)),
                 _ => jittered(retry.delay_after(attempt)),
             };
             self.settle(delivery, Settlement::Nak(wait)).await;

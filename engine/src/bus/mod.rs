@@ -45,6 +45,8 @@ pub struct Delivery {
     pub position: Option<Position>,
     /// What [`Bus::settle`] needs; none for a core subscription.
     pub receipt: Option<Receipt>,
+    /// When it came into this process: the ack wait has run since.
+    pub received: tokio::time::Instant,
 }
 
 /// What becomes of one delivery.
@@ -178,6 +180,14 @@ pub enum BusError {
         durable: String,
         /// What differs.
         difference: String,
+    },
+    /// The stream takes no such message, now or later: it is over the stream's own size limit.
+    #[error("publish to {subject:?}: the stream refuses this message: {reason}")]
+    Unacceptable {
+        /// The subject.
+        subject: String,
+        /// The server's answer.
+        reason: String,
     },
     /// Bigger than the server takes.
     #[error("a message of {bytes} bytes to {subject:?} is over the server's max_payload of {limit}")]

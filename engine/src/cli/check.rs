@@ -17,7 +17,7 @@ use crate::config::manifests::read_manifest;
 use crate::digest::Digest;
 use crate::limits::Limits;
 use crate::manifest::{Isolation, Manifest, PluginName};
-use crate::sandbox::{LoadSpec, LogLine, LogSink, Sandbox};
+use crate::sandbox::{LoadSpec, LogLine, LogSink, Sandbox, this_program};
 use crate::subject::Pattern;
 
 /// Check plugins: contract, description, manifest, limits
@@ -56,8 +56,7 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
 }
 
 async fn check_all(files: &[PathBuf]) -> Result<Vec<Report>, Failure> {
-    let compiler =
-        std::env::current_exe().context("find this program's own file, which is also the compiler")?;
+    let compiler = this_program().context("find this program's own file, which is also the compiler")?;
     let scratch = Scratch::new().context("make a temporary folder for compiled code")?;
     let sandbox = Sandbox::new(compiler, scratch.path().join("compiled"))?;
     let mut reports = Vec::new();

@@ -13,6 +13,7 @@ use super::settings::{EngineFlags, connect, runtime};
 use super::signals::Signals;
 use crate::admin::Admin;
 use crate::config::Settings;
+use crate::sandbox::this_program;
 use crate::supervisor::{Engine, EngineError, EngineSettings};
 use crate::telemetry::Telemetry;
 
@@ -112,8 +113,7 @@ fn engine_settings(settings: &Settings) -> Result<EngineSettings, Failure> {
     Ok(EngineSettings {
         plugins_dir: settings.plugins_dir.clone(),
         data_dir: settings.data_dir.clone(),
-        compiler: std::env::current_exe()
-            .context("find this program's own file, which is also the compiler")?,
+        compiler: this_program().context("find this program's own file, which is also the compiler")?,
         streams: settings.streams.clone(),
     })
 }

@@ -30,6 +30,16 @@ const COMPILERS: usize = 1;
 /// How much the compiler yields to everything else on the machine.
 const CHILD_NICENESS: i32 = 10;
 
+/// The file of the program that runs, to be started again as its own compiler. On Linux that is the very file that was
+/// started, even if an upgrade has put another in its place: the other's code would not fit this engine.
+///
+/// # Errors
+/// If the system does not tell.
+pub fn this_program() -> std::io::Result<PathBuf> {
+    let started = Path::new("/proc/self/exe");
+    if started.exists() { Ok(started.to_owned()) } else { std::env::current_exe() }
+}
+
 /// Compiles components and remembers them.
 pub(super) struct Compiler {
     program: PathBuf,
@@ -61,6 +71,10 @@ impl Compiler {
         }
         let _turn =
             self.turn.acquire().await.map_err(|_| LoadError::Compiler("it is shutting down".into()))?;
+        // Another plugin may have had the same component compiled meanwhile.
+        if let Some(Ok(component)) = read_cached(engine, &path) {
+            return Ok(component);
+        }
         let code = self.run_child(bytes).await?;
         store(&self.cache, &path, &code)?;
         match read_cached(engine, &path) {

@@ -60,6 +60,9 @@ pub(crate) struct CallState {
     pub log: CallLog,
     /// The first growth that the limiter refused: it explains the trap that follows.
     pub refused: Option<Failure>,
+    /// What all memories and all tables of the instance have.
+    memory_bytes: usize,
+    table_elements: usize,
     pub now_ns: u64,
     /// Stands still between readings but for one step each, so that a loop that waits for it ends.
     pub monotonic_ns: u64,
@@ -80,6 +83,8 @@ impl CallState {
             shared,
             log,
             refused: None,
+            memory_bytes: 0,
+            table_elements: 0,
             now_ns: 0,
             monotonic_ns: 0,
             table,
@@ -164,27 +169,33 @@ fn thread_cpu_time() -> Duration {
 impl ResourceLimiter for CallState {
     fn memory_growing(
         &mut self,
-        _now: usize,
+        now: usize,
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let limit_mib = self.shared.limits.memory_mib;
-        let fits = desired <= limit_mib as usize * MIB && maximum.is_none_or(|most| desired <= most);
-        if !fits {
-            self.refused.get_or_insert(Failure::Memory { wanted_bytes: desired, limit_mib });
+        let together = self.memory_bytes.saturating_sub(now).saturating_add(desired);
+        let fits = together <= limit_mib as usize * MIB && maximum.is_none_or(|most| desired <= most);
+        if fits {
+            self.memory_bytes = together;
+        } else {
+            self.refused.get_or_insert(Failure::Memory { wanted_bytes: together, limit_mib });
         }
         Ok(fits)
     }
 
     fn table_growing(
         &mut self,
-        _now: usize,
+        now: usize,
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let fits = desired <= MAX_TABLE_ELEMENTS && maximum.is_none_or(|most| desired <= most);
-        if !fits {
-            self.refused.get_or_insert(Failure::Table { wanted: desired, limit: MAX_TABLE_ELEMENTS });
+        let together = self.table_elements.saturating_sub(now).saturating_add(desired);
+        let fits = together <= MAX_TABLE_ELEMENTS && maximum.is_none_or(|most| desired <= most);
+        if fits {
+            self.table_elements = together;
+        } else {
+            self.refused.get_or_insert(Failure::Table { wanted: together, limit: MAX_TABLE_ELEMENTS });
         }
         Ok(fits)
     }

@@ -8,11 +8,11 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::limits::Limits;
-use crate::outcome::{Failure, cut};
+use crate::outcome::{Failure, cut, one_line};
 
 /// A line longer than this is broken in two, in bytes.
 const MAX_LINE_BYTES: usize = 4_096;
-/// What one line costs beside its text, in bytes: without it, empty lines would be free.
+/// What a line or a field costs beside its text, in bytes: without it, empty ones would be free.
 const LINE_COST_BYTES: usize = 32;
 
 /// One line that a guest logged.
@@ -101,8 +101,8 @@ impl Inner {
         mut message: String,
         fields: Vec<(String, String)>,
     ) -> Result<(), Failure> {
-        let bytes =
-            message.len() + fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let of_field = |(name, value): &(String, String)| name.len() + value.len() + LINE_COST_BYTES;
+        let bytes = message.len() + fields.iter().map(of_field).sum::<usize>();
         let before = self.used;
         self.used = self.used.saturating_add(bytes + LINE_COST_BYTES);
         if self.used <= self.limit {
@@ -155,22 +155,6 @@ impl Inner {
         };
         self.line(level, text, vec![("stream".to_owned(), name.to_owned())])
     }
-}
-
-/// A guest must not be able to write log lines that look like another's, or the engine's.
-fn one_line(text: String) -> String {
-    if !text.contains(char::is_control) {
-        return text;
-    }
-    text.chars()
-        .flat_map(|c| {
-            c.is_control()
-                .then(|| c.escape_default())
-                .into_iter()
-                .flatten()
-                .chain((!c.is_control()).then_some(c))
-        })
-        .collect()
 }
 
 /// Which of the two standard streams.

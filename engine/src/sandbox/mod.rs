@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use wasmtime::Engine;
 
-pub use compile::{CHILD_COMMAND, child_main};
+pub use compile::{CHILD_COMMAND, child_main, this_program};
 pub use contract::{About, Shape};
 pub use logs::{LogLine, LogSink};
 pub use workers::{Caller, Workers};

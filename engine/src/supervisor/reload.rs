@@ -288,6 +288,9 @@ impl Reload {
         };
         match origin {
             Origin::RollBack(reply) => {
+                // What the rollback overtook is due again.
+                self.plugin(name).tried = None;
+                self.soon();
                 // Whoever asked may have gone.
                 let _gone = reply.send(Err(RollbackError::Refused { plugin: name.to_string(), reason }));
             }

@@ -44,6 +44,7 @@ impl Service {
         let deliverer = Arc::new(Deliverer { plugin, bus, dead_letters, metrics, version });
         let mut service = Self { deliverer, views, stop: CancellationToken::new(), intakes: Vec::new() };
         service.attend(Vec::new());
+        service.warn();
         service
     }
 
@@ -52,6 +53,9 @@ impl Service {
     pub fn replace(&mut self, version: Version) {
         let manifest = Arc::clone(&version.manifest);
         let before = self.deliverer.version.swap(Arc::new(version));
+        if before.manifest.emit != manifest.emit || before.manifest.retry != manifest.retry {
+            self.warn();
+        }
         if reads_the_same(&before.manifest, &manifest) {
             return;
         }
@@ -98,8 +102,13 @@ impl Service {
                 }));
             }
         }
+    }
+
+    /// Looks whether the streams that it emits to keep what is promised.
+    fn warn(&self) {
         let (deliverer, views) = (Arc::clone(&self.deliverer), self.views.clone());
         tokio::spawn(async move {
+            let manifest = Arc::clone(&deliverer.version.load().manifest);
             let warnings = super::horizon::warnings(&*deliverer.bus, &manifest).await;
             for warning in &warnings {
                 tracing::warn!(plugin = deliverer.plugin.as_str(), "{warning}");

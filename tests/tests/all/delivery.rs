@@ -1,13 +1,13 @@
 //! From stream to stream: what goes through, what is set aside, and what is promised about both.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use wasmill::bus::nats::{NatsBus, NatsSettings};
-use wasmill_tests::nats::{NatsServer, Options};
+use wasmill_tests::nats::NatsServer;
 use wasmill_tests::place::{Place, Running};
 use wasmill_tests::{parts, streams};
 
@@ -64,7 +64,7 @@ impl Scene {
     }
 }
 
-fn balance(running: &Running, plugin: &str) {
+pub fn balance(running: &Running, plugin: &str) {
     let status = running.engine.plugin(&plugin.to_owned().try_into().unwrap()).unwrap();
     let c = status.counters;
     assert_eq!(c.received, c.done + c.retried + c.dead_lettered + c.dropped + c.in_flight, "{c:?}");
@@ -102,153 +102,6 @@ async fn payments_become_alerts_once_each() {
     assert_eq!(first.header("ce-source").unwrap(), "/wasmill/large-amount");
     assert_eq!(first.header("ce-id").unwrap(), first.header("Nats-Msg-Id").unwrap());
     balance(&running, "large-amount");
-}
-
-/// What is wrong with an event, its headers and its payload, and the name under which it must end.
-type BadInput = (&'static str, Vec<(&'static str, &'static str)>, Bytes, &'static str);
-
-fn bad_inputs() -> Vec<BadInput> {
-    let structured = vec![("content-type", "application/cloudevents+json")];
-    vec![
-        ("malformed JSON", vec![], Bytes::from_static(b"{\"amount\": "), "rejected"),
-        ("a missing field", vec![], Bytes::from_static(b"{}"), "rejected"),
-        ("a field of another type", vec![], Bytes::from_static(b"{\"amount\": [1]}"), "rejected"),
-        ("an empty payload", vec![], Bytes::new(), "rejected"),
-        ("invalid UTF-8", vec![], Bytes::from_static(b"{\"amount\": \"\xff\xfe\"}"), "rejected"),
-        ("deep nesting", vec![], Bytes::from("[".repeat(200_000)), "rejected"),
-        ("zeros", vec![], Bytes::from(vec![0; 1_000]), "rejected"),
-        ("an alert too large for its limit", vec![], large(900_000), "output-size-limit"),
-        ("a false envelope", structured.clone(), Bytes::from_static(b"{\"id\": 1}"), "malformed"),
-        ("an unknown specversion", vec![("ce-specversion", "7")], payment(1, 1.0), "malformed"),
-        (
-            "a batch",
-            vec![("content-type", "application/cloudevents-batch+json")],
-            Bytes::from_static(b"[]"),
-            "malformed",
-        ),
-        ("a loop", vec![("Wasmill-Hops", "16")], payment(1, 1.0), "hop-limit"),
-    ]
-}
-
-fn large(bytes: usize) -> Bytes {
-    Bytes::from(json!({ "amount": 500, "note": "x".repeat(bytes) }).to_string())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn bad_input_ends_in_the_dead_letters_by_name() {
-    let scene = scene().await;
-    let manifest = format!("{LARGE_AMOUNT}[limits]\noutput_bytes = 500000\n");
-    scene.place.put("large-amount", &amount_threshold(), &manifest).unwrap();
-    let bad = bad_inputs();
-    for (_, headers, payload, _) in &bad {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.insert(*name, *value);
-        }
-        scene
-            .jetstream
-            .publish_with_headers("payments.card", map, payload.clone())
-            .await
-            .unwrap()
-            .await
-            .unwrap();
-    }
-    streams::publish(&scene.jetstream, "payments.card", [payment(1, 500.0)]).await.unwrap();
-    let running = scene.start().await;
-    running.ended("large-amount", bad.len() as u64 + 1).await.unwrap();
-    streams::drained(&scene.jetstream, "PAYMENTS", "wasmill-large-amount").await.unwrap();
-
-    let letters = streams::read(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap();
-    let by_position: BTreeMap<_, _> = letters
-        .iter()
-        .map(|letter| (letter.header("Wasmill-Position").unwrap().to_owned(), letter))
-        .collect();
-    assert_eq!(letters.len(), bad.len());
-    for (index, (what, _, payload, reason)) in bad.iter().enumerate() {
-        let letter = by_position[&format!("PAYMENTS:{}", index + 1)];
-        assert_eq!(letter.header("Wasmill-Reason").unwrap(), *reason, "{what}: {:?}", letter.headers);
-        assert_eq!(letter.payload, *payload, "{what}");
-        assert_eq!(letter.subject, "wasmill.dead-letter.large-amount");
-        assert_eq!(letter.header("Wasmill-Subject").unwrap(), "payments.card");
-        assert_eq!(
-            letter.header("Wasmill-Attempts").unwrap(),
-            "1",
-            "{what}: another try would end the same way"
-        );
-    }
-    assert_eq!(
-        streams::count(&scene.jetstream, "ALERTS").await.unwrap(),
-        1,
-        "the good one behind them went through"
-    );
-    balance(&running, "large-amount");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_failing_event_is_tried_again_and_then_set_aside() {
-    let scene = scene().await;
-    let manifest = r#"
-[[subscribe]]
-stream = "PAYMENTS"
-subjects = ["payments.card"]
-[retry]
-attempts = 3
-first_delay_ms = 10
-[config]
-mode = "panic"
-"#;
-    scene.place.put("broken", &misbehaving(), manifest).unwrap();
-    streams::publish(&scene.jetstream, "payments.card", [payment(1, 1.0)]).await.unwrap();
-    let running = scene.start().await;
-    let status =
-        running.until("broken", "dead-lettered", |status| status.counters.dead_lettered == 1).await.unwrap();
-    assert_eq!((status.counters.received, status.counters.retried), (3, 2));
-    let letters = streams::read(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap();
-    assert_eq!(letters[0].header("Wasmill-Reason").unwrap(), "trap");
-    assert_eq!(letters[0].header("Wasmill-Attempts").unwrap(), "3");
-    assert_eq!(letters[0].header("Wasmill-Plugin").unwrap(), "broken");
-    balance(&running, "broken");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_output_that_no_stream_keeps_is_not_lost_in_silence() {
-    let scene = scene().await;
-    scene.jetstream.delete_stream("ALERTS").await.unwrap();
-    scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
-    streams::publish(&scene.jetstream, "payments.card", [payment(1, 500.0)]).await.unwrap();
-    let running = scene.start().await;
-    let status = running
-        .until("large-amount", "dead-lettered", |status| status.counters.dead_lettered == 1)
-        .await
-        .unwrap();
-    let letters = streams::read(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap();
-    assert_eq!(letters[0].header("Wasmill-Reason").unwrap(), "unstorable");
-    assert!(
-        status.warnings.iter().any(|warning| warning.contains("no stream stores alerts.>")),
-        "{status:?}"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_dead_letter_stream_keeps_the_event_unacked() {
-    let scene = scene().await;
-    let refuse_all = async_nats::jetstream::stream::Config {
-        name: "WASMILL_DEAD_LETTERS".into(),
-        subjects: vec!["wasmill.dead-letter.>".into()],
-        max_messages: 1,
-        discard: async_nats::jetstream::stream::DiscardPolicy::New,
-        ..Default::default()
-    };
-    scene.jetstream.create_stream(refuse_all).await.unwrap();
-    streams::publish(&scene.jetstream, "wasmill.dead-letter.other", [Bytes::new()]).await.unwrap();
-    scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
-    streams::publish(&scene.jetstream, "payments.card", [Bytes::new()]).await.unwrap();
-    let running = scene.start().await;
-    let status = running.ended("large-amount", 1).await.unwrap();
-    assert_eq!((status.counters.retried, status.counters.dead_lettered), (1, 0));
-    let mut consumer: async_nats::jetstream::consumer::PullConsumer =
-        scene.jetstream.get_consumer_from_stream("wasmill-large-amount", "PAYMENTS").await.unwrap();
-    assert_eq!(consumer.info().await.unwrap().num_ack_pending, 1, "it is still the stream's to deliver");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -345,20 +198,28 @@ async fn a_core_subscription_delivers_at_most_once_and_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn payloads_up_to_the_servers_limit_go_in_and_what_is_over_it_does_not_come_out() {
-    let server = NatsServer::start_with(Options { config: "max_payload: 65536\n".into() }).unwrap();
-    let jetstream = streams::connect(&server.url()).await.unwrap();
-    streams::create(&jetstream, "PAYMENTS", "payments.>").await.unwrap();
-    streams::create(&jetstream, "ALERTS", "alerts.>").await.unwrap();
-    let place = Place::new().unwrap();
-    place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
-    streams::publish(&jetstream, "payments.card", [large(40_000), large(65_400)]).await.unwrap();
-    let running = place.start(bus(&server).await).await.unwrap();
-    let status = running.ended("large-amount", 2).await.unwrap();
-    assert_eq!(
-        (status.counters.done, status.counters.retried),
-        (1, 1),
-        "its dead letter does not fit either"
-    );
-    assert_eq!(streams::count(&jetstream, "ALERTS").await.unwrap(), 1);
+async fn what_waits_long_for_its_turn_is_not_delivered_twice() {
+    let scene = scene().await;
+    // 60 events of 50 ms each on one thread, with an ack wait of one second: most wait longer than that.
+    let manifest = r#"
+concurrency = 64
+[[subscribe]]
+stream = "PAYMENTS"
+subjects = ["payments.card"]
+[retry]
+attempts = 1
+ack_wait_ms = 1000
+[limits]
+cpu_ms = 50
+wall_ms = 60000
+instances = 1
+[config]
+mode = "endless-loop"
+"#;
+    scene.place.put("slow", &misbehaving(), manifest).unwrap();
+    streams::publish(&scene.jetstream, "payments.card", (0..60).map(|id| payment(id, 1.0))).await.unwrap();
+    let running = scene.start().await;
+    let status = running.ended("slow", 60).await.unwrap();
+    streams::drained(&scene.jetstream, "PAYMENTS", "wasmill-slow").await.unwrap();
+    assert_eq!((status.counters.received, status.counters.dead_lettered), (60, 60));
 }

@@ -16,5 +16,6 @@ mod examples;
 mod hostile;
 mod kill;
 mod reload;
+mod setbacks;
 mod swap;
 mod tidy;

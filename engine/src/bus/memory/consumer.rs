@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::log::{Entry, Log};
-use crate::bus::{BusError, DurableSpec, Settlement, Start};
+use crate::bus::{DurableSpec, Settlement, Start};
 use crate::subject::Pattern;
 
 /// A message delivered and not settled for good.
@@ -21,7 +21,6 @@ struct Unsettled {
 /// The consumer.
 pub(super) struct Consumer {
     filters: Vec<Pattern>,
-    start: Start,
     ack_wait: Duration,
     max_ack_pending: usize,
     next_sequence: u64,
@@ -44,7 +43,6 @@ impl Consumer {
     pub(super) fn new(spec: &DurableSpec, last_sequence: u64) -> Self {
         Self {
             filters: spec.filters.clone(),
-            start: spec.start,
             ack_wait: spec.ack_wait,
             max_ack_pending: spec.max_ack_pending as usize,
             next_sequence: match spec.start {
@@ -58,19 +56,11 @@ impl Consumer {
     }
 
     /// Takes over what may change, as the server does.
-    pub(super) fn update(&mut self, spec: &DurableSpec) -> Result<(), BusError> {
-        if self.start != spec.start {
-            return Err(BusError::ConsumerConflict {
-                stream: spec.stream.clone(),
-                durable: spec.durable.clone(),
-                difference: format!("its start is {:?}, and {:?} is needed", self.start, spec.start),
-            });
-        }
+    pub(super) fn update(&mut self, spec: &DurableSpec) {
         self.filters.clone_from(&spec.filters);
         self.ack_wait = spec.ack_wait;
         self.max_ack_pending = spec.max_ack_pending as usize;
         self.bell.notify_waiters();
-        Ok(())
     }
 
     fn wants(&self, subject: &str) -> bool {

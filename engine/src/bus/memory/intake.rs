@@ -32,6 +32,7 @@ impl MemoryIntake {
         let message = Message { reply_to: None, ..Arc::unwrap_or_clone(message) };
         let (stream, durable) = (&self.stream, &self.durable);
         Delivery {
+            received: tokio::time::Instant::now(),
             message,
             receipt: Some(Receipt(format!("mem.{stream}.{durable}.{sequence}.{attempt}"))),
             position: Some(Position { stream: stream.clone(), incarnation_ms, sequence, stored_ns, attempt }),

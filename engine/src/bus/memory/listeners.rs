@@ -62,7 +62,12 @@ impl Listeners {
         }
         let mut full = Vec::new();
         for listener in chosen {
-            let delivery = Delivery { message: Message::clone(message), position: None, receipt: None };
+            let delivery = Delivery {
+                message: Message::clone(message),
+                position: None,
+                receipt: None,
+                received: tokio::time::Instant::now(),
+            };
             if let Err(TrySendError::Full(_)) = listener.ready.try_send(delivery) {
                 listener.dropped.fetch_add(1, Ordering::Relaxed);
                 full.push(listener.subject.to_string());

@@ -159,7 +159,7 @@ impl Inner {
             .get_mut(&spec.stream)
             .ok_or_else(|| BusError::StreamMissing(spec.stream.clone()))?;
         match stream.consumers.get_mut(&spec.durable) {
-            Some(consumer) => consumer.update(spec)?,
+            Some(consumer) => consumer.update(spec),
             None => {
                 let consumer = Consumer::new(spec, stream.log.last_sequence());
                 stream.consumers.insert(spec.durable.clone(), consumer);

@@ -48,7 +48,7 @@ pub(super) async fn ensure(core: &Core, spec: &DurableSpec, begin: Begin) -> Res
             })?,
         },
     };
-    if let Some(difference) = conflict(&existing, spec) {
+    if let Some(difference) = conflict(&existing) {
         return Err(BusError::ConsumerConflict {
             stream: spec.stream.clone(),
             durable: spec.durable.clone(),
@@ -173,20 +173,14 @@ fn filters(config: &Map<String, Value>) -> BTreeSet<&str> {
     if all.is_empty() { BTreeSet::from([">"]) } else { all }
 }
 
-/// What differs and cannot be changed, in words.
-fn conflict(existing: &Map<String, Value>, spec: &DurableSpec) -> Option<String> {
+/// What stands in the way and cannot be changed, in words.
+fn conflict(existing: &Map<String, Value>) -> Option<String> {
     let text = |name: &str| existing.get(name).and_then(Value::as_str).unwrap_or_default();
-    let wanted = policy(spec.start);
     if !text("deliver_subject").is_empty() {
         return Some("it is a push consumer, and a pull consumer is needed".to_owned());
     }
     if text("ack_policy") != "explicit" {
         return Some(format!("its ack policy is {:?}, and \"explicit\" is needed", text("ack_policy")));
-    }
-    // One that was set to begin at a place of somebody's choice serves either start.
-    let chosen = text("deliver_policy").starts_with("by_start_");
-    if !chosen && text("deliver_policy") != wanted {
-        return Some(format!("its deliver policy is {:?}, and {wanted:?} is needed", text("deliver_policy")));
     }
     if text("replay_policy") == "original" {
         return Some("its replay policy is \"original\", which holds messages back".to_owned());
@@ -261,17 +255,18 @@ mod tests {
         for (name, value, wanted) in [
             ("deliver_subject", json!("x"), "push"),
             ("ack_policy", json!("none"), "ack policy"),
-            ("deliver_policy", json!("last"), "deliver policy"),
             ("replay_policy", json!("original"), "replay policy"),
             ("priority_groups", json!(["g"]), "priority groups"),
         ] {
             let existing = edited(|config| {
                 config.insert(name.to_owned(), value);
             });
-            let difference = conflict(&existing, &spec(&["a.*"])).unwrap();
+            let difference = conflict(&existing).unwrap();
             assert!(difference.contains(wanted), "{difference}");
         }
-        let positioned = new_config(&spec(&["a.*"]), Begin::At(7));
-        assert_eq!(conflict(&positioned, &spec(&["a.*"])), None);
+        // Where it began is past: another start is for consumers that are yet to be made.
+        for begin in [Begin::At(7), Begin::AsSpecified] {
+            assert_eq!(conflict(&new_config(&spec(&["a.*"]), begin)), None);
+        }
     }
 }

@@ -43,11 +43,17 @@ fn header_map(message: &Message) -> Result<HeaderMap, BusError> {
 
 /// A message that came in. `reply_to` is passed separately: for a stream's message it is the receipt.
 pub(super) fn inbound(message: async_nats::Message, reply_to: Option<Subject>) -> Message {
-    let mut headers = Headers::new();
-    for (name, values) in message.headers.iter().flat_map(HeaderMap::iter) {
-        for value in values {
-            headers.push_received(name.to_string(), value.as_str());
-        }
+    let mut received: Vec<_> = message
+        .headers
+        .iter()
+        .flat_map(HeaderMap::iter)
+        .flat_map(|(name, values)| values.iter().map(move |value| (name.to_string(), value)))
+        .collect();
+    // The client library forgets the order between names. Any order will do for a handler, but a replay needs the same.
+    received.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let mut headers = Headers::with_capacity(received.len());
+    for (name, value) in received {
+        headers.push_received(name, value.as_str());
     }
     Message {
         subject: Subject::received(message.subject.into_string()),

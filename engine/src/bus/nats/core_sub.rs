@@ -92,8 +92,12 @@ impl Forward {
 
     fn forward(&mut self, mut message: async_nats::Message) {
         let reply_to = message.reply.take().map(|reply| Subject::received(reply.into_string()));
-        let delivery =
-            Delivery { message: convert::inbound(message, reply_to), position: None, receipt: None };
+        let delivery = Delivery {
+            message: convert::inbound(message, reply_to),
+            position: None,
+            receipt: None,
+            received: tokio::time::Instant::now(),
+        };
         if self.ready.try_send(delivery).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             self.untold += 1;

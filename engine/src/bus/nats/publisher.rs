@@ -20,6 +20,8 @@ use super::settings::NatsSettings;
 use crate::bus::{BusError, Stored};
 use crate::message::Message;
 
+/// The server's error code for a message over the stream's `max_msg_size`.
+const MESSAGE_OVER_STREAM_LIMIT: u64 = 10_054;
 /// How many round trips may be under way beside the window of publishes.
 const ROUND_TRIPS: usize = 64;
 
@@ -183,6 +185,9 @@ fn read_ack(payload: &[u8], subject: &str) -> Result<Stored, BusError> {
         reason: format!("the answer is not a stream's: {error}; does something else reply on this subject?"),
     })?;
     match ack.error {
+        Some(error) if error.err_code == MESSAGE_OVER_STREAM_LIMIT => {
+            Err(BusError::Unacceptable { subject: subject.to_owned(), reason: error.description })
+        }
         Some(error) => Err(api::refused(&operation(), &error)),
         None if ack.stream.is_empty() || ack.seq == 0 => Err(BusError::Refused {
             operation: operation(),

@@ -172,6 +172,7 @@ impl Source {
         let reply = message.reply.take()?;
         let position: Position = convert::position(&reply, self.incarnation_ms)?;
         Some(Delivery {
+            received: tokio::time::Instant::now(),
             message: convert::inbound(message, None),
             position: Some(position),
             receipt: Some(convert::receipt(reply)),

@@ -23,6 +23,7 @@ use super::out::{self, grouped};
 use super::settings::runtime;
 use super::signals::Signals;
 use crate::bus::{Bus, StreamSpec};
+use crate::sandbox::this_program;
 use crate::status::{PluginState, PluginStatus};
 use crate::subject::Pattern;
 use crate::supervisor::{Engine, EngineSettings};
@@ -111,8 +112,7 @@ impl Demo {
         let settings = EngineSettings {
             plugins_dir: plugins.to_owned(),
             data_dir: args.dir.join("data"),
-            compiler: std::env::current_exe()
-                .context("find this program's own file, which is also the compiler")?,
+            compiler: this_program().context("find this program's own file, which is also the compiler")?,
             streams: streams()?,
         };
         let engine = Engine::start(settings, Arc::clone(&tap) as Arc<dyn Bus>, Telemetry::new()).await?;

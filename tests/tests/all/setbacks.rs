@@ -1,0 +1,209 @@
+//! Events that fail, and outputs that cannot be stored: each ends under a name, and none in silence.
+
+use std::collections::BTreeMap;
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use serde_json::json;
+use wasmill_tests::nats::{NatsServer, Options};
+use wasmill_tests::place::Place;
+use wasmill_tests::streams;
+
+use crate::delivery::{LARGE_AMOUNT, amount_threshold, balance, bus, misbehaving, payment, scene};
+
+/// What is wrong with an event, its headers and its payload, and the name under which it must end.
+type BadInput = (&'static str, Vec<(&'static str, &'static str)>, Bytes, &'static str);
+
+fn bad_inputs() -> Vec<BadInput> {
+    let structured = vec![("content-type", "application/cloudevents+json")];
+    vec![
+        ("malformed JSON", vec![], Bytes::from_static(b"{\"amount\": "), "rejected"),
+        ("a missing field", vec![], Bytes::from_static(b"{}"), "rejected"),
+        ("a field of another type", vec![], Bytes::from_static(b"{\"amount\": [1]}"), "rejected"),
+        ("an empty payload", vec![], Bytes::new(), "rejected"),
+        ("invalid UTF-8", vec![], Bytes::from_static(b"{\"amount\": \"\xff\xfe\"}"), "rejected"),
+        ("deep nesting", vec![], Bytes::from("[".repeat(200_000)), "rejected"),
+        ("zeros", vec![], Bytes::from(vec![0; 1_000]), "rejected"),
+        ("an alert too large for its limit", vec![], large(900_000), "output-size-limit"),
+        ("a false envelope", structured.clone(), Bytes::from_static(b"{\"id\": 1}"), "malformed"),
+        ("an unknown specversion", vec![("ce-specversion", "7")], payment(1, 1.0), "malformed"),
+        (
+            "a batch",
+            vec![("content-type", "application/cloudevents-batch+json")],
+            Bytes::from_static(b"[]"),
+            "malformed",
+        ),
+        ("a loop", vec![("Wasmill-Hops", "16")], payment(1, 1.0), "hop-limit"),
+    ]
+}
+
+fn large(bytes: usize) -> Bytes {
+    Bytes::from(json!({ "amount": 500, "note": "x".repeat(bytes) }).to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_input_ends_in_the_dead_letters_by_name() {
+    let scene = scene().await;
+    let manifest = format!("{LARGE_AMOUNT}[limits]\noutput_bytes = 500000\n");
+    scene.place.put("large-amount", &amount_threshold(), &manifest).unwrap();
+    let bad = bad_inputs();
+    for (_, headers, payload, _) in &bad {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, *value);
+        }
+        scene
+            .jetstream
+            .publish_with_headers("payments.card", map, payload.clone())
+            .await
+            .unwrap()
+            .await
+            .unwrap();
+    }
+    streams::publish(&scene.jetstream, "payments.card", [payment(1, 500.0)]).await.unwrap();
+    let running = scene.start().await;
+    running.ended("large-amount", bad.len() as u64 + 1).await.unwrap();
+    streams::drained(&scene.jetstream, "PAYMENTS", "wasmill-large-amount").await.unwrap();
+
+    let letters = streams::read(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap();
+    let by_position: BTreeMap<_, _> = letters
+        .iter()
+        .map(|letter| (letter.header("Wasmill-Position").unwrap().to_owned(), letter))
+        .collect();
+    assert_eq!(letters.len(), bad.len());
+    for (index, (what, _, payload, reason)) in bad.iter().enumerate() {
+        let letter = by_position[&format!("PAYMENTS:{}", index + 1)];
+        assert_eq!(letter.header("Wasmill-Reason").unwrap(), *reason, "{what}: {:?}", letter.headers);
+        assert_eq!(letter.payload, *payload, "{what}");
+        assert_eq!(letter.subject, "wasmill.dead-letter.large-amount");
+        assert_eq!(letter.header("Wasmill-Subject").unwrap(), "payments.card");
+        assert_eq!(
+            letter.header("Wasmill-Attempts").unwrap(),
+            "1",
+            "{what}: another try would end the same way"
+        );
+    }
+    assert_eq!(
+        streams::count(&scene.jetstream, "ALERTS").await.unwrap(),
+        1,
+        "the good one behind them went through"
+    );
+    balance(&running, "large-amount");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_event_is_tried_again_and_then_set_aside() {
+    let scene = scene().await;
+    let manifest = r#"
+[[subscribe]]
+stream = "PAYMENTS"
+subjects = ["payments.card"]
+[retry]
+attempts = 3
+first_delay_ms = 10
+[config]
+mode = "panic"
+"#;
+    scene.place.put("broken", &misbehaving(), manifest).unwrap();
+    streams::publish(&scene.jetstream, "payments.card", [payment(1, 1.0)]).await.unwrap();
+    let running = scene.start().await;
+    let status =
+        running.until("broken", "dead-lettered", |status| status.counters.dead_lettered == 1).await.unwrap();
+    assert_eq!((status.counters.received, status.counters.retried), (3, 2));
+    let letters = streams::read(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap();
+    assert_eq!(letters[0].header("Wasmill-Reason").unwrap(), "trap");
+    assert_eq!(letters[0].header("Wasmill-Attempts").unwrap(), "3");
+    assert_eq!(letters[0].header("Wasmill-Plugin").unwrap(), "broken");
+    balance(&running, "broken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_that_no_stream_keeps_is_not_lost_in_silence() {
+    let scene = scene().await;
+    scene.jetstream.delete_stream("ALERTS").await.unwrap();
+    scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
+    streams::publish(&scene.jetstream, "payments.card", [payment(1, 500.0)]).await.unwrap();
+    let running = scene.start().await;
+    let status = running
+        .until("large-amount", "dead-lettered", |status| status.counters.dead_lettered == 1)
+        .await
+        .unwrap();
+    let letters = streams::read(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap();
+    assert_eq!(letters[0].header("Wasmill-Reason").unwrap(), "unstorable");
+    assert!(
+        status.warnings.iter().any(|warning| warning.contains("no stream stores alerts.>")),
+        "{status:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_dead_letter_stream_keeps_the_event_unacked() {
+    let scene = scene().await;
+    let refuse_all = async_nats::jetstream::stream::Config {
+        name: "WASMILL_DEAD_LETTERS".into(),
+        subjects: vec!["wasmill.dead-letter.>".into()],
+        max_messages: 1,
+        discard: async_nats::jetstream::stream::DiscardPolicy::New,
+        ..Default::default()
+    };
+    scene.jetstream.create_stream(refuse_all).await.unwrap();
+    streams::publish(&scene.jetstream, "wasmill.dead-letter.other", [Bytes::new()]).await.unwrap();
+    scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
+    streams::publish(&scene.jetstream, "payments.card", [Bytes::new()]).await.unwrap();
+    let running = scene.start().await;
+    let status = running.ended("large-amount", 1).await.unwrap();
+    assert_eq!((status.counters.retried, status.counters.dead_lettered), (1, 0));
+    let mut consumer: async_nats::jetstream::consumer::PullConsumer =
+        scene.jetstream.get_consumer_from_stream("wasmill-large-amount", "PAYMENTS").await.unwrap();
+    assert_eq!(consumer.info().await.unwrap().num_ack_pending, 1, "it is still the stream's to deliver");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payloads_up_to_the_servers_limit_go_in_and_what_is_over_it_does_not_come_out() {
+    let server = NatsServer::start_with(Options { config: "max_payload: 65536\n".into() }).unwrap();
+    let jetstream = streams::connect(&server.url()).await.unwrap();
+    streams::create(&jetstream, "PAYMENTS", "payments.>").await.unwrap();
+    streams::create(&jetstream, "ALERTS", "alerts.>").await.unwrap();
+    let place = Place::new().unwrap();
+    place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
+    streams::publish(&jetstream, "payments.card", [large(40_000), large(65_400)]).await.unwrap();
+    let running = place.start(bus(&server).await).await.unwrap();
+    let status = running.ended("large-amount", 2).await.unwrap();
+    assert_eq!((status.counters.done, status.counters.dead_lettered), (1, 1));
+    assert_eq!(streams::count(&jetstream, "ALERTS").await.unwrap(), 1);
+    let letters = streams::read(&jetstream, "WASMILL_DEAD_LETTERS").await.unwrap();
+    let parts: Vec<_> = letters.iter().map(|letter| letter.header("Wasmill-Part").unwrap()).collect();
+    assert_eq!(parts, ["1/2", "2/2"], "the reason does not fit beside it, so it comes in two parts");
+    assert_eq!([&letters[0].payload[..], &letters[1].payload[..]].concat(), large(65_400));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_takes_no_such_message_does_not_hold_the_event_for_ever() {
+    let scene = scene().await;
+    scene.jetstream.delete_stream("ALERTS").await.unwrap();
+    let small = async_nats::jetstream::stream::Config {
+        name: "ALERTS".into(),
+        subjects: vec!["alerts.>".into()],
+        max_message_size: 100,
+        ..Default::default()
+    };
+    scene.jetstream.create_stream(small).await.unwrap();
+    scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
+    streams::publish(&scene.jetstream, "payments.card", [payment(1, 500.0)]).await.unwrap();
+    let running = scene.start().await;
+    let set_aside = |status: &wasmill::status::PluginStatus| status.counters.dead_lettered == 1;
+    let status = running.until("large-amount", "setting it aside", set_aside).await.unwrap();
+    assert_eq!(status.last_failure.unwrap().reason, "unstorable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_stream_that_was_deleted_is_made_again() {
+    let scene = scene().await;
+    scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
+    let running = scene.start().await;
+    running.running("large-amount", None).await.unwrap();
+    scene.jetstream.delete_stream("WASMILL_DEAD_LETTERS").await.unwrap();
+    streams::publish(&scene.jetstream, "payments.card", [Bytes::new()]).await.unwrap();
+    running.ended("large-amount", 1).await.unwrap();
+    assert_eq!(streams::count(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap(), 1);
+}
