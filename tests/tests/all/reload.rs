@@ -228,9 +228,10 @@ async fn a_version_whose_stream_is_missing_waits_while_the_old_one_serves() {
         replicas: 1,
     };
     bus.ensure_stream(&later).await.unwrap();
-    let swapped = |status: &wasmill::status::PluginStatus| status.subscriptions == ["LATER: in.>"];
-    let status = running.until("p", "on its stream", swapped).await.unwrap();
-    assert_eq!(status.problem, None);
+    let swapped = |status: &wasmill::status::PluginStatus| {
+        status.subscriptions == ["LATER: in.>"] && status.problem.is_none()
+    };
+    running.until("p", "on its stream", swapped).await.unwrap();
     assert!(
         running.telemetry.exposition().contains("wasmill_plugin_refusals_total{plugin=\"p\"} 1"),
         "told once"

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-
 use super::*;
 
 on_every_bus!(

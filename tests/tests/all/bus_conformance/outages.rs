@@ -180,10 +180,9 @@ async fn consumers_that_cannot_serve_are_refused_with_the_difference() {
         deliver_subject: "somewhere".into(),
         ..Default::default()
     };
-    let configs: [(consumer::Config, &str); 3] = [
+    let configs: [(consumer::Config, &str); 2] = [
         (consumer::IntoConsumerConfig::into_consumer_config(push), "push"),
         (with_acks(pull.clone(), consumer::AckPolicy::None), "ack policy"),
-        (last_only(pull.clone()), "deliver policy"),
     ];
     for (config, wanted) in configs {
         stream.create_consumer(config).await.unwrap();
@@ -206,11 +205,6 @@ async fn consumers_that_cannot_serve_are_refused_with_the_difference() {
 
 fn with_acks(config: consumer::pull::Config, ack_policy: consumer::AckPolicy) -> consumer::Config {
     let config = consumer::pull::Config { ack_policy, ..config };
-    consumer::IntoConsumerConfig::into_consumer_config(config)
-}
-
-fn last_only(config: consumer::pull::Config) -> consumer::Config {
-    let config = consumer::pull::Config { deliver_policy: consumer::DeliverPolicy::Last, ..config };
     consumer::IntoConsumerConfig::into_consumer_config(config)
 }
 
