@@ -19,6 +19,8 @@ use crate::message::Message;
 pub const PLAIN_TYPE: &str = "nats.message";
 /// How many plugins an event has gone through.
 pub const HOPS_HEADER: &str = "Wasmill-Hops";
+/// Set by the bus on a message whose headers cannot be read: what is wrong with them.
+pub const MALFORMED_HEADER: &str = "Wasmill-Malformed";
 /// The id under which a stream drops repeats.
 pub const MSG_ID_HEADER: &str = "Nats-Msg-Id";
 const STRUCTURED_TYPE: &str = "application/cloudevents+json";
@@ -82,6 +84,9 @@ pub enum EventError {
     /// A batch: one message must be one event.
     #[error("a batch of CloudEvents came as one message\n  hint: publish one event a message")]
     Batch,
+    /// Headers that no client can read.
+    #[error("the headers of the message are malformed: {0}")]
+    Headers(String),
     /// It has gone round.
     #[error(
         "the event has gone through {0} plugins, the most that one may\n  hint: two plugins feed each other, or one itself"
@@ -98,6 +103,9 @@ impl Event {
         let hops = message.headers.get(HOPS_HEADER).and_then(|hops| hops.parse().ok()).unwrap_or(0);
         if hops >= MAX_HOPS {
             return Err(EventError::Hops(hops));
+        }
+        if let Some(fault) = message.headers.get(MALFORMED_HEADER) {
+            return Err(EventError::Headers(fault.to_owned()));
         }
         let content_type = message.headers.get("content-type").unwrap_or_default().to_ascii_lowercase();
         if content_type.starts_with(BATCH_TYPE) {
@@ -340,5 +348,6 @@ mod tests {
             Err(EventError::Batch)
         );
         assert_eq!(decode(&[(HOPS_HEADER, "16")], b""), Err(EventError::Hops(16)));
+        assert_eq!(decode(&[(MALFORMED_HEADER, "x")], b""), Err(EventError::Headers("x".into())));
     }
 }

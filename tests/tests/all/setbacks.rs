@@ -1,6 +1,8 @@
 //! Events that fail, and outputs that cannot be stored: each ends under a name, and none in silence.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
@@ -206,4 +208,53 @@ async fn a_dead_letter_stream_that_was_deleted_is_made_again() {
     streams::publish(&scene.jetstream, "payments.card", [Bytes::new()]).await.unwrap();
     running.ended("large-amount", 1).await.unwrap();
     assert_eq!(streams::count(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap(), 1);
+}
+
+/// Publishes bytes that no client library would send.
+fn publish_raw(server: &NatsServer, subject: &str, header_block: &[u8], payload: &[u8]) {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    let (headers, total) = (header_block.len(), header_block.len() + payload.len());
+    let mut bytes = b"CONNECT {\"headers\":true,\"verbose\":false}\r\n".to_vec();
+    bytes.extend_from_slice(format!("HPUB {subject} {headers} {total}\r\n").as_bytes());
+    bytes.extend_from_slice(header_block);
+    bytes.extend_from_slice(payload);
+    bytes.extend_from_slice(b"\r\nPING\r\n");
+    stream.write_all(&bytes).unwrap();
+    let mut answer = String::new();
+    let mut lines = BufReader::new(stream);
+    while !answer.starts_with("PONG") {
+        answer.clear();
+        assert!(lines.read_line(&mut answer).unwrap() > 0, "the server closed the connection");
+        assert!(!answer.starts_with("-ERR"), "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_that_no_client_can_read_are_set_aside() {
+    let scene = scene().await;
+    let unreadable: [&[u8]; 3] = [
+        b"NATS/1.0\r\nx: \xff\xfe\r\n\r\n",
+        b"NATS/1.0\r\nbad name: v\r\n\r\n",
+        b"NATS/1.0\r\nno colon\r\n\r\n",
+    ];
+    for header_block in unreadable {
+        publish_raw(&scene.server, "payments.card", header_block, b"{\"amount\": 500}");
+        streams::publish(&scene.jetstream, "payments.card", (0..100).map(|id| payment(id, 500.0)))
+            .await
+            .unwrap();
+    }
+    scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
+    let running = scene.start().await;
+    let through = |status: &wasmill::status::PluginStatus| {
+        status.counters.done >= 300 && status.counters.dead_lettered >= 3
+    };
+    running.until("large-amount", "through with all", through).await.unwrap();
+    streams::drained(&scene.jetstream, "PAYMENTS", "wasmill-large-amount").await.unwrap();
+    assert_eq!(streams::count(&scene.jetstream, "ALERTS").await.unwrap(), 300);
+    let letters = streams::read(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap();
+    assert_eq!(letters.len(), 3);
+    for letter in letters {
+        assert_eq!(letter.header("Wasmill-Reason").unwrap(), "malformed");
+        assert_eq!(&letter.payload[..], b"{\"amount\": 500}");
+    }
 }

@@ -9,6 +9,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::Core;
 use super::source::{HEARTBEAT, Heard, Resume, Source};
+use super::unreadable;
 use crate::bus::{BusError, Delivery, DurableSpec, Intake, Settlement};
 
 /// The first pause before a lost consumer is looked for again, in milliseconds; it doubles with each further one.
@@ -230,6 +231,7 @@ impl Puller {
             match Source::open(&self.core, &self.spec, Some(self.resume)).await {
                 Ok((source, resume)) => {
                     self.resume = resume;
+                    self.hand_over_unreadable().await;
                     return Ok(source);
                 }
                 Err(error @ BusError::ConsumerConflict { .. }) => return Err(error),
@@ -243,6 +245,23 @@ impl Puller {
             let jitter_ms = fastrand::u64(0..=pause_ms / 2);
             tokio::time::sleep(Duration::from_millis(pause_ms / 2 + jitter_ms)).await;
             pause_ms = (pause_ms * 2).min(REOPEN_MAX_MS);
+        }
+    }
+
+    /// Before anything is pulled again, what may have broken the connection is taken out of the way.
+    async fn hand_over_unreadable(&mut self) {
+        let found = match unreadable::find(&self.core, &self.spec, self.resume.incarnation_ms).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::debug!(stream = self.spec.stream, %error, "unreadable messages were not looked for");
+                return;
+            }
+        };
+        for delivery in found {
+            // Each takes a place that would have been asked for. Without one it waits for the next break.
+            let Ok(permit) = self.credit.try_acquire() else { return };
+            permit.forget();
+            self.hand_over(delivery);
         }
     }
 

@@ -17,6 +17,7 @@ mod publisher;
 pub mod settings;
 mod source;
 mod streams;
+mod unreadable;
 
 use std::sync::Arc;
 use std::time::Duration;
