@@ -261,6 +261,10 @@ pub trait Bus: Send + Sync + 'static {
     /// The streams that store subjects under a pattern.
     fn streams_for<'a>(&'a self, pattern: &'a Pattern) -> BoxFuture<'a, Result<Vec<StreamInfo>, BusError>>;
 
+    /// Sees to the consumer of a durable subscription as [`Bus::consume`] does, and takes nothing from it: what would keep a
+    /// subscription from standing shows here, while the one before it still does.
+    fn prepare<'a>(&'a self, spec: &'a DurableSpec) -> BoxFuture<'a, Result<(), BusError>>;
+
     /// Subscribes durably. The consumer is created if absent; changed filters and limits are brought up to date, and
     /// what cannot be changed is refused.
     fn consume<'a>(&'a self, spec: &'a DurableSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>>;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::guest_log;
+use super::service::durable_spec;
 use crate::bus::{Bus, BusError};
 use crate::effects::Emitter;
 use crate::manifest::{Manifest, PluginName};
@@ -35,7 +36,8 @@ pub(super) enum Refusal {
     Because(String),
 }
 
-/// Loads a version. With `bus`, another version serves: then the streams it reads must be there.
+/// Loads a version. With `bus`, another version serves: then what this one
+/// subscribes to must stand before it takes over.
 pub(super) async fn load(
     sandbox: &Arc<Sandbox>,
     bus: Option<&dyn Bus>,
@@ -46,9 +48,6 @@ pub(super) async fn load(
         Manifest::parse(&source.manifest).map_err(|err| Refusal::Because(format!("{name}.toml: {err}")))?;
     if !manifest.enabled {
         return Err(Refusal::Disabled);
-    }
-    if let Some(bus) = bus {
-        check_streams(bus, name, &manifest).await?;
     }
     let because = |what: &dyn std::fmt::Display| Refusal::Because(format!("{name}.wasm: {what}"));
     let spec = LoadSpec {
@@ -72,15 +71,25 @@ pub(super) async fn load(
     };
     let workers =
         sandbox.start(prepared, sink).map_err(|err| because(&format!("its threads did not start: {err}")))?;
+    if let Some(bus) = bus {
+        prepare(bus, name, &manifest).await?;
+    }
     let version = Version { workers, manifest: Arc::new(manifest), emitter };
     Ok(Candidate { version, source })
 }
 
-async fn check_streams(bus: &dyn Bus, name: &PluginName, manifest: &Manifest) -> Result<(), Refusal> {
-    for stream in manifest.subscribe.iter().filter_map(|entry| entry.stream.as_ref()) {
-        // Without an answer nothing is known against it: the subscription finds out.
-        if let Err(err @ BusError::StreamMissing(_)) = bus.stream(stream).await {
-            return Err(Refusal::NotYet(format!("{name}.toml: {err}")));
+/// Sees to it that what the version subscribes to stands. The last step before it takes over: from here on the version
+/// before it may be handed events of the new subjects.
+async fn prepare(bus: &dyn Bus, name: &PluginName, manifest: &Manifest) -> Result<(), Refusal> {
+    for spec in manifest.subscribe.iter().filter_map(|entry| durable_spec(name, manifest, entry)) {
+        match bus.prepare(&spec).await {
+            Ok(()) => {}
+            Err(err @ BusError::StreamMissing(_)) => {
+                return Err(Refusal::NotYet(format!("{name}.toml: {err}")));
+            }
+            // Without an answer nothing is known against it: the subscription finds out.
+            Err(err) if err.is_transient() => {}
+            Err(err) => return Err(Refusal::Because(format!("{name}.toml: {err}"))),
         }
     }
     Ok(())

@@ -140,24 +140,33 @@ impl fmt::Display for Source {
 }
 
 fn sources(plugin: &PluginName, manifest: &Manifest, entry: &Subscribe) -> Vec<Source> {
-    let Some(stream) = &entry.stream else {
-        let queue_group = Some(format!("wasmill-{plugin}"));
-        let core = |subject: &Pattern| CoreSpec {
-            subject: subject.clone(),
-            queue_group: queue_group.clone(),
-            buffer: CORE_BUFFER,
-        };
-        return entry.subjects.iter().map(core).map(Source::Core).collect();
+    if let Some(spec) = durable_spec(plugin, manifest, entry) {
+        return vec![Source::Durable(spec)];
+    }
+    let queue_group = Some(format!("wasmill-{plugin}"));
+    let core = |subject: &Pattern| CoreSpec {
+        subject: subject.clone(),
+        queue_group: queue_group.clone(),
+        buffer: CORE_BUFFER,
     };
-    vec![Source::Durable(DurableSpec {
-        stream: stream.clone(),
+    entry.subjects.iter().map(core).map(Source::Core).collect()
+}
+
+/// The durable consumer behind a subscription; none for a core subscription.
+pub(super) fn durable_spec(
+    plugin: &PluginName,
+    manifest: &Manifest,
+    entry: &Subscribe,
+) -> Option<DurableSpec> {
+    Some(DurableSpec {
+        stream: entry.stream.clone()?,
         durable: entry.durable.clone().unwrap_or_else(|| format!("wasmill-{plugin}")),
         filters: entry.subjects.clone(),
         start: entry.start,
         ack_wait: Duration::from_millis(manifest.retry.ack_wait_ms),
         max_ack_pending: manifest.concurrency * ENGINES_PER_CONSUMER,
         prefetch: manifest.concurrency as usize,
-    })]
+    })
 }
 
 /// Keeps one subscription up.

@@ -258,3 +258,27 @@ async fn headers_that_no_client_can_read_are_set_aside() {
         assert_eq!(&letter.payload[..], b"{\"amount\": 500}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_whose_consumer_cannot_serve_leaves_the_old_version_running() {
+    let scene = scene().await;
+    scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
+    let running = scene.start().await;
+    running.running("large-amount", None).await.unwrap();
+    let push = async_nats::jetstream::consumer::push::Config {
+        durable_name: Some("taken".into()),
+        deliver_subject: "somewhere".into(),
+        ..Default::default()
+    };
+    scene.jetstream.get_stream("PAYMENTS").await.unwrap().create_consumer(push).await.unwrap();
+    let manifest =
+        LARGE_AMOUNT.replace("stream = \"PAYMENTS\"", "stream = \"PAYMENTS\"\ndurable = \"taken\"");
+    scene.place.put_manifest("large-amount", &manifest).unwrap();
+    let refused = |status: &wasmill::status::PluginStatus| {
+        status.problem.as_ref().is_some_and(|problem| problem.contains("push consumer"))
+    };
+    let status = running.until("large-amount", "refusing the manifest", refused).await.unwrap();
+    assert_eq!(status.state, wasmill::status::PluginState::Running);
+    streams::publish(&scene.jetstream, "payments.card", [payment(1, 500.0)]).await.unwrap();
+    running.ended("large-amount", 1).await.unwrap();
+}

@@ -150,7 +150,7 @@ impl Inner {
             .collect())
     }
 
-    fn consume(self: &Arc<Self>, spec: &DurableSpec) -> Result<MemoryIntake, BusError> {
+    fn prepare(&self, spec: &DurableSpec) -> Result<(), BusError> {
         check_name("consume", &spec.stream)?;
         check_name("consume", &spec.durable)?;
         let mut state = self.open("consume")?;
@@ -165,6 +165,11 @@ impl Inner {
                 stream.consumers.insert(spec.durable.clone(), consumer);
             }
         }
+        Ok(())
+    }
+
+    fn consume(self: &Arc<Self>, spec: &DurableSpec) -> Result<MemoryIntake, BusError> {
+        self.prepare(spec)?;
         Ok(MemoryIntake::new(Arc::clone(self), spec))
     }
 
@@ -255,6 +260,10 @@ impl Bus for MemoryBus {
 
     fn streams_for<'a>(&'a self, pattern: &'a Pattern) -> BoxFuture<'a, Result<Vec<StreamInfo>, BusError>> {
         at_once(|| self.inner.streams_for(pattern)).boxed()
+    }
+
+    fn prepare<'a>(&'a self, spec: &'a DurableSpec) -> BoxFuture<'a, Result<(), BusError>> {
+        at_once(|| self.inner.prepare(spec)).boxed()
     }
 
     fn consume<'a>(&'a self, spec: &'a DurableSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {

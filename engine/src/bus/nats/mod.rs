@@ -135,6 +135,14 @@ impl Bus for NatsBus {
         streams::matching(&self.core, pattern).boxed()
     }
 
+    fn prepare<'a>(&'a self, spec: &'a DurableSpec) -> BoxFuture<'a, Result<(), BusError>> {
+        async {
+            streams::lookup(&self.core, &spec.stream).await?;
+            consumer::ensure(&self.core, spec, consumer::Begin::AsSpecified).await.map(|_| ())
+        }
+        .boxed()
+    }
+
     fn consume<'a>(&'a self, spec: &'a DurableSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {
         intake::open(&self.core, spec).boxed()
     }

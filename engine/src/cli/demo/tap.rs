@@ -98,6 +98,10 @@ impl Bus for Tap {
         self.bus.streams_for(pattern)
     }
 
+    fn prepare<'a>(&'a self, spec: &'a DurableSpec) -> BoxFuture<'a, Result<(), BusError>> {
+        self.bus.prepare(spec)
+    }
+
     fn consume<'a>(&'a self, spec: &'a DurableSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {
         self.bus.consume(spec)
     }
