@@ -3,13 +3,14 @@
 //! receive → handle → check → publish with ids → all publish acks in → ack. Whatever fails on the way ends in a retry or a
 //! dead letter; an input is never acked before what it caused is stored.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use futures::StreamExt as _;
 use futures::future::try_join_all;
 use futures::stream::FuturesUnordered;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::{Bus, BusError, Delivery, Intake, Settlement};
@@ -28,6 +29,9 @@ const HEARTBEATS: u32 = 3;
 const STALE: f64 = 0.6;
 /// The least wait before a delivery that failed for reasons outside of it.
 const LEAST_WAIT: Duration = Duration::from_millis(100);
+
+/// The deliveries being worked on; those among them that have ended upgrade to nothing.
+type Working = Vec<Weak<Delivery>>;
 
 /// One version of a plugin in service.
 pub struct Version {
@@ -60,15 +64,28 @@ impl Deliverer {
     /// The error that ended the subscription, if one did.
     pub async fn run(&self, mut intake: Box<dyn Intake>, stop: CancellationToken) -> Result<(), BusError> {
         let mut in_flight = FuturesUnordered::new();
+        let mut working = Working::new();
+        let period = Duration::from_millis(self.version.load().manifest.retry.ack_wait_ms) / HEARTBEATS;
+        let mut heartbeat = tokio::time::interval(period);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stopped = std::pin::pin!(stop.cancelled());
         let ended = loop {
-            let room = in_flight.len() < self.version.load().manifest.concurrency as usize;
+            let concurrency = self.version.load().manifest.concurrency as usize;
             tokio::select! {
                 biased;
                 () = &mut stopped => break Ok(()),
+                _ = heartbeat.tick() => self.keep_alive(&working, period).await,
                 Some(()) = in_flight.next(), if !in_flight.is_empty() => {}
-                next = intake.next(), if room => match next {
-                    Some(Ok(delivery)) => in_flight.push(self.deliver(delivery)),
+                next = intake.next(), if in_flight.len() < concurrency => match next {
+                    Some(Ok(delivery)) => {
+                        let delivery = Arc::new(delivery);
+                        if working.len() > 2 * concurrency {
+                            // At most half of them are alive, so this costs each delivery one step.
+                            working.retain(|delivery| delivery.strong_count() > 0);
+                        }
+                        working.push(Arc::downgrade(&delivery));
+                        in_flight.push(self.deliver(delivery));
+                    }
                     Some(Err(err)) if err.is_transient() => {
                         tracing::warn!(plugin = self.plugin.as_str(), "{err}");
                     }
@@ -79,12 +96,18 @@ impl Deliverer {
         };
         // First the subscription, so that what it holds ahead goes to another engine at once.
         drop(intake);
-        while in_flight.next().await.is_some() {}
+        loop {
+            tokio::select! {
+                biased;
+                _ = heartbeat.tick() => self.keep_alive(&working, period).await,
+                ended = in_flight.next() => if ended.is_none() { break },
+            }
+        }
         ended
     }
 
     /// Brings one delivery to its one outcome.
-    async fn deliver(&self, delivery: Delivery) {
+    async fn deliver(&self, delivery: Arc<Delivery>) {
         self.metrics.received();
         let version = self.version.load_full();
         let ack_wait = Duration::from_millis(version.manifest.retry.ack_wait_ms);
@@ -93,8 +116,7 @@ impl Deliverer {
             return self.metrics.ended(Outcome::Retried);
         }
         let input = input_of(&delivery);
-        let outcome = match self.kept_alive(&delivery, ack_wait, self.step(&version, &delivery, &input)).await
-        {
+        let outcome = match self.step(&version, &delivery, &input).await {
             Ok(()) => {
                 self.settle(&delivery, Settlement::Ack).await;
                 Outcome::Done
@@ -104,24 +126,11 @@ impl Deliverer {
         self.metrics.ended(outcome);
     }
 
-    /// Tells the server that a delivery is still being worked on, as often as needed, until the work is done.
-    async fn kept_alive<T>(
-        &self,
-        delivery: &Delivery,
-        ack_wait: Duration,
-        work: impl Future<Output = T>,
-    ) -> T {
-        let mut work = std::pin::pin!(work);
-        // From the receipt on: some of the ack wait is over already.
-        let mut due = delivery.received + ack_wait / HEARTBEATS;
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut work => return done,
-                () = tokio::time::sleep_until(due) => {
-                    self.settle(delivery, Settlement::InProgress).await;
-                    due += ack_wait / HEARTBEATS;
-                }
+    /// Tells the server which deliveries are still being worked on, so that it does not deliver them again.
+    async fn keep_alive(&self, working: &Working, period: Duration) {
+        for delivery in working.iter().filter_map(Weak::upgrade) {
+            if delivery.received.elapsed() >= period {
+                self.settle(&delivery, Settlement::InProgress).await;
             }
         }
     }
