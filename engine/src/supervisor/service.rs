@@ -1,5 +1,6 @@
 //! One plugin in service: its deliverer, and a task for each of its subscriptions.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,8 @@ use crate::unkeyed::{Deliverer, Version};
 const CORE_BUFFER: usize = 8_192;
 /// The wait before a subscription that failed is tried again, first and at most.
 const RESUBSCRIBE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
+/// How often a stream that is being read is looked up.
+const WATCH: Duration = Duration::from_secs(5);
 /// Several engines may share one consumer: each works on this fraction of what may be unacked.
 const ENGINES_PER_CONSUMER: u32 = 4;
 
@@ -193,7 +196,10 @@ impl Attendant {
                 Ok(intake) => {
                     self.views.subscription(plugin, what, None);
                     wait = RESUBSCRIBE.0;
-                    self.deliverer.run(intake, self.stop.clone()).await
+                    tokio::select! {
+                        ended = self.deliverer.run(intake, self.stop.clone()) => ended,
+                        never = self.watch() => match never {},
+                    }
                 }
                 Err(err) => Err(err),
             };
@@ -205,6 +211,26 @@ impl Attendant {
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep(wait) => wait = (wait * 2).min(RESUBSCRIBE.1),
+            }
+        }
+    }
+
+    /// Tells whether the stream is still there. An intake that stands goes on by itself when a stream comes back, so it says
+    /// nothing of one that is gone.
+    async fn watch(&self) -> Infallible {
+        let Source::Durable(spec) = &self.source else { return std::future::pending().await };
+        let mut told = false;
+        loop {
+            tokio::time::sleep(WATCH).await;
+            let missing = match self.deliverer.bus.stream(&spec.stream).await {
+                Ok(_) => None,
+                Err(err @ BusError::StreamMissing(_)) => Some(err.to_string()),
+                // Nothing is known: the connection has a status of its own.
+                Err(_) => continue,
+            };
+            if missing.is_some() != told {
+                told = missing.is_some();
+                self.views.subscription(&self.deliverer.plugin, &self.what, missing);
             }
         }
     }

@@ -282,3 +282,23 @@ async fn a_manifest_whose_consumer_cannot_serve_leaves_the_old_version_running()
     streams::publish(&scene.jetstream, "payments.card", [payment(1, 500.0)]).await.unwrap();
     running.ended("large-amount", 1).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_goes_is_told_and_one_that_comes_back_is_read() {
+    let scene = scene().await;
+    scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
+    let running = scene.start().await;
+    running.running("large-amount", None).await.unwrap();
+    scene.jetstream.delete_stream("PAYMENTS").await.unwrap();
+    let waiting = |status: &wasmill::status::PluginStatus| {
+        status.problem.as_ref().is_some_and(|problem| problem.contains("\"PAYMENTS\" does not exist"))
+    };
+    running.until("large-amount", "missing its stream", waiting).await.unwrap();
+    assert!(running.engine.unready()[0].contains("large-amount is waiting"));
+    streams::create(&scene.jetstream, "PAYMENTS", "payments.>").await.unwrap();
+    streams::publish(&scene.jetstream, "payments.card", [payment(1, 500.0)]).await.unwrap();
+    let status = running.ended("large-amount", 1).await.unwrap();
+    assert_eq!(status.counters.done, 1);
+    running.running("large-amount", None).await.unwrap();
+    assert_eq!(streams::count(&scene.jetstream, "ALERTS").await.unwrap(), 1);
+}
