@@ -41,3 +41,8 @@ pub mod __private {
     #[cfg(target_arch = "wasm32")]
     pub use crate::guest::{About, bindings, describe, handle};
 }
+
+/// The plugin on the project's first page compiles too.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct FirstPage;
