@@ -206,18 +206,6 @@ impl PluginDir {
         }
     }
 
-    /// Reads the two files of a plugin.
-    ///
-    /// # Errors
-    /// If one cannot be read or is not the one that was found.
-    pub fn read(&self, name: &PluginName, files: &Files) -> Result<(Vec<u8>, String), DirError> {
-        let component = read_found(&self.path.join(format!("{name}.wasm")), files.component)?;
-        let path = self.path.join(format!("{name}.toml"));
-        let manifest = read_found(&path, files.manifest)?;
-        // A manifest that is not UTF-8 shows up as one with strange keys, with line and column.
-        Ok((component, String::from_utf8_lossy(&manifest).into_owned()))
-    }
-
     /// Whether a component was written so lately that it may still be growing.
     #[must_use]
     pub fn may_be_growing(&self, name: &PluginName) -> bool {
@@ -231,6 +219,18 @@ impl PluginDir {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Reads the two files of a plugin in a directory.
+///
+/// # Errors
+/// If one cannot be read or is not the one that was found.
+pub fn read(dir: &Path, name: &PluginName, files: &Files) -> Result<(Vec<u8>, String), DirError> {
+    let component = read_found(&dir.join(format!("{name}.wasm")), files.component)?;
+    let path = dir.join(format!("{name}.toml"));
+    let manifest = read_found(&path, files.manifest)?;
+    // A manifest that is not UTF-8 shows up as one with strange keys, with line and column.
+    Ok((component, String::from_utf8_lossy(&manifest).into_owned()))
 }
 
 fn read_found(path: &Path, wanted: Digest) -> Result<Vec<u8>, DirError> {
@@ -292,8 +292,8 @@ mod tests {
         let changed = Files { component: Digest::of(b"ONE"), ..files };
         assert_eq!(found(&mut dir)[0], ("a".into(), Found::Complete(changed)));
         let name = PluginName::new("a").unwrap();
-        assert!(matches!(dir.read(&name, &files), Err(DirError::Changed { .. })));
-        assert_eq!(dir.read(&name, &changed).unwrap(), (b"ONE".to_vec(), "three".to_owned()));
+        assert!(matches!(read(temp.path(), &name, &files), Err(DirError::Changed { .. })));
+        assert_eq!(read(temp.path(), &name, &changed).unwrap(), (b"ONE".to_vec(), "three".to_owned()));
     }
 
     #[test]

@@ -66,18 +66,18 @@ impl Compiler {
         let path = self
             .cache
             .join(format!("{}.cwasm", Digest::of(format!("{digest}{}", self.compatibility).as_bytes())));
-        if let Some(Ok(component)) = read_cached(engine, &path) {
+        if let Some(Ok(component)) = cached(engine, &path).await {
             return Ok(component);
         }
         let _turn =
             self.turn.acquire().await.map_err(|_| LoadError::Compiler("it is shutting down".into()))?;
         // Another plugin may have had the same component compiled meanwhile.
-        if let Some(Ok(component)) = read_cached(engine, &path) {
+        if let Some(Ok(component)) = cached(engine, &path).await {
             return Ok(component);
         }
         let code = self.run_child(bytes).await?;
         store(&self.cache, &path, &code)?;
-        match read_cached(engine, &path) {
+        match cached(engine, &path).await {
             Some(Ok(component)) => Ok(component),
             // The compiler knows nothing of the pool that instances come from: what does not fit there shows only now.
             Some(Err(err)) => Err(LoadError::Pool(format!("{err:#}"))),
@@ -194,6 +194,12 @@ fn private_dir(dir: &Path) -> Result<(), LoadError> {
         return Err(fault("others may write to it, and so could put code into it (chmod go-w)".into()));
     }
     Ok(())
+}
+
+/// Reads an entry where it may take its time: machine code is ten times the size of its component.
+async fn cached(engine: &Engine, path: &Path) -> Option<wasmtime::Result<Component>> {
+    let (engine, path) = (engine.clone(), path.to_owned());
+    tokio::task::spawn_blocking(move || read_cached(&engine, &path)).await.ok().flatten()
 }
 
 /// Beside each entry stands its digest: a torn write or a decayed disk must not become machine code.

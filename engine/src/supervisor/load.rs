@@ -30,6 +30,8 @@ pub(super) enum Refusal {
     Disabled,
     /// The component is not well-formed. If it was written just now, the rest of it may follow.
     Malformed(String),
+    /// A file changed between the look at it and its reading.
+    Changed(String),
     /// It is good, but what it subscribes to is not there, and a version that serves would make way for one that waits.
     NotYet(String),
     /// This is wrong with it.

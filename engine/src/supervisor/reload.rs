@@ -18,7 +18,7 @@ use crate::kept::{Kept, Record};
 use crate::limits::RESCAN_MS;
 use crate::manifest::PluginName;
 use crate::plan::Files;
-use crate::plugin_dir::{PluginDir, Watcher};
+use crate::plugin_dir::{self, PluginDir, Watcher};
 use crate::sandbox::Sandbox;
 use crate::status::{PluginState, VersionStatus};
 use crate::telemetry::{PluginMetrics, Telemetry};
@@ -147,16 +147,11 @@ impl Reload {
             self.load_kept(name, current, Origin::Kept(why));
             return;
         }
-        let source = match dir.read(&name, &files) {
-            Ok((component, manifest)) => Source { files, component, manifest },
-            Err(err) => {
-                tracing::debug!(plugin = name.as_str(), "{err}");
-                self.plugin(&name).tried = None;
-                self.soon();
-                return;
-            }
-        };
-        self.start_load(name, Origin::Directory, Ok(source));
+        let (path, wanted) = (dir.path().to_owned(), name.clone());
+        self.start_load(name, Origin::Directory, move || match plugin_dir::read(&path, &wanted, &files) {
+            Ok((component, manifest)) => Ok(Source { files, component, manifest }),
+            Err(err) => Err(Refusal::Changed(err.to_string())),
+        });
     }
 
     /// The version to run instead, if a rollback before this engine's start set these files aside.
@@ -173,14 +168,20 @@ impl Reload {
     }
 
     fn load_kept(&mut self, name: PluginName, files: Files, origin: Origin) {
-        let source = match self.around.kept.read(&name, &files) {
+        let (kept, wanted) = (self.around.kept.clone(), name.clone());
+        self.start_load(name, origin, move || match kept.read(&wanted, &files) {
             Ok((component, manifest)) => Ok(Source { files, component, manifest }),
             Err(err) => Err(Refusal::Because(err.to_string())),
-        };
-        self.start_load(name, origin, source);
+        });
     }
 
-    fn start_load(&mut self, name: PluginName, origin: Origin, source: Result<Source, Refusal>) {
+    /// `read` is called where it may take its time: the largest components have tens of megabytes.
+    fn start_load(
+        &mut self,
+        name: PluginName,
+        origin: Origin,
+        read: impl FnOnce() -> Result<Source, Refusal> + Send + 'static,
+    ) {
         self.started += 1;
         let number = self.started;
         self.plugin(&name).loading = Some(number);
@@ -188,9 +189,10 @@ impl Reload {
         let serves = self.plugin(&name).service.is_some();
         let bus = serves.then(|| Arc::clone(&self.around.bus));
         self.loads.spawn(async move {
-            let result = match source {
-                Ok(source) => load(&sandbox, bus.as_deref(), &name, source).await,
-                Err(refusal) => Err(refusal),
+            let result = match tokio::task::spawn_blocking(read).await {
+                Ok(Ok(source)) => load(&sandbox, bus.as_deref(), &name, source).await,
+                Ok(Err(refusal)) => Err(refusal),
+                Err(err) => Err(Refusal::Because(format!("reading its files failed: {err}"))),
             };
             Loaded { name, number, origin, result }
         });
@@ -277,6 +279,12 @@ impl Reload {
                 self.soon();
                 return;
             }
+            Refusal::Changed(what) if matches!(origin, Origin::Directory) => {
+                tracing::debug!(plugin = name.as_str(), "{what}");
+                self.plugin(name).tried = None;
+                self.soon();
+                return;
+            }
             Refusal::NotYet(reason) => {
                 if matches!(origin, Origin::Directory) {
                     // Not tried, so that the next look tries again.
@@ -284,7 +292,7 @@ impl Reload {
                 }
                 reason
             }
-            Refusal::Malformed(reason) | Refusal::Because(reason) => reason,
+            Refusal::Malformed(reason) | Refusal::Changed(reason) | Refusal::Because(reason) => reason,
         };
         match origin {
             Origin::RollBack(reply) => {
