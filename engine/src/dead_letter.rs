@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::bus::{Bus, BusError, Position, StreamSpec};
 use crate::effects::{DIGEST_HEADER, Emitter, PLUGIN_HEADER, VERSION_HEADER};
-use crate::event::{MSG_ID_HEADER, format_time};
+use crate::event::MSG_ID_HEADER;
 use crate::manifest::PluginName;
 use crate::message::{Headers, Message};
 use crate::outcome::Failure;
@@ -135,8 +135,7 @@ fn letter(subject: Subject, failed: Failed<'_>) -> Message {
     if let Some(position) = position {
         headers.push(POSITION_HEADER, format!("{}:{}", position.stream, position.sequence));
     }
-    let now_ns = u64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or_default();
-    headers.push(TIME_HEADER, format_time(now_ns));
+    headers.push(TIME_HEADER, jiff::Timestamp::now().to_string());
     headers.push(MSG_ID_HEADER, format!("dead:{}:{input}", emitter.plugin));
     Message { subject, reply_to: None, headers, payload: message.payload.clone() }
 }

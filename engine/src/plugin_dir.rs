@@ -52,8 +52,10 @@ pub enum DirError {
 pub struct Scan {
     /// By plugin.
     pub plugins: BTreeMap<PluginName, Found>,
-    /// What is wrong with files that belong to no plugin or cannot be read.
+    /// What is wrong with files that belong to no plugin.
     pub faults: Vec<String>,
+    /// Why a plugin is [`Found::Unreadable`].
+    pub unreadable: BTreeMap<PluginName, String>,
     /// Whether a file is still changing, so that another scan is due soon.
     pub unsettled: bool,
 }
@@ -139,11 +141,12 @@ impl PluginDir {
         for (count, name) in names.into_iter().enumerate() {
             if count >= MAX_PLUGINS {
                 // Left alone, not gone: a plugin that runs must not make way for a stray file.
-                scan.faults.push(format!("more than {MAX_PLUGINS} plugins: {name} is left alone"));
+                let fault = format!("more than {MAX_PLUGINS} plugins: {name} is left alone");
+                scan.unreadable.insert(name.clone(), fault);
                 scan.plugins.insert(name, Found::Unreadable);
                 continue;
             }
-            let found = self.pair(components.get(&name), manifests.get(&name), &mut scan);
+            let found = self.pair(&name, components.get(&name), manifests.get(&name), &mut scan);
             scan.plugins.insert(name, found);
         }
         Ok(scan)
@@ -155,7 +158,13 @@ impl PluginDir {
         entries.map(|entry| entry.map(|entry| entry.path()).map_err(fault)).collect()
     }
 
-    fn pair(&mut self, component: Option<&PathBuf>, manifest: Option<&PathBuf>, scan: &mut Scan) -> Found {
+    fn pair(
+        &mut self,
+        name: &PluginName,
+        component: Option<&PathBuf>,
+        manifest: Option<&PathBuf>,
+        scan: &mut Scan,
+    ) -> Found {
         let mut look = |path: &Path, limit: u64| match self.look(path, limit) {
             Look::Digest(digest) => Ok(digest),
             Look::Unsettled => {
@@ -163,7 +172,7 @@ impl PluginDir {
                 Err(Found::Unsettled)
             }
             Look::Fault(text) => {
-                scan.faults.push(text);
+                scan.unreadable.insert(name.clone(), text);
                 Err(Found::Unreadable)
             }
         };
@@ -344,6 +353,8 @@ mod tests {
         let scan = PluginDir::new(temp.path().to_owned()).scan().unwrap();
         assert_eq!(scan.plugins.values().next_back(), Some(&Found::Unreadable), "left alone, not gone");
         assert_eq!(scan.plugins.len(), MAX_PLUGINS + 1);
+        let named: Vec<_> = scan.unreadable.keys().map(PluginName::as_str).collect();
+        assert_eq!(named, ["z"], "the fault stands under the plugin's own name");
     }
 
     #[test]

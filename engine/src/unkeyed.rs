@@ -20,7 +20,7 @@ use crate::event::{Event, Origin};
 use crate::manifest::{Manifest, OutputDelivery, PluginName};
 use crate::outcome::{Failure, Outcome, Remedy};
 use crate::sandbox::Workers;
-use crate::subject::{Pattern, Subject};
+use crate::subject::Pattern;
 use crate::telemetry::PluginMetrics;
 
 /// How often within one ack wait the server is told that a delivery is being worked on.
@@ -154,7 +154,6 @@ impl Deliverer {
     }
 
     async fn publish(&self, index: usize, output: Output) -> Result<(), Failure> {
-        let subject = output.message.subject.clone();
         let sent = match output.delivery {
             OutputDelivery::Stored => self.bus.publish(output.message).await.map(|stored| stored.duplicate),
             OutputDelivery::Core => self.bus.publish_core(output.message).await.map(|()| false),
@@ -165,20 +164,27 @@ impl Deliverer {
                 Ok(())
             }
             Err(BusError::TooLarge { bytes, limit, .. }) => Err(Failure::OutputSize { index, bytes, limit }),
-            Err(err @ BusError::NoStream { .. }) if self.has_stream(&subject).await => {
-                // Between two leaders a stream does not answer; that is no event's fault.
-                Err(Failure::Publish { index, reason: err.to_string() })
+            Err(err) => {
+                let reason = err.to_string();
+                let for_good = match err {
+                    // Between two leaders a stream does not answer; that is no event's fault.
+                    BusError::NoStream { subject } => !self.has_stream(subject).await,
+                    BusError::Unacceptable { .. } => true,
+                    _ => false,
+                };
+                let failure = if for_good {
+                    Failure::Unstorable { index, reason }
+                } else {
+                    Failure::Publish { index, reason }
+                };
+                Err(failure)
             }
-            Err(err @ (BusError::NoStream { .. } | BusError::Unacceptable { .. })) => {
-                Err(Failure::Unstorable { index, reason: err.to_string() })
-            }
-            Err(err) => Err(Failure::Publish { index, reason: err.to_string() }),
         }
     }
 
     /// Whether some stream stores a subject, as far as anybody knows.
-    async fn has_stream(&self, subject: &Subject) -> bool {
-        match Pattern::new(subject.as_str()) {
+    async fn has_stream(&self, subject: String) -> bool {
+        match Pattern::new(subject) {
             Ok(pattern) => self.bus.streams_for(&pattern).await.is_ok_and(|streams| !streams.is_empty()),
             Err(_) => false,
         }
@@ -188,7 +194,8 @@ impl Deliverer {
         let attempt = delivery.position.as_ref().map_or(1, |position| position.attempt);
         self.metrics.failed(&failure, input, attempt);
         let retry = &version.manifest.retry;
-        let again = match failure.remedy() {
+        let remedy = failure.remedy();
+        let again = match remedy {
             Remedy::GiveUp => false,
             Remedy::Retry => attempt < retry.attempts,
             Remedy::Wait => true,
@@ -199,7 +206,7 @@ impl Deliverer {
                     (*after).min(Duration::from_millis(retry.max_delay_ms))
                 }
                 // An outage must not become a hot loop, whatever the manifest says of failures.
-                _ if failure.remedy() == Remedy::Wait => jittered(retry.delay_after(attempt).max(LEAST_WAIT)),
+                _ if remedy == Remedy::Wait => jittered(retry.delay_after(attempt).max(LEAST_WAIT)),
                 _ => jittered(retry.delay_after(attempt)),
             };
             self.settle(delivery, Settlement::Nak(wait)).await;

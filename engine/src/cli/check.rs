@@ -91,9 +91,11 @@ async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
         }
     };
     report.bytes = Some(bytes.len());
-    report.digest = Some(Digest::of(&bytes));
+    let digest = Digest::of(&bytes);
+    report.digest = Some(digest);
     let spec = LoadSpec {
         name,
+        digest,
         limits: manifest.as_ref().map_or_else(Limits::default, |manifest| manifest.limits.clone()),
         isolation: manifest.as_ref().map_or(Isolation::default(), |manifest| manifest.isolation),
         config: manifest.as_ref().map(Manifest::config_json).unwrap_or_default(),

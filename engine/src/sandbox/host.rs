@@ -20,7 +20,7 @@ use crate::limits::{EPOCH_TICK_MS, Limits, MAX_HOST_RESOURCES, MAX_RANDOM_BYTES,
 use crate::outcome::Failure;
 
 /// Ticks before the first look at the clocks. Most calls end sooner and never pay for reading the CPU clock.
-const FIRST_LOOK_TICKS: u64 = 2;
+pub(super) const FIRST_LOOK_TICKS: u64 = 2;
 
 /// What a plugin's calls have in common.
 #[derive(Debug)]
@@ -67,7 +67,8 @@ pub(crate) struct CallState {
     /// Stands still between readings but for one step each, so that a loop that waits for it ends.
     pub monotonic_ns: u64,
     pub(super) table: ResourceTable,
-    seed: [u8; 32],
+    /// Source and id of the event, from which randomness is seeded for guests that ask for it.
+    event: [String; 2],
     random: Option<ChaCha8Rng>,
     wasi: Option<WasiCtx>,
     host_calls: u32,
@@ -88,7 +89,7 @@ impl CallState {
             now_ns: 0,
             monotonic_ns: 0,
             table,
-            seed: [0; 32],
+            event: Default::default(),
             random: None,
             wasi: None,
             host_calls: 0,
@@ -107,13 +108,20 @@ impl CallState {
         self.random = None;
         self.wasi = None;
         self.log.begin(event_id);
+        for (held, given) in self.event.iter_mut().zip([source, event_id]) {
+            given.clone_into(held);
+        }
+    }
+
+    fn seed(&self) -> [u8; 32] {
+        let [source, id] = &self.event;
         let mut hash = Sha256::new();
         // Lengths first: no two different triples run together into the same bytes.
-        for part in [self.shared.name.as_str(), source, event_id] {
+        for part in [&self.shared.name, source, id] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
-        self.seed = hash.finalize().into();
+        hash.finalize().into()
     }
 
     /// Counts one call into the engine.
@@ -124,13 +132,8 @@ impl CallState {
     }
 
     pub(super) fn random(&mut self) -> &mut ChaCha8Rng {
-        let seed = self.seed;
-        self.random.get_or_insert_with(|| ChaCha8Rng::from_seed(seed))
-    }
-
-    /// How many ticks a call may run before the next look at the clocks.
-    pub fn first_look(&self) -> u64 {
-        FIRST_LOOK_TICKS
+        let made = self.random.take().unwrap_or_else(|| ChaCha8Rng::from_seed(self.seed()));
+        self.random.insert(made)
     }
 
     /// Decides whether a call that still runs may go on.
@@ -203,9 +206,9 @@ impl ResourceLimiter for CallState {
 
 impl WasiView for CallState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let (log, seed, now_ns) = (&self.log, self.seed, self.now_ns);
         // Most guests never ask WASI for anything, so it is made on first use.
-        let ctx = self.wasi.get_or_insert_with(|| deny_all(log, seed, now_ns));
+        let made = self.wasi.take().unwrap_or_else(|| deny_all(&self.log, self.seed(), self.now_ns));
+        let ctx = self.wasi.insert(made);
         WasiCtxView { ctx, table: &mut self.table }
     }
 }

@@ -8,7 +8,7 @@ use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
 use wasmtime_wasi::I32Exit;
 
 use super::contract::{self, About, DESCRIPTION, GuestFailure};
-use super::host::{CallState, Refusal, on_deadline};
+use super::host::{CallState, FIRST_LOOK_TICKS, Refusal, on_deadline};
 use super::logs::{CallLog, LogSink};
 use super::{LoadError, Prepared};
 use crate::effects::Proposed;
@@ -122,8 +122,7 @@ fn begin(store: &mut Store<CallState>, event: Option<&Event>) {
         Some(event) => state.begin(&event.id, &event.source, event.time_ns),
         None => state.begin("", "", 0),
     }
-    let ticks = state.first_look();
-    store.set_epoch_deadline(ticks);
+    store.set_epoch_deadline(FIRST_LOOK_TICKS);
 }
 
 /// Finds the name of what ended a call.

@@ -102,19 +102,12 @@ pub enum LoadError {
 pub struct Prepared {
     fitted: contract::Fitted,
     shared: Arc<host::Shared>,
-    digest: Digest,
     about: Option<About>,
     shape: Shape,
     isolation: Isolation,
 }
 
 impl Prepared {
-    /// The digest of its bytes.
-    #[must_use]
-    pub fn digest(&self) -> Digest {
-        self.digest
-    }
-
     /// What it says about itself.
     #[must_use]
     pub fn about(&self) -> Option<&About> {
@@ -133,6 +126,8 @@ impl Prepared {
 pub struct LoadSpec {
     /// The plugin's name.
     pub name: PluginName,
+    /// The digest of the component's bytes, under which compiled code is kept.
+    pub digest: Digest,
     /// What it may use.
     pub limits: Limits,
     /// Whether instances are shared between events.
@@ -179,12 +174,10 @@ impl Sandbox {
         if bytes.len() > limit_mib as usize * MIB {
             return Err(LoadError::TooLarge { bytes: bytes.len(), limit_mib });
         }
-        let digest = Digest::of(bytes);
-        let component = self.compiler.component(&self.engine, digest, bytes).await?;
+        let component = self.compiler.component(&self.engine, spec.digest, bytes).await?;
         let mut prepared = Prepared {
             fitted: contract::Fitted::new(&self.linker, &component)?,
             shared: Arc::new(host::Shared::new(spec)),
-            digest,
             about: None,
             shape: contract::shape(&component),
             isolation: spec.isolation,

@@ -54,6 +54,7 @@ pub(super) async fn load(
     let because = |what: &dyn std::fmt::Display| Refusal::Because(format!("{name}.wasm: {what}"));
     let spec = LoadSpec {
         name: name.clone(),
+        digest: source.files.component,
         limits: manifest.limits.clone(),
         isolation: manifest.isolation,
         config: manifest.config_json(),

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::reload::Reload;
 use crate::limits::SETTLE_MS;
 use crate::manifest::PluginName;
-use crate::plan::{Found, Known, Missing, Step, plan};
+use crate::plan::{Known, Missing, Step, plan};
 use crate::plugin_dir::{PluginDir, Scan};
 use crate::status::PluginState;
 
@@ -50,14 +50,10 @@ impl Reload {
                 Step::Incomplete(name, missing) => self.incomplete(&name, missing),
             }
         }
-        // A plugin whose first file was just written is known before it can be read.
-        for name in
-            scan.plugins.iter().filter(|(_, found)| **found == Found::Unreadable).map(|(name, _)| name)
-        {
-            let problem = scan.faults.iter().find(|fault| fault.contains(name.as_str())).cloned();
-            self.around.views.problem(name, PluginState::Refused, problem);
+        for (name, problem) in &scan.unreadable {
+            self.around.views.problem(name, PluginState::Refused, problem.clone());
         }
-        self.tell_faults(scan.faults);
+        self.tell_faults(scan.faults.into_iter().chain(scan.unreadable.into_values()).collect());
         if !scan.unsettled {
             // Tells those who wait for the first look that it is over, even if it found nothing.
             self.around.views.looked();

@@ -195,7 +195,7 @@ impl Engine {
     /// # Errors
     /// If there is none, or it does not run; then the present one goes on.
     pub async fn roll_back(&self, name: &PluginName) -> Result<PluginStatus, RollbackError> {
-        if !self.views.is_known(name) {
+        if self.plugin(name).is_none() {
             return Err(RollbackError::Unknown(name.to_string()));
         }
         let (reply, answer) = oneshot::channel();

@@ -136,7 +136,7 @@ impl Reload {
                 plugin.metrics.refused();
             }
         }
-        self.around.views.problem(name, state_if_idle, Some(problem));
+        self.around.views.problem(name, state_if_idle, problem);
     }
 
     pub(super) fn load_found(&mut self, name: PluginName, files: Files, dir: &PluginDir) {
@@ -148,9 +148,8 @@ impl Reload {
             return;
         }
         let (path, wanted) = (dir.path().to_owned(), name.clone());
-        self.start_load(name, Origin::Directory, move || match plugin_dir::read(&path, &wanted, &files) {
-            Ok((component, manifest)) => Ok(Source { files, component, manifest }),
-            Err(err) => Err(Refusal::Changed(err.to_string())),
+        self.start_load(name, files, Origin::Directory, move || {
+            plugin_dir::read(&path, &wanted, &files).map_err(|err| Refusal::Changed(err.to_string()))
         });
     }
 
@@ -169,9 +168,8 @@ impl Reload {
 
     fn load_kept(&mut self, name: PluginName, files: Files, origin: Origin) {
         let (kept, wanted) = (self.around.kept.clone(), name.clone());
-        self.start_load(name, origin, move || match kept.read(&wanted, &files) {
-            Ok((component, manifest)) => Ok(Source { files, component, manifest }),
-            Err(err) => Err(Refusal::Because(err.to_string())),
+        self.start_load(name, files, origin, move || {
+            kept.read(&wanted, &files).map_err(|err| Refusal::Because(err.to_string()))
         });
     }
 
@@ -179,8 +177,9 @@ impl Reload {
     fn start_load(
         &mut self,
         name: PluginName,
+        files: Files,
         origin: Origin,
-        read: impl FnOnce() -> Result<Source, Refusal> + Send + 'static,
+        read: impl FnOnce() -> Result<(Vec<u8>, String), Refusal> + Send + 'static,
     ) {
         self.started += 1;
         let number = self.started;
@@ -190,7 +189,9 @@ impl Reload {
         let bus = serves.then(|| Arc::clone(&self.around.bus));
         self.loads.spawn(async move {
             let result = match tokio::task::spawn_blocking(read).await {
-                Ok(Ok(source)) => load(&sandbox, bus.as_deref(), &name, source).await,
+                Ok(Ok((component, manifest))) => {
+                    load(&sandbox, bus.as_deref(), &name, Source { files, component, manifest }).await
+                }
                 Ok(Err(refusal)) => Err(refusal),
                 Err(err) => Err(Refusal::Because(format!("reading its files failed: {err}"))),
             };
@@ -204,8 +205,7 @@ impl Reload {
         if overtaken {
             if let Origin::RollBack(reply) = origin {
                 let reason = "its files changed meanwhile".to_owned();
-                // Whoever asked may have gone.
-                let _gone = reply.send(Err(RollbackError::Refused { plugin: name.to_string(), reason }));
+                answer(reply, Err(RollbackError::Refused { plugin: name.to_string(), reason }));
             }
             return;
         }
@@ -250,8 +250,7 @@ impl Reload {
         };
         self.around.views.in_service(name, told, manifest, record, problem);
         if let Some(reply) = reply {
-            // Whoever asked may have gone.
-            let _gone = reply.send(Ok(()));
+            answer(reply, Ok(()));
         }
     }
 
@@ -275,15 +274,11 @@ impl Reload {
         let reason = match refusal {
             Refusal::Disabled => return self.disable(name),
             Refusal::Malformed(_) if matches!(origin, Origin::Directory) && dir.may_be_growing(name) => {
-                self.plugin(name).tried = None;
-                self.soon();
-                return;
+                return self.try_again(name);
             }
             Refusal::Changed(what) if matches!(origin, Origin::Directory) => {
                 tracing::debug!(plugin = name.as_str(), "{what}");
-                self.plugin(name).tried = None;
-                self.soon();
-                return;
+                return self.try_again(name);
             }
             Refusal::NotYet(reason) => {
                 if matches!(origin, Origin::Directory) {
@@ -297,10 +292,8 @@ impl Reload {
         match origin {
             Origin::RollBack(reply) => {
                 // What the rollback overtook is due again.
-                self.plugin(name).tried = None;
-                self.soon();
-                // Whoever asked may have gone.
-                let _gone = reply.send(Err(RollbackError::Refused { plugin: name.to_string(), reason }));
+                self.try_again(name);
+                answer(reply, Err(RollbackError::Refused { plugin: name.to_string(), reason }));
             }
             Origin::Kept(why) => {
                 let problem = format!("{why}\nthe version that served before does not run either: {reason}");
@@ -316,10 +309,15 @@ impl Reload {
         }
     }
 
+    /// Forgets that the files in the directory were tried, and looks at them again soon.
+    fn try_again(&mut self, name: &PluginName) {
+        self.plugin(name).tried = None;
+        self.soon();
+    }
+
     fn disable(&mut self, name: &PluginName) {
         let service = self.plugin(name).service.take();
         self.finish(service);
-        self.around.views.problem(name, PluginState::Disabled, None);
         self.around.views.out_of_service(name, PluginState::Disabled);
         tracing::info!(plugin = name.as_str(), "disabled by its manifest");
     }
@@ -344,10 +342,7 @@ impl Reload {
     fn roll_back(&mut self, name: PluginName, reply: oneshot::Sender<Result<(), RollbackError>>) {
         match self.record(&name).previous {
             Some(previous) => self.load_kept(name, previous, Origin::RollBack(reply)),
-            None => {
-                // Whoever asked may have gone.
-                let _gone = reply.send(Err(RollbackError::NothingKept(name.to_string())));
-            }
+            None => answer(reply, Err(RollbackError::NothingKept(name.to_string()))),
         }
     }
 
@@ -362,4 +357,9 @@ impl Reload {
             let _ended = task.await;
         }
     }
+}
+
+fn answer(reply: oneshot::Sender<Result<(), RollbackError>>, result: Result<(), RollbackError>) {
+    // Whoever asked may have gone.
+    let _gone = reply.send(result);
 }

@@ -118,9 +118,9 @@ impl Views {
     }
 
     /// Files were not put into service; what runs, if anything does, goes on.
-    pub fn problem(&self, name: &PluginName, state_if_idle: PluginState, problem: Option<String>) {
+    pub fn problem(&self, name: &PluginName, state_if_idle: PluginState, problem: String) {
         self.change(name, |view| {
-            view.problem = problem;
+            view.problem = Some(problem);
             if view.running.is_none() {
                 view.state = state_if_idle;
             }
@@ -131,6 +131,7 @@ impl Views {
     pub fn out_of_service(&self, name: &PluginName, state: PluginState) {
         self.change(name, |view| {
             view.running = None;
+            view.problem = None;
             view.subscription_problems.clear();
             view.state = state;
         });
@@ -153,10 +154,6 @@ impl Views {
 
     pub fn warnings(&self, name: &PluginName, warnings: Vec<String>) {
         self.change(name, |view| view.warnings = warnings);
-    }
-
-    pub fn is_known(&self, name: &PluginName) -> bool {
-        self.lock().contains_key(name)
     }
 
     pub fn one(&self, name: &PluginName) -> Option<PluginStatus> {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use wasmill::digest::Digest;
 use wasmill::effects::{self, Emitter, Output, Rules};
 use wasmill::event::Event;
 use wasmill::manifest::{Manifest, PluginName};
@@ -43,6 +44,7 @@ impl Running {
         };
         let spec = LoadSpec {
             name: PluginName::new("guest").unwrap(),
+            digest: Digest::of(bytes),
             limits: manifest.limits.clone(),
             isolation: manifest.isolation,
             config,

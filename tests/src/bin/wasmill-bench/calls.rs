@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use serde_json::json;
+use wasmill::digest::Digest;
 use wasmill::event::Event;
 use wasmill::limits::Limits;
 use wasmill::manifest::{Isolation, PluginName};
@@ -67,6 +68,7 @@ pub async fn run() -> Result<()> {
         for isolation in [Isolation::Reuse, Isolation::Fresh] {
             let spec = LoadSpec {
                 name: PluginName::new("bench")?,
+                digest: Digest::of(component),
                 limits: Limits::default(),
                 isolation,
                 config: config.as_object().cloned().unwrap_or_default(),
