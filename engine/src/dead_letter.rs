@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::bus::{Bus, BusError, Position, StreamSpec};
 use crate::effects::{DIGEST_HEADER, Emitter, PLUGIN_HEADER, VERSION_HEADER};
 use crate::event::MSG_ID_HEADER;
+use crate::faults::mutant;
 use crate::manifest::PluginName;
 use crate::message::{Headers, Message};
-use crate::outcome::Failure;
+use crate::outcome::Trouble;
 use crate::subject::{Pattern, Subject, SubjectError};
 
 /// The stream that keeps them.
@@ -29,6 +32,10 @@ pub const SUBJECT_HEADER: &str = "Wasmill-Subject";
 pub const POSITION_HEADER: &str = "Wasmill-Position";
 /// `1/2` and `2/2` where an event was too large for one message.
 pub const PART_HEADER: &str = "Wasmill-Part";
+/// Where in the guest it ended: functions, innermost first, one after the other with ` < ` between them.
+pub const BACKTRACE_HEADER: &str = "Wasmill-Backtrace";
+/// How long the guest had it the last time, in microseconds.
+pub const TOOK_HEADER: &str = "Wasmill-Took-Us";
 /// When it failed for the last time, RFC 3339.
 pub const TIME_HEADER: &str = "Wasmill-Time";
 
@@ -59,7 +66,9 @@ pub struct Failed<'a> {
     /// Which version failed.
     pub emitter: &'a Emitter,
     /// Why.
-    pub failure: &'a Failure,
+    pub trouble: &'a Trouble,
+    /// When it failed for the last time.
+    pub time: Timestamp,
 }
 
 /// Stores dead letters.
@@ -114,7 +123,8 @@ impl DeadLetters {
 }
 
 fn letter(subject: Subject, failed: Failed<'_>) -> Message {
-    let Failed { message, position, input, emitter, failure } = failed;
+    let Failed { message, position, input, emitter, trouble, time } = failed;
+    let failure = &trouble.failure;
     let mut headers = Headers::with_capacity(message.headers.len() + 12);
     for (name, value) in message.headers.iter() {
         let acts_on_server = name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("nats-"));
@@ -135,14 +145,23 @@ fn letter(subject: Subject, failed: Failed<'_>) -> Message {
     if let Some(position) = position {
         headers.push(POSITION_HEADER, format!("{}:{}", position.stream, position.sequence));
     }
-    headers.push(TIME_HEADER, jiff::Timestamp::now().to_string());
-    headers.push(MSG_ID_HEADER, format!("dead:{}:{input}", emitter.plugin));
+    if let Some(backtrace) = &trouble.backtrace {
+        headers.push(BACKTRACE_HEADER, backtrace.replace('\n', " < "));
+    }
+    if let Some(took) = trouble.took {
+        headers.push(TOOK_HEADER, took.as_micros().to_string());
+    }
+    headers.push(TIME_HEADER, time.to_string());
+    if !mutant!("letter-without-id") {
+        headers.push(MSG_ID_HEADER, format!("dead:{}:{input}", emitter.plugin));
+    }
     Message { subject, reply_to: None, headers, payload: message.payload.clone() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::Failure;
 
     #[test]
     fn a_letter_keeps_the_message_and_disarms_its_headers() {
@@ -160,7 +179,8 @@ mod tests {
             position: Some(&position),
             input: "S@1:9",
             emitter: &emitter,
-            failure: &Failure::Rejected("line one\nline two".into()),
+            trouble: &Failure::Rejected("line one\nline two".into()).into(),
+            time: Timestamp::UNIX_EPOCH,
         };
         let letter = letter(Subject::new("wasmill.dead-letter.p").unwrap(), failed);
         for (name, wanted) in [

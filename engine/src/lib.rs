@@ -9,12 +9,14 @@
 //! - [`manifest`], [`limits`], [`plan`]: what the operator sets, every bound, and hot reload as a function.
 //! - [`effects`], [`outcome`], [`status`], [`digest`], [`hint`]: what a handler's answer may do, how an event can end, what is
 //!   told of it.
+//! - [`clock`]: the time of day, as a parameter.
 //!
 //! Floor 1, one foreign world each: they never use each other.
 //! - [`bus`]: what the engine needs of a bus, NATS (alone imports its client) and the one in memory.
 //! - [`sandbox`]: guests and their limits (alone imports wasmtime).
 //! - [`plugin_dir`], [`kept`]: the watched directory (alone imports the watcher) and the versions kept for rollback.
 //! - [`telemetry`]: every metric by name.
+//! - [`faults`]: deliberate harm, for tests; an ordinary build holds none of it.
 //!
 //! Floor 2, the data plane.
 //! - [`unkeyed`]: the way of an event, from receipt to ack. Start here.
@@ -37,11 +39,13 @@
 pub mod admin;
 pub mod bus;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod dead_letter;
 pub mod digest;
 pub mod effects;
 pub mod event;
+pub mod faults;
 pub mod hint;
 pub mod kept;
 pub mod limits;

@@ -69,6 +69,12 @@ pub const MAX_MANIFEST_BYTES: u64 = 256 * 1_024;
 /// The longest reason kept with a failed event, in bytes.
 pub const MAX_REASON_BYTES: usize = 2_048;
 
+/// The most functions of a guest's backtrace that are kept with a failed event.
+pub const MAX_BACKTRACE_FRAMES: usize = 16;
+
+/// The longest name of a function there, in characters.
+pub const MAX_FRAME_CHARS: usize = 120;
+
 /// What one plugin may use. Each has an error of its own, which names the setting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

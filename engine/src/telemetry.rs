@@ -27,6 +27,8 @@ struct PluginLabel {
 struct OutcomeLabels {
     plugin: Name,
     outcome: &'static str,
+    /// The failure's name, or what else was in the way; empty if nothing was.
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -106,16 +108,13 @@ impl Telemetry {
     pub fn plugin(&self, name: &PluginName) -> PluginMetrics {
         let inner = &self.0;
         let label = PluginLabel { plugin: Name(name.as_str().into()) };
-        let ended = |outcome: Outcome| {
-            let labels = OutcomeLabels { plugin: label.plugin.clone(), outcome: outcome.as_str() };
-            inner.ended.get_or_create_owned(&labels)
-        };
+        let done =
+            OutcomeLabels { plugin: label.plugin.clone(), outcome: Outcome::Done.as_str(), reason: "" };
         PluginMetrics {
             received: inner.received.get_or_create_owned(&label),
-            done: ended(Outcome::Done),
-            retried: ended(Outcome::Retried),
-            dead_lettered: ended(Outcome::DeadLettered),
-            dropped: ended(Outcome::Dropped),
+            done: inner.ended.get_or_create_owned(&done),
+            ended: inner.ended.clone(),
+            totals: Arc::default(),
             outputs: inner.outputs.get_or_create_owned(&label),
             repeats: inner.repeats.get_or_create_owned(&label),
             in_flight: inner.in_flight.get_or_create_owned(&label),
@@ -157,7 +156,7 @@ impl Inner {
     fn registered(mut self) -> Self {
         let registry = &mut self.registry;
         registry.register("events_received", "Deliveries taken from the bus", self.received.clone());
-        registry.register("events_ended", "Deliveries by outcome", self.ended.clone());
+        registry.register("events_ended", "Deliveries by outcome and reason", self.ended.clone());
         registry.register("event_failures", "Failures by reason", self.failed.clone());
         registry.register("outputs", "Outputs stored", self.outputs.clone());
         registry.register(
@@ -166,11 +165,7 @@ impl Inner {
             self.repeats.clone(),
         );
         registry.register("events_in_flight", "Deliveries being worked on", self.in_flight.clone());
-        registry.register(
-            "call_seconds",
-            "Time from the hand-over to a guest to its answer",
-            self.call_seconds.clone(),
-        );
+        registry.register("call_seconds", "Time that a guest had an event", self.call_seconds.clone());
         registry.register("plugin_swaps", "Versions put into service", self.swaps.clone());
         registry.register("plugin_refusals", "Plugin files refused", self.refusals.clone());
         registry.register("plugin_state", "1 for the state a plugin is in", self.states.clone());
@@ -190,15 +185,23 @@ fn call_buckets() -> Histogram {
     Histogram::new(exponential_buckets(0.000_01, 2.5, 15))
 }
 
+/// Endings of whatever reason.
+#[derive(Default)]
+struct Totals {
+    retried: AtomicU64,
+    dead_lettered: AtomicU64,
+    dropped: AtomicU64,
+}
+
 /// The metrics of one plugin.
 #[derive(Clone)]
 pub struct PluginMetrics {
     label: PluginLabel,
     received: Counter,
+    /// The one ending that is counted often.
     done: Counter,
-    retried: Counter,
-    dead_lettered: Counter,
-    dropped: Counter,
+    ended: Family<OutcomeLabels, Counter>,
+    totals: Arc<Totals>,
     outputs: Counter,
     repeats: Counter,
     in_flight: Gauge,
@@ -221,15 +224,23 @@ impl PluginMetrics {
         self.in_flight.inc();
     }
 
-    /// A delivery has ended.
-    pub fn ended(&self, outcome: Outcome) {
-        let counter = match outcome {
-            Outcome::Done => &self.done,
-            Outcome::Retried => &self.retried,
-            Outcome::DeadLettered => &self.dead_lettered,
-            Outcome::Dropped => &self.dropped,
+    /// A delivery has ended. `reason` names what was in the way; it is empty if nothing was.
+    pub fn ended(&self, outcome: Outcome, reason: &'static str) {
+        let total = match outcome {
+            Outcome::Done => None,
+            Outcome::Retried => Some(&self.totals.retried),
+            Outcome::DeadLettered => Some(&self.totals.dead_lettered),
+            Outcome::Dropped => Some(&self.totals.dropped),
         };
-        counter.inc();
+        match total {
+            None => _ = self.done.inc(),
+            Some(total) => {
+                total.fetch_add(1, Ordering::Relaxed);
+                let plugin = self.label.plugin.clone();
+                let labels = OutcomeLabels { plugin, outcome: outcome.as_str(), reason };
+                self.ended.get_or_create(&labels).inc();
+            }
+        }
         self.in_flight.dec();
     }
 
@@ -294,12 +305,13 @@ impl PluginMetrics {
     /// The counts so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
+        let total = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Counters {
             received: self.received.get(),
             done: self.done.get(),
-            retried: self.retried.get(),
-            dead_lettered: self.dead_lettered.get(),
-            dropped: self.dropped.get(),
+            retried: total(&self.totals.retried),
+            dead_lettered: total(&self.totals.dead_lettered),
+            dropped: total(&self.totals.dropped),
             outputs: self.outputs.get(),
             in_flight: u64::try_from(self.in_flight.get()).unwrap_or_default(),
         }
@@ -316,7 +328,7 @@ mod tests {
         let metrics = telemetry.plugin(&PluginName::new("alerts").unwrap());
         for outcome in [Outcome::Done, Outcome::Retried, Outcome::DeadLettered, Outcome::Dropped] {
             metrics.received();
-            metrics.ended(outcome);
+            metrics.ended(outcome, "");
         }
         metrics.received();
         metrics.failed(&Failure::Stack, "e1", 1);
@@ -324,7 +336,10 @@ mod tests {
         assert_eq!(metrics.last_failure().unwrap().reason, "stack-limit");
         assert_eq!(c.received, c.done + c.retried + c.dead_lettered + c.dropped + c.in_flight);
         let page = telemetry.exposition();
-        assert!(page.contains("wasmill_events_ended_total{plugin=\"alerts\",outcome=\"done\"} 1"), "{page}");
+        assert!(
+            page.contains("wasmill_events_ended_total{plugin=\"alerts\",outcome=\"done\",reason=\"\"} 1"),
+            "{page}"
+        );
         assert!(page.contains("reason=\"stack-limit\"} 1"));
         assert!(page.ends_with("# EOF\n"));
     }

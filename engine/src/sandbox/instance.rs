@@ -13,7 +13,7 @@ use super::logs::{CallLog, LogSink};
 use super::{LoadError, Prepared};
 use crate::effects::Proposed;
 use crate::event::Event;
-use crate::limits::{HOSTCALL_SLACK_BYTES, Limits, MAX_REASON_BYTES};
+use crate::limits::{HOSTCALL_SLACK_BYTES, Limits, MAX_BACKTRACE_FRAMES, MAX_FRAME_CHARS, MAX_REASON_BYTES};
 use crate::outcome::{Failure, cut};
 
 /// A store with one instance of a plugin in it.
@@ -21,6 +21,21 @@ pub(super) struct Instance {
     store: Store<CallState>,
     instance: component::Instance,
     prepared: Arc<Prepared>,
+}
+
+/// A call that was cut short, or declined.
+#[derive(Debug)]
+pub struct Cut {
+    /// Why.
+    pub failure: Failure,
+    /// Where in the guest, innermost function first, if it was cut short there.
+    pub backtrace: Option<String>,
+}
+
+impl From<Failure> for Cut {
+    fn from(failure: Failure) -> Self {
+        Self { failure, backtrace: None }
+    }
 }
 
 /// What a store starts with.
@@ -46,17 +61,17 @@ impl Instance {
         prepared: &Arc<Prepared>,
         sink: &LogSink,
         event: &Event,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Cut> {
         let mut store = new_store(engine, prepared, sink);
         begin(&mut store, Some(event));
         match prepared.fitted.pre.instantiate(&mut store) {
             Ok(instance) => Ok(Self { store, instance, prepared: Arc::clone(prepared) }),
-            Err(err) => Err(explain(&err, &store)),
+            Err(err) => Err(cut_short(&err, &store)),
         }
     }
 
     /// Hands it one event. After a failure the instance must not be used again: the second value says so.
-    pub fn handle(&mut self, event: &Event) -> (Result<Vec<Proposed>, Failure>, bool) {
+    pub fn handle(&mut self, event: &Event) -> (Result<Vec<Proposed>, Cut>, bool) {
         begin(&mut self.store, Some(event));
         let headers: Vec<_> =
             event.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -76,8 +91,8 @@ impl Instance {
         self.store.data().log.finish();
         match ended {
             Ok((Ok(outputs),)) => (Ok(outputs.into_iter().map(Proposed::from).collect()), true),
-            Ok((Err(failure),)) => (Err(failure.into()), true),
-            Err(err) => (Err(explain(&err, &self.store)), false),
+            Ok((Err(failure),)) => (Err(Failure::from(failure).into()), true),
+            Err(err) => (Err(cut_short(&err, &self.store)), false),
         }
     }
 }
@@ -125,6 +140,10 @@ fn begin(store: &mut Store<CallState>, event: Option<&Event>) {
     store.set_epoch_deadline(FIRST_LOOK_TICKS);
 }
 
+fn cut_short(err: &wasmtime::Error, store: &Store<CallState>) -> Cut {
+    Cut { failure: explain(err, store), backtrace: backtrace(err) }
+}
+
 /// Finds the name of what ended a call.
 fn explain(err: &wasmtime::Error, store: &Store<CallState>) -> Failure {
     let state = store.data();
@@ -147,7 +166,7 @@ fn explain(err: &wasmtime::Error, store: &Store<CallState>) -> Failure {
         Some(
             Trap::StringOutOfBounds | Trap::ListOutOfBounds | Trap::InvalidChar | Trap::InvalidDiscriminant,
         ) => Failure::InvalidValue(text),
-        Some(_) => Failure::Trap(backtrace(err)),
+        Some(trap) => Failure::Trap(trap.to_string()),
         None if text.contains("fuel allocated for hostcalls") => {
             Failure::Answer { limit_bytes: answer_limit(&state.shared.limits) }
         }
@@ -163,17 +182,17 @@ fn is_bad_value(text: &str) -> bool {
         .any(|part| text.contains(part))
 }
 
-/// The trap and where it happened, bounded.
-fn backtrace(err: &wasmtime::Error) -> String {
-    let mut text: String = err.chain().last().map(ToString::to_string).unwrap_or_default();
-    if let Some(trace) = err.downcast_ref::<wasmtime::WasmBacktrace>() {
-        for frame in trace.frames().iter().take(8) {
-            let name = frame.func_name().unwrap_or("?");
-            text.push_str("\n  at ");
-            text.extend(name.chars().take(120));
+/// Where in the guest it happened, bounded.
+fn backtrace(err: &wasmtime::Error) -> Option<String> {
+    let trace = err.downcast_ref::<wasmtime::WasmBacktrace>()?;
+    let mut text = String::new();
+    for frame in trace.frames().iter().take(MAX_BACKTRACE_FRAMES) {
+        if !text.is_empty() {
+            text.push('\n');
         }
+        text.extend(frame.func_name().unwrap_or("?").chars().take(MAX_FRAME_CHARS));
     }
-    text
+    (!text.is_empty()).then_some(text)
 }
 
 impl From<GuestFailure> for Failure {

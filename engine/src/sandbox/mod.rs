@@ -21,6 +21,7 @@ use wasmtime::Engine;
 
 pub use compile::{CHILD_COMMAND, child_main, this_program};
 pub use contract::{About, Shape};
+pub use instance::Cut;
 pub use logs::{LogLine, LogSink};
 pub use workers::{Caller, Workers};
 

@@ -8,13 +8,13 @@ use tokio::sync::oneshot;
 use wasmtime::Engine;
 
 use super::Prepared;
-use super::instance::Instance;
+use super::instance::{Cut, Instance};
 use super::logs::LogSink;
 use crate::effects::Proposed;
 use crate::event::Event;
 use crate::limits::WORKER_STACK_BYTES;
 use crate::manifest::Isolation;
-use crate::outcome::Failure;
+use crate::outcome::{Failure, Handled};
 
 /// Calls that wait for a thread. Whoever calls holds a permit of the plugin's concurrency, which is the real bound; this
 /// one keeps a defect there from growing without end.
@@ -27,7 +27,7 @@ const HOLD_ANSWERS: Duration = Duration::from_micros(150);
 
 struct Call {
     event: Arc<Event>,
-    reply: oneshot::Sender<Result<Vec<Proposed>, Failure>>,
+    reply: oneshot::Sender<Handled>,
 }
 
 /// The threads that run one version of a plugin. Dropping it ends them after the calls that they have.
@@ -56,15 +56,16 @@ impl Workers {
         &self.prepared
     }
 
-    /// Hands an event to the guest.
-    ///
-    /// # Errors
-    /// The named reason why the guest did not handle it.
-    pub async fn handle(&self, event: Arc<Event>) -> Result<Vec<Proposed>, Failure> {
+    /// Hands an event to the guest. A call that nobody waits for any more when its turn comes is not made.
+    pub async fn handle(&self, event: Arc<Event>) -> Handled {
         let (reply, answer) = oneshot::channel();
-        let lost = || Failure::Engine("the plugin's threads have ended".to_owned());
-        self.calls.send(Call { event, reply }).await.map_err(|_| lost())?;
-        answer.await.map_err(|_| lost())?
+        // A channel whose threads have ended drops the call, and with it the sender.
+        let _threads_gone = self.calls.send(Call { event, reply }).await;
+        answer.await.unwrap_or_else(|_| Handled {
+            answer: Err(Failure::Engine("the plugin's threads have ended".to_owned())),
+            took: Duration::ZERO,
+            backtrace: None,
+        })
     }
 }
 
@@ -88,7 +89,9 @@ impl Caller {
             let started = Instant::now();
             let mut next = Some(first);
             while let Some(Call { event, reply }) = next {
-                answers.push((reply, self.call_unwinding(&event)));
+                if !reply.is_closed() {
+                    answers.push((reply, self.call_unwinding(&event)));
+                }
                 let go_on = answers.len() < ANSWERS_AT_ONCE && started.elapsed() < HOLD_ANSWERS;
                 next = if go_on { waiting.try_recv().ok() } else { None };
             }
@@ -99,17 +102,24 @@ impl Caller {
     }
 
     /// A defect in the runtime must not take the thread with it: the next event may be a better one.
-    fn call_unwinding(&mut self, event: &Event) -> Result<Vec<Proposed>, Failure> {
-        catch_unwind(AssertUnwindSafe(|| self.call(event))).unwrap_or_else(|_| {
-            Err(Failure::Engine("the sandbox panicked; the log has the details".to_owned()))
-        })
+    fn call_unwinding(&mut self, event: &Event) -> Handled {
+        let started = Instant::now();
+        let called = catch_unwind(AssertUnwindSafe(|| self.call(event)));
+        let (answer, backtrace) = match called {
+            Ok(Ok(outputs)) => (Ok(outputs), None),
+            Ok(Err(Cut { failure, backtrace })) => (Err(failure), backtrace),
+            Err(_) => {
+                (Err(Failure::Engine("the sandbox panicked; the log has the details".to_owned())), None)
+            }
+        };
+        Handled { answer, took: started.elapsed(), backtrace }
     }
 
     /// Hands an event to the guest.
     ///
     /// # Errors
-    /// The named reason why the guest did not handle it.
-    pub fn call(&mut self, event: &Event) -> Result<Vec<Proposed>, Failure> {
+    /// The named reason why the guest did not handle it, and where in the guest that was.
+    pub fn call(&mut self, event: &Event) -> Result<Vec<Proposed>, Cut> {
         let mut instance = match self.kept.take() {
             Some(instance) => instance,
             None => Instance::new(&self.engine, &self.prepared, &self.sink, event)?,

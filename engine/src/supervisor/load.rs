@@ -77,7 +77,7 @@ pub(super) async fn load(
     if let Some(bus) = bus {
         prepare(bus, name, &manifest).await?;
     }
-    let version = Version { workers, manifest: Arc::new(manifest), emitter };
+    let version = Version { handler: Box::new(workers), manifest: Arc::new(manifest), emitter };
     Ok(Candidate { version, source })
 }
 

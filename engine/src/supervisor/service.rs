@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::view::Views;
 use crate::bus::{Bus, BusError, CoreSpec, DurableSpec, Intake};
+use crate::clock::SystemClock;
 use crate::dead_letter::DeadLetters;
 use crate::manifest::{Manifest, PluginName, Subscribe};
 use crate::subject::Pattern;
@@ -44,7 +45,8 @@ impl Service {
         version: Version,
     ) -> Self {
         let version = ArcSwap::from_pointee(version);
-        let deliverer = Arc::new(Deliverer { plugin, bus, dead_letters, metrics, version });
+        let deliverer =
+            Arc::new(Deliverer { plugin, bus, dead_letters, metrics, clock: Arc::new(SystemClock), version });
         let mut service = Self { deliverer, views, stop: CancellationToken::new(), intakes: Vec::new() };
         service.attend(Vec::new());
         service.warn();

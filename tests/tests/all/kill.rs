@@ -87,7 +87,10 @@ async fn sigterm_finishes_what_is_in_flight_and_ends_with_0() {
     assert!(alerts.values().all(|count| *count == 1));
     let (status, page) = engine.page("/metrics").unwrap();
     assert_eq!(status, 200);
-    assert!(page.contains("wasmill_events_ended_total{plugin=\"large-amount\",outcome=\"done\"}"), "{page}");
+    assert!(
+        page.contains("wasmill_events_ended_total{plugin=\"large-amount\",outcome=\"done\",reason=\"\"}"),
+        "{page}"
+    );
     assert!(page.contains("wasmill_bus_connected 1"), "{page}");
 }
 

@@ -77,7 +77,12 @@ pub async fn run() -> Result<()> {
             let mut caller = sandbox.caller(prepared, Arc::clone(&silent));
             let name = if isolation == Isolation::Reuse { "reuse" } else { "fresh" };
             let ns = measure(|| {
-                caller.call(&event).map(black_box).map(|_| ()).with_context(|| format!("{what}, {name}"))
+                caller
+                    .call(&event)
+                    .map(black_box)
+                    .map(|_| ())
+                    .map_err(|cut| cut.failure)
+                    .with_context(|| format!("{what}, {name}"))
             })?;
             row(&format!("sandbox, {name}: {what}"), ns, rule_natively);
         }

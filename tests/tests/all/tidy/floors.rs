@@ -19,11 +19,13 @@ const FLOORS: &[(&str, u8)] = &[
     ("dead_letter", 2),
     // One foreign world each; they never know each other.
     ("bus", 1),
+    ("faults", 1),
     ("sandbox", 1),
     ("plugin_dir", 1),
     ("kept", 1),
     ("telemetry", 1),
     // Pure.
+    ("clock", 0),
     ("digest", 0),
     ("effects", 0),
     ("event", 0),

@@ -1,0 +1,151 @@
+//! Deliberate harm, for tests only. Without the features `failpoints` and `mutants` nothing of it is compiled in.
+//!
+//! A **failpoint** is a place in the way of an event or of a swap at which the process can be told to kill itself, as if
+//! somebody had sent SIGKILL at that very moment: `FAILPOINT="all-stored=kill@7"` kills it when it is there for the
+//! seventh time.
+//!
+//! A **mutant** is a defect that somebody might well introduce. `MUTANT=ack-before-publish`, or [`mutate`] within a
+//! process, chooses one; the tests of the promises are worth something if they catch every one.
+
+/// Kills the process here if it was told to.
+macro_rules! failpoint {
+    ($name:literal) => {
+        #[cfg(feature = "failpoints")]
+        $crate::faults::hit($name);
+    };
+}
+
+/// Whether the named defect is switched on.
+macro_rules! mutant {
+    ($name:literal) => {{
+        #[cfg(feature = "mutants")]
+        {
+            $crate::faults::is_mutant($name)
+        }
+        #[cfg(not(feature = "mutants"))]
+        {
+            false
+        }
+    }};
+}
+
+pub(crate) use {failpoint, mutant};
+
+#[cfg(feature = "failpoints")]
+mod points {
+    use std::io::Write as _;
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    /// Every failpoint, in the order in which an event or a swap comes by.
+    pub const POINTS: &[&str] = &[
+        // An event.
+        "received",
+        "before-call",
+        "called",
+        "checked",
+        "output-sent",
+        "output-stored",
+        "all-stored",
+        "acked",
+        // An event that fails.
+        "retrying",
+        "retried",
+        "dead-lettering",
+        "dead-letter-stored",
+        "terminated",
+        // A swap.
+        "swap-loaded",
+        "swap-kept",
+        "swapped",
+        "resubscribing",
+        "resubscribed",
+        // The end.
+        "stopping",
+        "drained",
+    ];
+
+    /// One failpoint that is to kill.
+    struct Armed {
+        name: &'static str,
+        at: u64,
+        hits: AtomicU64,
+    }
+
+    static ARMED: LazyLock<Vec<Armed>> = LazyLock::new(|| {
+        let wanted = std::env::var("FAILPOINT").unwrap_or_default();
+        wanted.split(';').filter(|one| !one.is_empty()).map(armed).collect()
+    });
+
+    fn armed(text: &str) -> Armed {
+        let parsed = text.split_once("=kill@").and_then(|(name, at)| {
+            let name = POINTS.iter().find(|point| **point == name)?;
+            Some(Armed { name, at: at.parse().ok()?, hits: AtomicU64::new(0) })
+        });
+        parsed.unwrap_or_else(|| {
+            end(&format!("FAILPOINT: {text:?} is not NAME=kill@HIT, NAME one of {POINTS:?}"))
+        })
+    }
+
+    /// Comes by a failpoint.
+    pub fn hit(name: &'static str) {
+        for armed in ARMED.iter().filter(|armed| armed.name == name) {
+            if armed.hits.fetch_add(1, Ordering::Relaxed) + 1 == armed.at {
+                end(&format!("failpoint {name}: kill"));
+            }
+        }
+    }
+
+    /// Says why, past every buffer, and ends the process as nothing but the system can.
+    fn end(why: &str) -> ! {
+        let _unheard = std::io::stderr().write_all(format!("{why}\n").as_bytes());
+        let _alive = kill_process(getpid(), Signal::KILL);
+        // The signal may take a moment, in which nothing more may happen on this thread.
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+#[cfg(feature = "failpoints")]
+pub use points::{POINTS, hit};
+
+#[cfg(feature = "mutants")]
+mod mutants {
+    use std::sync::{LazyLock, PoisonError, RwLock};
+
+    /// Every defect that can be switched on.
+    pub const MUTANTS: &[&str] = &[
+        "ack-before-publish",
+        "ack-failure-ignored",
+        "dead-letter-after-term",
+        "id-with-attempt",
+        "id-with-version",
+        "id-without-index",
+        "letter-without-id",
+        "no-message-id",
+        "publish-before-check",
+        "publish-error-swallowed",
+        "retry-without-delay",
+        "swap-before-drain",
+    ];
+
+    static CURRENT: LazyLock<RwLock<Option<String>>> =
+        LazyLock::new(|| RwLock::new(std::env::var("MUTANT").ok()));
+
+    /// Switches one defect on, or all off.
+    pub fn mutate(name: Option<&str>) {
+        *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = name.map(str::to_owned);
+    }
+
+    /// Whether a defect is switched on.
+    pub fn is_mutant(name: &'static str) -> bool {
+        debug_assert!(MUTANTS.contains(&name), "{name} is not in the list");
+        CURRENT.read().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(name)
+    }
+}
+
+#[cfg(feature = "mutants")]
+pub use mutants::{MUTANTS, is_mutant, mutate};

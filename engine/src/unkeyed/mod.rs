@@ -1,0 +1,185 @@
+//! Stateless delivery: many events of a plugin in flight at once, each in the same few steps.
+//!
+//! receive → handle → check → publish with ids → all publish acks in → ack. Whatever fails on the way ends in a retry or a
+//! dead letter; an input is never acked before what it caused is stored.
+//!
+//! In reading order: this file (events taken and settled), `step` (the way of one that goes well), `setback` (of one that
+//! does not), `input` (which event a delivery is). Bus, clock and plugin are parameters: a simulation brings its own.
+
+mod input;
+mod setback;
+mod step;
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::bus::{Bus, BusError, Delivery, Intake, Settlement};
+use crate::clock::Clock;
+use crate::dead_letter::DeadLetters;
+use crate::effects::Emitter;
+use crate::event::Event;
+use crate::faults::{failpoint, mutant};
+use crate::manifest::{Manifest, PluginName};
+use crate::outcome::{Handled, Outcome};
+use crate::sandbox::Workers;
+use crate::telemetry::PluginMetrics;
+
+/// How often within one ack wait the server is told that a delivery is being worked on.
+const HEARTBEATS: u32 = 3;
+/// The part of its ack wait after which a delivery that has not had its turn is left to the server's next.
+const STALE: f64 = 0.6;
+
+/// The deliveries being worked on; those among them that have ended upgrade to nothing.
+type Working = Vec<Weak<Delivery>>;
+
+/// How a delivery ended, and the name of what was in its way: empty if nothing was.
+type Ended = (Outcome, &'static str);
+
+/// What hands an event to a plugin and brings its answer back.
+pub trait Handler: Send + Sync {
+    /// Hands one event over. Dropping the future gives the call up, if it has not begun.
+    fn handle(&self, event: Arc<Event>) -> BoxFuture<'_, Handled>;
+}
+
+impl Handler for Workers {
+    fn handle(&self, event: Arc<Event>) -> BoxFuture<'_, Handled> {
+        Self::handle(self, event).boxed()
+    }
+}
+
+/// One version of a plugin in service.
+pub struct Version {
+    /// What runs it.
+    pub handler: Box<dyn Handler>,
+    /// Its manifest.
+    pub manifest: Arc<Manifest>,
+    /// What its outputs say of it.
+    pub emitter: Emitter,
+}
+
+/// Delivers events to one plugin, whichever version is in service.
+pub struct Deliverer {
+    /// The plugin.
+    pub plugin: PluginName,
+    /// Where events come from and outputs go.
+    pub bus: Arc<dyn Bus>,
+    /// Where failed events go.
+    pub dead_letters: DeadLetters,
+    /// What is counted.
+    pub metrics: PluginMetrics,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// The version that takes the next event. Events in flight stay with the one that took them.
+    pub version: ArcSwap<Version>,
+}
+
+impl Deliverer {
+    /// Takes events until told to stop or the subscription ends, then finishes those it has.
+    ///
+    /// # Errors
+    /// The error that ended the subscription, if one did.
+    pub async fn run(&self, mut intake: Box<dyn Intake>, stop: CancellationToken) -> Result<(), BusError> {
+        let mut in_flight = FuturesUnordered::new();
+        let mut working = Working::new();
+        let period = Duration::from_millis(self.version.load().manifest.retry.ack_wait_ms) / HEARTBEATS;
+        let mut heartbeat = tokio::time::interval(period);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut stopped = std::pin::pin!(stop.cancelled());
+        let ended = loop {
+            let concurrency = self.version.load().manifest.concurrency as usize;
+            tokio::select! {
+                biased;
+                () = &mut stopped => break Ok(()),
+                _ = heartbeat.tick() => self.keep_alive(&working, period).await,
+                Some(()) = in_flight.next(), if !in_flight.is_empty() => {}
+                next = intake.next(), if in_flight.len() < concurrency => match next {
+                    Some(Ok(delivery)) => {
+                        let delivery = Arc::new(delivery);
+                        if working.len() > 2 * concurrency {
+                            // At most half of them are alive, so this costs each delivery one step.
+                            working.retain(|delivery| delivery.strong_count() > 0);
+                        }
+                        working.push(Arc::downgrade(&delivery));
+                        in_flight.push(self.deliver(delivery));
+                    }
+                    Some(Err(err)) if err.is_transient() => {
+                        tracing::warn!(plugin = self.plugin.as_str(), "{err}");
+                    }
+                    Some(Err(err)) => break Err(err),
+                    None => break Ok(()),
+                },
+            }
+        };
+        // First the subscription, so that what it holds ahead goes to another engine at once.
+        drop(intake);
+        loop {
+            tokio::select! {
+                biased;
+                _ = heartbeat.tick() => self.keep_alive(&working, period).await,
+                ended = in_flight.next() => if ended.is_none() { break },
+            }
+        }
+        ended
+    }
+
+    /// Brings one delivery to its one outcome.
+    async fn deliver(&self, delivery: Arc<Delivery>) {
+        self.metrics.received();
+        failpoint!("received");
+        let version = self.version.load_full();
+        let ack_wait = Duration::from_millis(version.manifest.retry.ack_wait_ms);
+        let (outcome, reason) =
+            if delivery.receipt.is_some() && delivery.received.elapsed() > ack_wait.mul_f64(STALE) {
+                // It waited so long for its turn that the server delivers it again: whoever gets that one handles it.
+                (Outcome::Retried, "stale")
+            } else {
+                self.handle(&version, &delivery).await
+            };
+        self.metrics.ended(outcome, reason);
+    }
+
+    async fn handle(&self, version: &Version, delivery: &Delivery) -> Ended {
+        let input = input::name(delivery);
+        if mutant!("ack-before-publish") {
+            let _sent = self.settle(delivery, Settlement::Ack).await;
+        }
+        if let Err(trouble) = self.step(version, delivery, &input).await {
+            return self.failed(version, delivery, &input, trouble).await;
+        }
+        let acked = self.settle(delivery, Settlement::Ack).await;
+        failpoint!("acked");
+        if acked.is_ok() || mutant!("ack-failure-ignored") {
+            (Outcome::Done, "")
+        } else {
+            // All is stored, and the event comes again: then its outputs are dropped as repeats.
+            (Outcome::Retried, "ack-not-sent")
+        }
+    }
+
+    /// Tells the server which deliveries are still being worked on, so that it does not deliver them again.
+    async fn keep_alive(&self, working: &Working, period: Duration) {
+        for delivery in working.iter().filter_map(Weak::upgrade) {
+            if delivery.received.elapsed() >= period {
+                let _sent = self.settle(&delivery, Settlement::InProgress).await;
+            }
+        }
+    }
+
+    /// Settles a delivery. A settlement that does not arrive means that the event is delivered again after the ack wait, which
+    /// the ids of its outputs make harmless.
+    async fn settle(&self, delivery: &Delivery, settlement: Settlement) -> Result<(), BusError> {
+        let Some(receipt) = &delivery.receipt else { return Ok(()) };
+        let sent = self.bus.settle(receipt, settlement).await;
+        if let Err(err) = &sent {
+            tracing::warn!(plugin = self.plugin.as_str(), ?settlement, "settlement not sent: {err}");
+        }
+        sent
+    }
+}
