@@ -68,7 +68,7 @@ impl Running {
 
     /// What the engine does with an event up to publishing.
     async fn handle(&self, event: &Event) -> Result<Vec<Output>, Failure> {
-        let proposed = self.workers.handle(Arc::new(event.clone())).await?;
+        let proposed = self.workers.handle(Arc::new(event.clone())).await.answer?;
         let emitter = Emitter { plugin: "guest".into(), version: "0.1.0".into(), digest: "00".into() };
         let rules =
             Rules { emit: &self.manifest.emit, limits: &self.manifest.limits, max_message_bytes: 1_048_576 };
