@@ -53,6 +53,7 @@ pub fn stream_spec() -> Result<StreamSpec, SubjectError> {
         max_bytes: None,
         max_age: None,
         replicas: 1,
+        atomic: false,
     })
 }
 

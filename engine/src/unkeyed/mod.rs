@@ -4,7 +4,7 @@
 //! dead letter; an input is never acked before what it caused is stored.
 //!
 //! In reading order: this file (events taken and settled), `step` (the way of one that goes well), `setback` (of one that
-//! does not), `guard` (what keeps a plugin from its events), `firsts`, `input` (which event a delivery is). Bus, clock and plugin are parameters: a simulation brings its own.
+//! does not), `guard` (what keeps a plugin from its events), `firsts`, `sinks` (where outputs go), `input` (which event a delivery is). Bus, clock and plugin are parameters: a simulation brings its own.
 
 mod firsts;
 mod guard;
@@ -12,6 +12,7 @@ mod input;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod setback;
+mod sinks;
 mod step;
 
 use std::sync::{Arc, Weak};
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::firsts::Firsts;
 pub use self::guard::{Condition, Guard};
+pub use self::sinks::Sinks;
 use crate::breaker::Gate;
 use crate::bus::{Bus, BusError, Delivery, Intake, Settlement};
 use crate::clock::Clock;
@@ -116,6 +118,8 @@ pub struct Deliverer {
     pub pace: Pace,
     /// What keeps it from its events.
     pub guard: Guard,
+    /// The streams that its outputs go to.
+    pub sinks: Sinks,
     /// When the events that are tried again failed first.
     pub firsts: Firsts,
     /// The version that takes the next event. Events in flight stay with the one that took them.
@@ -211,6 +215,11 @@ impl Deliverer {
         // The sender lives as long as we do.
         let mut watch = self.guard.watch();
         drop(watch.wait_for(|condition| condition.gate != wanted).await);
+    }
+
+    /// Looks the streams that the outputs go to up anew, now and then and when asked to; never ends.
+    pub async fn keep_sinks(&self) {
+        self.sinks.keep(&*self.bus, || self.version.load().manifest.emit.clone()).await;
     }
 
     /// Brings one delivery to its one outcome. What it takes of the budget is given back then.
