@@ -8,6 +8,7 @@
     reason = "tests assert by panicking, and so do the functions that they share"
 )]
 
+mod batches;
 mod bus_conformance;
 mod cli;
 mod delivery;
