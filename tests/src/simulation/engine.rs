@@ -1,23 +1,24 @@
-//! Engines that can be killed at any await, frozen and stopped, and what each of them has counted.
+//! The places at which engines run, one after the other, each as the supervisor keeps it.
 
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
+use wasmill::breaker::Gate;
 use wasmill::bus::memory::MemoryBus;
-use wasmill::bus::{Bus, BusError, DurableSpec, Start};
+use wasmill::bus::{Bus, DurableSpec, Intake, Start};
 use wasmill::clock::Clock;
 use wasmill::dead_letter::DeadLetters;
+use wasmill::flow::{Budget, Load, Pace};
 use wasmill::manifest::PluginName;
 use wasmill::subject::Pattern;
-use wasmill::telemetry::{PluginMetrics, Telemetry};
-use wasmill::unkeyed::Deliverer;
+use wasmill::telemetry::Telemetry;
+use wasmill::unkeyed::{Deliverer, Firsts, Flow, Guard};
 
 use super::Broken;
+use super::life::{Life, Mortal};
 use super::line::Line;
 use super::plugin::{self, PLUGIN, STREAM};
 use super::world::World;
@@ -26,172 +27,6 @@ use super::world::World;
 const RESUBSCRIBE: Duration = Duration::from_millis(250);
 /// Several engines may share one consumer: each works on this fraction of what may be unacked.
 const ENGINES_PER_CONSUMER: u32 = 4;
-
-/// What an engine was told by the bus, to hold against what it counts.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Tally {
-    pub handed_out: u64,
-    pub acked: u64,
-    pub letters: u64,
-    pub outputs: u64,
-    /// Calls under way.
-    pub calls: u32,
-}
-
-#[derive(Default)]
-struct Vital {
-    dead: bool,
-    frozen: bool,
-    /// After how many more breaths it dies.
-    breaths: Option<u32>,
-    waker: Option<Waker>,
-    tally: Tally,
-    metrics: Option<PluginMetrics>,
-    /// The most calls it may have under way.
-    concurrency: u32,
-}
-
-/// One engine's life, from start to kill or stop.
-pub(super) struct Life {
-    /// Its number, from 1.
-    pub number: u32,
-    vital: Mutex<Vital>,
-}
-
-impl Life {
-    fn new(number: u32) -> Arc<Self> {
-        Arc::new(Self { number, vital: Mutex::default() })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vital> {
-        self.vital.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A moment at which it may die. Then, and when the run is over, nothing follows.
-    pub async fn breathe(&self, world: &World) {
-        if self.has_no_breath_left() || world.over.is_cancelled() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    fn has_no_breath_left(&self) -> bool {
-        let mut vital = self.lock();
-        if let Some(left) = vital.breaths {
-            vital.breaths = Some(left.saturating_sub(1));
-            vital.dead |= left == 0;
-        }
-        vital.dead
-    }
-
-    /// Kills it, after so many more breaths or at once.
-    pub fn kill(&self, breaths: Option<u32>) {
-        let mut vital = self.lock();
-        match breaths {
-            Some(_) => vital.breaths = breaths,
-            None => vital.dead = true,
-        }
-        drop(vital);
-        self.wake();
-    }
-
-    /// Takes back that it is to die later.
-    pub fn spare(&self) {
-        self.lock().breaths = None;
-    }
-
-    pub fn freeze(&self, frozen: bool) {
-        self.lock().frozen = frozen;
-        self.wake();
-    }
-
-    fn wake(&self) {
-        if let Some(waker) = self.lock().waker.take() {
-            waker.wake();
-        }
-    }
-
-    pub fn tally(&self, count: impl FnOnce(&mut Tally)) {
-        count(&mut self.lock().tally);
-    }
-
-    /// Lets it have so many calls under way from now on, or as many as before if that is more: those last for a while.
-    fn allow(&self, concurrency: u32) {
-        let mut vital = self.lock();
-        vital.concurrency = vital.concurrency.max(concurrency);
-    }
-
-    /// One call, until what is returned is dropped.
-    pub fn at_work<'a>(&'a self, world: &World) -> impl Drop + use<'a> {
-        struct AtWork<'a>(&'a Life);
-        impl Drop for AtWork<'_> {
-            fn drop(&mut self) {
-                self.0.lock().tally.calls -= 1;
-            }
-        }
-        let mut vital = self.lock();
-        vital.tally.calls += 1;
-        let (calls, most) = (vital.tally.calls, vital.concurrency);
-        drop(vital);
-        if calls > most {
-            let detail = format!("{calls} calls, the most is {most}");
-            world.found(Err(Broken { promise: "no-more-calls-than-allowed", detail, input: 0 }));
-        }
-        AtWork(self)
-    }
-
-    /// Whether what it counts fits what it was told.
-    fn audit(&self, drained: bool) -> Result<(), Broken> {
-        let vital = self.lock();
-        let Some(metrics) = &vital.metrics else { return Ok(()) };
-        let (counted, told) = (metrics.counters(), vital.tally);
-        let ended = counted.done + counted.retried + counted.dead_lettered + counted.dropped;
-        let holds = [
-            counted.received == ended + counted.in_flight,
-            counted.dropped == 0,
-            counted.received <= told.handed_out,
-            counted.done <= told.acked,
-            counted.dead_lettered <= told.letters,
-            counted.outputs <= told.outputs,
-            !drained || counted.in_flight == 0,
-            !drained || counted.received == told.handed_out,
-            !drained || counted.done == told.acked,
-            !drained || counted.outputs == told.outputs,
-        ];
-        if holds.into_iter().all(|holds| holds) {
-            return Ok(());
-        }
-        let detail = format!("engine {}, drained: {drained}: {counted:?}; told {told:?}; {holds:?}", self.number);
-        Err(Broken { promise: "the-counters-balance", detail, input: 0 })
-    }
-}
-
-/// A future that lives as long as its engine does; none if that was killed.
-struct Mortal<'a, T> {
-    inner: BoxFuture<'a, T>,
-    life: Arc<Life>,
-}
-
-impl<T> Future for Mortal<'_, T> {
-    type Output = Option<T>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        {
-            let mut vital = self.life.lock();
-            vital.waker = Some(cx.waker().clone());
-            if vital.dead {
-                return Poll::Ready(None);
-            }
-            if vital.frozen {
-                return Poll::Pending;
-            }
-        }
-        match self.inner.as_mut().poll(cx) {
-            Poll::Ready(ended) => Poll::Ready(Some(ended)),
-            Poll::Pending if self.life.lock().dead => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
 
 /// An engine that runs.
 #[derive(Clone)]
@@ -276,20 +111,7 @@ impl Slot {
                 Err(_) => tokio::time::sleep(RESUBSCRIBE).await,
             }
         };
-        let plugin = PluginName::new(PLUGIN)?;
-        let metrics = Telemetry::new().plugin(&plugin);
-        life.lock().metrics = Some(metrics.clone());
-        let (number, concurrency) = self.installed();
-        life.allow(concurrency);
-        let version = plugin::version(&self.world, &life, number, concurrency)?;
-        let deliverer = Arc::new(Deliverer {
-            plugin,
-            bus: Arc::clone(&bus),
-            dead_letters,
-            metrics,
-            clock: Arc::clone(&self.world.clock) as Arc<dyn Clock>,
-            version: ArcSwap::from_pointee(version),
-        });
+        let deliverer = Arc::new(self.deliverer(&life, &bus, dead_letters)?);
         while !stop.is_cancelled() {
             let subscription = stop.child_token();
             self.set_running(Some(Running {
@@ -298,20 +120,80 @@ impl Slot {
                 subscription: subscription.clone(),
                 deliverer: Arc::clone(&deliverer),
             }));
-            let concurrency = deliverer.version.load().manifest.concurrency;
-            if let Ok(intake) = bus.consume(&durable(&self.world, concurrency)?).await {
-                let ended = deliverer.run(intake, subscription).await;
-                self.world.note(life.number, 0, ended_as(&ended), 0);
+            let opened = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                opened = self.open(&bus, &deliverer) => opened?,
+            };
+            if let Some((intake, flow, concurrency)) = opened {
+                life.subscribes(flow, concurrency);
+                self.world.note(life.number, 0, subscribes(flow), concurrency.into());
+                let ended = deliverer.run(intake, flow, subscription).await;
+                self.world.note(life.number, 0, if ended.is_ok() { DRAINED } else { FAILED }, 0);
                 self.world.found(life.audit(true));
+                if ended.is_ok() && deliverer.guard.gate() != Gate::Open {
+                    continue;
+                }
             }
-            tokio::time::sleep(RESUBSCRIBE).await;
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(RESUBSCRIBE) => {}
+            }
         }
         Ok(())
     }
+
+    fn deliverer(
+        &self,
+        life: &Arc<Life>,
+        bus: &Arc<dyn Bus>,
+        dead_letters: DeadLetters,
+    ) -> anyhow::Result<Deliverer> {
+        let plugin = PluginName::new(PLUGIN)?;
+        let metrics = Telemetry::new().plugin(&plugin);
+        let (number, concurrency) = self.installed();
+        let version = plugin::version(&self.world, life, number, concurrency)?;
+        let budget = Budget::new(Load { events: self.world.plan.budget, bytes: u64::MAX });
+        let guard = Guard::new(version.manifest.breaker.clone());
+        life.watch(metrics.clone(), guard.watch());
+        Ok(Deliverer {
+            plugin,
+            bus: Arc::clone(bus),
+            dead_letters,
+            metrics,
+            clock: Arc::clone(&self.world.clock) as Arc<dyn Clock>,
+            share: Arc::new(budget.share(version.manifest.weight)),
+            pace: Pace::default(),
+            guard,
+            firsts: Firsts::default(),
+            version: ArcSwap::from_pointee(version),
+        })
+    }
+
+    /// Subscribes, once the breaker lets events pass; none if it did not work.
+    async fn open(&self, bus: &Arc<dyn Bus>, deliverer: &Deliverer) -> anyhow::Result<Option<Opened>> {
+        let flow = match deliverer.guard.admitted().await {
+            Gate::Open => Flow::All,
+            Gate::Probing | Gate::Shut { .. } => Flow::Probes,
+        };
+        let concurrency = deliverer.version.load().manifest.concurrency;
+        let mut spec = durable(&self.world, concurrency)?;
+        if flow == Flow::Probes {
+            spec.prefetch = 1;
+        }
+        Ok(bus.consume(&spec).await.ok().map(|intake| (intake, flow, concurrency)))
+    }
 }
 
-fn ended_as(ended: &Result<(), BusError>) -> &'static str {
-    if ended.is_ok() { "has drained" } else { "has drained after an error" }
+/// A subscription, what it hands over, and how many at once.
+type Opened = (Box<dyn Intake>, Flow, u32);
+
+const DRAINED: &str = "has drained";
+const FAILED: &str = "has drained after an error";
+
+fn subscribes(flow: Flow) -> &'static str {
+    if flow == Flow::Probes { "subscribes for probes, concurrency" } else { "subscribes, concurrency" }
 }
 
 fn durable(world: &World, concurrency: u32) -> anyhow::Result<DurableSpec> {
@@ -334,7 +216,10 @@ impl Running {
         self.life.allow(installed.1);
         // A version that cannot be made is none: the patterns in it are literals.
         if let Ok(version) = plugin::version(&slot.world, &self.life, number, installed.1) {
+            let manifest = Arc::clone(&version.manifest);
             self.deliverer.version.store(Arc::new(version));
+            self.deliverer.share.weigh(manifest.weight);
+            self.deliverer.guard.reset(manifest.breaker.clone());
         }
         if concurrency.is_some() {
             self.subscription.cancel();

@@ -50,7 +50,9 @@ pub fn hunt(seeds: Range<u64>, jobs: usize) -> std::io::Result<Hunt> {
     let ran = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(work)).collect();
         let joined = threads.into_iter().map(|thread| {
-            thread.join().unwrap_or_else(|_| Err(std::io::Error::other("a run panicked; its seed is on the thread's message")))
+            thread.join().unwrap_or_else(|_| {
+                Err(std::io::Error::other("a run panicked; its seed is on the thread's message"))
+            })
         });
         joined.sum::<std::io::Result<u64>>()
     })?;

@@ -8,6 +8,7 @@ use wasmill::bus::{Receipt, Settlement};
 use wasmill::dead_letter;
 use wasmill::effects;
 use wasmill::event::HOPS_HEADER;
+use wasmill::manifest::JITTER;
 use wasmill::message::Message;
 
 use super::Broken;
@@ -35,7 +36,11 @@ impl Parcel {
         let position = message.headers.get(dead_letter::POSITION_HEADER)?;
         let input = position.split_once(':')?.1.parse().ok()?;
         let attempt = message.headers.get(dead_letter::ATTEMPTS_HEADER)?.parse().ok()?;
-        message.subject.as_str().starts_with(dead_letter::SUBJECT_PREFIX).then_some(Self::Letter { input, attempt })
+        message
+            .subject
+            .as_str()
+            .starts_with(dead_letter::SUBJECT_PREFIX)
+            .then_some(Self::Letter { input, attempt })
     }
 
     fn output(message: &Message) -> Option<Self> {
@@ -66,10 +71,10 @@ impl Parcel {
 pub(super) enum Cause {
     /// The handler asked for it.
     Asked(Duration),
-    /// The event failed.
-    Failed,
-    /// What surrounds it failed.
-    Outside,
+    /// The event failed, under this name.
+    Failed(&'static str),
+    /// What surrounds it failed, under this name.
+    Outside(&'static str),
     /// Its dead letter was not stored.
     Letter,
 }
@@ -86,7 +91,7 @@ struct Seen {
 }
 
 /// One delivery in one engine.
-type Handling = (u32, u64, u32);
+pub(super) type Handling = (u32, u64, u32);
 
 /// What was seen of all events.
 pub(super) struct Ledger {
@@ -113,9 +118,12 @@ impl Ledger {
         let (seen, script) = self.find(plan, input)?;
         seen.deliveries += 1;
         let most = script.deliveries(&plan.retry);
-        check(!plan.is_calm(input) || seen.deliveries <= most, "delivered-again-in-calm-weather", input, || {
-            format!("delivery {attempt} of an event that needs {most}")
-        })
+        check(
+            !plan.is_strict(input) || seen.deliveries <= most,
+            "delivered-again-in-calm-weather",
+            input,
+            || format!("delivery {attempt} of an event that needs {most}"),
+        )
     }
 
     /// Which event and attempt a receipt is for.
@@ -127,17 +135,23 @@ impl Ledger {
     pub fn answered(&mut self, engine: u32, input: u64, attempt: u32, answer: Result<(), Cause>) {
         match answer {
             Ok(()) => drop(self.seen.get_mut(&input).map(|seen| seen.answered = true)),
-            Err(cause) => self.caused(engine, input, attempt, cause),
+            Err(cause) => self.caused((engine, input, attempt), cause),
         }
     }
 
     /// Something stands in the way of a delivery.
-    pub fn caused(&mut self, engine: u32, input: u64, attempt: u32, cause: Cause) {
-        self.causes.entry((engine, input, attempt)).or_default().push(cause);
+    pub fn caused(&mut self, handling: Handling, cause: Cause) {
+        self.causes.entry(handling).or_default().push(cause);
     }
 
-    /// The engine hands a message to the bus.
-    pub fn sent(&mut self, plan: &Plan, parcel: Parcel, message: &Message) -> Result<(), Broken> {
+    /// The engine hands a message to the bus. `quarantined` if the plugin is in that engine, and has been before.
+    pub fn sent(
+        &mut self,
+        plan: &Plan,
+        parcel: Parcel,
+        message: &Message,
+        quarantined: bool,
+    ) -> Result<(), Broken> {
         let input = parcel.input();
         let (seen, script) = self.find(plan, input)?;
         match parcel {
@@ -150,7 +164,13 @@ impl Ledger {
                 })?;
                 check_stamp(script, version, message, input)
             }
-            Parcel::Letter { attempt, .. } => check_letter(plan, script, attempt, message, input),
+            Parcel::Letter { attempt, .. } => {
+                let kept = quarantined && script.is_plugins_fault();
+                check(!kept, "nothing-is-set-aside-in-quarantine", input, || {
+                    format!("in attempt {attempt}")
+                })?;
+                check_letter(plan, script, attempt, message, input)
+            }
             Parcel::Unknown => check(false, "no-output-is-unexplained", 0, || format!("{message:?}")),
         }
     }
@@ -180,11 +200,13 @@ impl Ledger {
         engine: u32,
         (input, attempt): (u64, u32),
         settlement: Settlement,
+        quarantined: bool,
     ) -> Result<(), Broken> {
         let causes = self.causes.get(&(engine, input, attempt)).cloned().unwrap_or_default();
         let (seen, script) = self.find(plan, input)?;
         match settlement {
             Settlement::InProgress => Ok(()),
+            Settlement::Nak(wait) if quarantined && waits_out(plan, script, attempt, wait) => Ok(()),
             Settlement::Nak(wait) => check_wait(plan, input, attempt, &causes, wait),
             Settlement::Ack | Settlement::Term => seen.check_end(plan, script, input, settlement),
         }
@@ -212,9 +234,12 @@ impl Ledger {
                 Fate::Letter(_) => Settlement::Term,
             };
             seen.check_end(plan, script, input, end)?;
-            check(!plan.is_calm(input) || seen.deliveries == script.deliveries(&plan.retry), "calm", input, || {
-                format!("{} deliveries", seen.deliveries)
-            })?;
+            check(
+                !plan.is_strict(input) || seen.deliveries == script.deliveries(&plan.retry),
+                "calm",
+                input,
+                || format!("{} deliveries", seen.deliveries),
+            )?;
         }
         Ok(())
     }
@@ -231,11 +256,14 @@ impl Seen {
     /// Whether an event may end like this, by what is stored.
     fn check_end(&self, plan: &Plan, script: &Input, input: u64, end: Settlement) -> Result<(), Broken> {
         let fate = script.fate(&plan.retry);
-        let right = matches!((fate, end), (Fate::Done, Settlement::Ack) | (Fate::Letter(_), Settlement::Term));
+        let right =
+            matches!((fate, end), (Fate::Done, Settlement::Ack) | (Fate::Letter(_), Settlement::Term));
         check(right, "each-event-has-its-end", input, || format!("{end:?}, to be {fate:?}"))?;
         let stored = match fate {
             Fate::Done => {
-                self.answered && !self.letter && (0..script.outputs).all(|index| self.stored.contains_key(&index))
+                self.answered
+                    && !self.letter
+                    && (0..script.outputs).all(|index| self.stored.contains_key(&index))
             }
             Fate::Letter(_) => self.letter && self.stored.is_empty(),
         };
@@ -262,7 +290,13 @@ fn check_stamp(script: &Input, version: u32, message: &Message, input: u64) -> R
     Ok(())
 }
 
-fn check_letter(plan: &Plan, script: &Input, attempt: u32, message: &Message, input: u64) -> Result<(), Broken> {
+fn check_letter(
+    plan: &Plan,
+    script: &Input,
+    attempt: u32,
+    message: &Message,
+    input: u64,
+) -> Result<(), Broken> {
     let reason = message.headers.get(dead_letter::REASON_HEADER).unwrap_or_default();
     let wanted = script.fate(&plan.retry);
     check(wanted == Fate::Letter(known(reason)), "no-dead-letter-is-unexplained", input, || {
@@ -271,7 +305,9 @@ fn check_letter(plan: &Plan, script: &Input, attempt: u32, message: &Message, in
     let least = script.least_attempts(&plan.retry);
     check(attempt >= least, "no-event-is-given-up-early", input, || format!("attempt {attempt} of {least}"))?;
     let kept = super::plugin::payload(script.kind, input);
-    check(message.payload == kept, "a-dead-letter-keeps-its-event", input, || format!("{:?}", message.payload))
+    check(message.payload == kept, "a-dead-letter-keeps-its-event", input, || {
+        format!("{:?}", message.payload)
+    })
 }
 
 /// The same text as it lives in the program.
@@ -283,32 +319,40 @@ fn known(reason: &str) -> &'static str {
 
 /// Whether a delivery may be given back with this delay, for any of the causes there were.
 fn check_wait(plan: &Plan, input: u64, attempt: u32, causes: &[Cause], wait: Duration) -> Result<(), Broken> {
-    const LEAST_OUTSIDE: Duration = Duration::from_millis(100);
-    const JITTER: f64 = 1.25;
     let retry = &plan.retry;
     let most = Duration::from_millis(retry.max_delay_ms);
-    let backoff = retry.delay_after(attempt);
-    let fits = |cause: &Cause| {
-        let (least, jitter) = match cause {
-            Cause::Asked(after) => ((*after).min(most), 1.0),
-            Cause::Failed => (backoff, JITTER),
-            Cause::Outside => (backoff.max(LEAST_OUTSIDE), JITTER),
-            Cause::Letter => (most, JITTER),
-        };
-        wait >= least && wait <= least.mul_f64(jitter)
+    let fits = |cause: &Cause| match cause {
+        Cause::Asked(after) => wait == (*after).min(most),
+        Cause::Failed(reason) => is_jittered(wait, retry.delay_after(reason, attempt)),
+        Cause::Outside(reason) => is_jittered(wait, retry.delay_after(reason, attempt).max(LEAST_WAIT)),
+        Cause::Letter => is_jittered(wait, most),
     };
-    // An event for which there is no stream fails by the bus's word, which another part of the simulation gave.
     check(causes.iter().any(fits), "a-retry-waits-as-configured", input, || {
         format!("{wait:?} after attempt {attempt} for {causes:?}; {retry:?}")
     })
+}
+
+/// The least wait after what is not the event's fault.
+const LEAST_WAIT: Duration = Duration::from_millis(100);
+
+fn is_jittered(wait: Duration, least: Duration) -> bool {
+    wait >= least && wait <= least.mul_f64(1.0 + JITTER)
+}
+
+/// Whether a delivery may be given back with this delay because the plugin is quarantined: it was not answered yet, or it
+/// would have been set aside.
+fn waits_out(plan: &Plan, script: &Input, attempt: u32, wait: Duration) -> bool {
+    let kept = script.failure().map(|reason| plan.retry.delay_after(reason, attempt).max(LEAST_WAIT));
+    is_jittered(wait, LEAST_WAIT) || kept.is_some_and(|least| is_jittered(wait, least))
 }
 
 /// Why a delivery of an event that failed by itself comes again.
 pub(super) fn cause_of(kind: Kind) -> Cause {
     match kind {
         Kind::RetryUntil(_, Some(after)) => Cause::Asked(after),
-        Kind::LostUntil(_) => Cause::Outside,
-        _ => Cause::Failed,
+        Kind::LostUntil(_) => Cause::Outside("engine"),
+        Kind::TrapUntil(_) => Cause::Failed("trap"),
+        _ => Cause::Failed("retry"),
     }
 }
 

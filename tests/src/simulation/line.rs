@@ -8,16 +8,17 @@ use futures::future::BoxFuture;
 use tokio::sync::broadcast;
 use wasmill::bus::memory::MemoryBus;
 use wasmill::bus::{
-    Bus, BusError, BusEvent, CoreSpec, Delivery, DurableSpec, Intake, Receipt, Settlement, Stored, StreamInfo,
-    StreamSpec,
+    Bus, BusError, BusEvent, CoreSpec, Delivery, DurableSpec, Intake, Receipt, Settlement, Stored,
+    StreamInfo, StreamSpec,
 };
 use wasmill::dead_letter;
 use wasmill::message::Message;
 use wasmill::subject::Pattern;
 
-use super::engine::Life;
 use super::intake::LossyIntake;
 use super::ledger::{Cause, Parcel};
+use super::life::Life;
+use super::plan::Fault;
 use super::weather::{Place, Told, Way};
 use super::world::World;
 
@@ -42,10 +43,12 @@ impl Line {
     /// An operation that changes nothing, or nothing that matters here.
     async fn plain<T>(&self, operation: impl Future<Output = Result<T, BusError>>) -> Result<T, BusError> {
         self.life.breathe(&self.world).await;
-        match self.world.weather(|weather, _| weather.cut_until(self.slot)) {
-            Some(_) => Err(Told::Disconnected.error("an operation")),
-            None => operation.await,
+        let cut = self.world.weather(|weather, _| weather.cut_until(self.slot)).is_some();
+        if cut || self.world.strikes(Fault::NoAnswer) {
+            self.note(0, "a question is not answered", 0);
+            return Err(if cut { Told::Disconnected } else { Told::TimedOut }.error("a question"));
         }
+        operation.await
     }
 
     async fn send(&self, message: Message) -> Result<Stored, BusError> {
@@ -53,7 +56,8 @@ impl Line {
         let parcel = Parcel::of(&message);
         let place = place(&message);
         self.note(parcel.input(), sent(parcel), number(parcel));
-        self.world.enter(|ledger, plan| ledger.sent(plan, parcel, &message));
+        let quarantined = self.life.was_quarantined(parcel);
+        self.world.enter(|ledger, plan| ledger.sent(plan, parcel, &message, quarantined));
         let way = self.world.weather(|weather, plan| weather.publish(plan, self.slot, place));
         let subject = message.subject.as_str().to_owned();
         let answer = self.carry(way, parcel, message).await;
@@ -69,12 +73,7 @@ impl Line {
     }
 
     /// Brings a message to its stream, or loses it. What is under way arrives even if the engine dies meanwhile.
-    async fn carry(
-        &self,
-        way: Way,
-        parcel: Parcel,
-        message: Message,
-    ) -> Option<Result<Stored, BusError>> {
+    async fn carry(&self, way: Way, parcel: Parcel, message: Message) -> Option<Result<Stored, BusError>> {
         if way.lost {
             tokio::time::sleep(way.there).await;
             self.note(parcel.input(), "  lost", 0);
@@ -110,13 +109,17 @@ impl Line {
             Ok(stored) => self.life.tally(|tally| tally.outputs += u64::from(!stored.duplicate)),
             Err(err) => {
                 self.note(parcel.input(), "  the engine is told of an error", number(parcel));
-                let cause = match (is_letter, err) {
-                    (true, _) => Cause::Letter,
-                    (false, BusError::NoStream { .. }) if place.is_none() => Cause::Failed,
-                    (false, _) => Cause::Outside,
+                let causes: &[Cause] = match (is_letter, err) {
+                    (true, _) => &[Cause::Letter],
+                    // Which of them it is shows when the engine has asked for the stream, if it is told.
+                    (false, BusError::NoStream { .. }) if place.is_none() => {
+                        &[Cause::Failed("unstorable"), Cause::Outside("publish")]
+                    }
+                    (false, _) => &[Cause::Outside("publish")],
                 };
                 self.world.enter(|ledger, _| {
-                    ledger.caused(self.life.number, parcel.input(), parcel.attempt(), cause);
+                    let of = (self.life.number, parcel.input(), parcel.attempt());
+                    causes.iter().for_each(|cause| ledger.caused(of, *cause));
                     Ok(())
                 });
             }
@@ -128,8 +131,8 @@ impl Line {
         let (input, attempt) = self.world.known(|ledger| ledger.delivery(&receipt));
         let delay = if let Settlement::Nak(delay) = settlement { delay.as_millis() as u64 } else { 0 };
         self.note(input, settling(settlement), delay);
-        let of = (input, attempt);
-        self.world.enter(|ledger, plan| ledger.settles(plan, self.life.number, of, settlement));
+        let (of, quarantined) = ((input, attempt), self.life.is_quarantined());
+        self.world.enter(|ledger, plan| ledger.settles(plan, self.life.number, of, settlement, quarantined));
         let way = self.world.weather(|weather, plan| weather.settle(plan, self.slot));
         if way.lost {
             self.note(input, "  lost", u64::from(way.told.is_some()));

@@ -8,7 +8,7 @@
 //! - `script`: what the plugin does with each event, and what must come of it.
 //! - `scenario`: one run: a storm, then calm weather in which everything must come right.
 //! - `storm`: kills, freezes, swaps, cuts and leaps of time, at random moments.
-//! - `engine`: engines that can be killed at any await, frozen and stopped.
+//! - `engine`: the places at which engines run; `life`: how one can be killed at any await or frozen.
 //! - `line`, `intake`: the way to the bus and back, on which things are lost, late, out of order and said twice.
 //! - `plugin`, `clock`: the plugin and the time of day.
 //! - `ledger`: what was seen of each event, and the promises that this must keep.
@@ -20,6 +20,7 @@ mod engine;
 pub mod hunt;
 mod intake;
 mod ledger;
+mod life;
 mod line;
 mod minimal;
 mod plan;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use wasmill::manifest::Retry;
+use wasmill::breaker::BreakerSettings;
+use wasmill::manifest::{JITTER, ReasonPolicy, Retry};
 
 use super::script::{Input, Kind};
 
@@ -50,11 +51,13 @@ pub enum Fault {
     Reorder,
     /// An intake ends, or tells of an error.
     IntakeEnds,
+    /// A question to the bus is not answered.
+    NoAnswer,
 }
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Kill,
         Self::Freeze,
         Self::Stop,
@@ -75,6 +78,7 @@ impl Fault {
         Self::Echo,
         Self::Reorder,
         Self::IntakeEnds,
+        Self::NoAnswer,
     ];
 
     /// Whether it strikes at a moment of its own, rather than an operation with some probability.
@@ -99,6 +103,11 @@ pub struct Plan {
     pub(super) engines: usize,
     pub(super) concurrency: u32,
     pub(super) retry: Retry,
+    pub(super) breaker: BreakerSettings,
+    /// Outputs that may leave in a second; 0 for no bound.
+    pub(super) pace: u32,
+    /// Events that all of one engine may have in flight.
+    pub(super) budget: u64,
     /// Events that go in during the storm, in order.
     pub(super) stormy: Vec<Input>,
     /// Events that go in when it is over; their times count from then.
@@ -118,12 +127,7 @@ impl Plan {
         let rng = &mut rng;
         let share = rng.f64();
         let faults = Fault::ALL.into_iter().filter(|_| rng.f64() < share).collect();
-        let retry = Retry {
-            attempts: rng.u32(1..=6),
-            first_delay_ms: rng.u64(0..=500),
-            max_delay_ms: rng.u64(100..=3_000),
-            ack_wait_ms: rng.u64(1_000..=5_000),
-        };
+        let retry = retry(rng);
         let storm = Duration::from_millis(rng.u64(2_000..=30_000));
         let inputs = |rng: &mut Rng, most: usize, over: Duration| {
             let mut inputs: Vec<_> = (0..rng.usize(2..=most)).map(|_| input(rng, &retry, over)).collect();
@@ -140,6 +144,9 @@ impl Plan {
             storm,
             engines: rng.usize(1..=2),
             concurrency: *rng.choice(&[1, 2, 8, 64]).unwrap_or(&8),
+            breaker: breaker(rng),
+            pace: if rng.bool() { 0 } else { rng.u32(5..=200) },
+            budget: if rng.bool() { 1_000 } else { rng.u64(2..=20) },
             retry,
             stormy,
             calm,
@@ -160,14 +167,32 @@ impl Plan {
         sequence > self.stormy.len() as u64
     }
 
+    /// Whether an event takes just the deliveries that it needs by itself: nothing else is in its way.
+    pub(super) fn is_strict(&self, sequence: u64) -> bool {
+        self.is_calm(sequence) && !self.has_breaker()
+    }
+
     pub(super) fn inputs(&self) -> u64 {
         (self.stormy.len() + self.calm.len()) as u64
     }
 
+    /// Whether the plugin may be quarantined. Then an event may take any number of deliveries.
+    pub(super) fn has_breaker(&self) -> bool {
+        self.breaker.failures > 0
+    }
+
     /// The longest wait between two deliveries of an event, if nothing is in the way.
     pub(super) fn longest_wait(&self) -> Duration {
-        let ack_wait = Duration::from_millis(self.retry.ack_wait_ms);
-        ack_wait + Duration::from_millis(self.retry.max_delay_ms.max(100)).mul_f64(1.25)
+        let own = self.retry.reasons.values().flat_map(|policy| &policy.delays_ms);
+        let delays = own.chain(&self.retry.delays_ms).chain([&self.retry.max_delay_ms, &100]);
+        let longest = delays.max().copied().unwrap_or_default();
+        Duration::from_millis(self.retry.ack_wait_ms) + Duration::from_millis(longest).mul_f64(1.0 + JITTER)
+    }
+
+    /// How often somebody looks whether the plugin is quarantined, and then puts in another version: each lets some events
+    /// through, if only to the dead letters.
+    pub(super) fn operators_round(&self) -> Duration {
+        Duration::from_millis(self.breaker.max_pause_ms) + self.longest_wait()
     }
 
     /// How soon all must be well once the storm is over: each event needs its deliveries once more, each of them after the
@@ -175,8 +200,15 @@ impl Plan {
     pub(super) fn healing(&self) -> Duration {
         let all = self.stormy.iter().chain(&self.calm);
         let handling: Duration = all.map(|input| input.takes * (input.deliveries(&self.retry) + 2)).sum();
-        let most = self.retry.attempts.max(MOST_LOST) + 2;
-        self.longest_wait() * most + handling + LONGEST_WAY * most
+        let most = MOST_ATTEMPTS.max(MOST_LOST) + 2;
+        let rounds = if self.has_breaker() { 2 * self.inputs() as u32 } else { 0 };
+        let outputs = self.inputs() as u32 * MOST_OUTPUTS * most;
+        let pacing = outputs.checked_div(self.pace).unwrap_or(0);
+        self.longest_wait() * most
+            + handling
+            + LONGEST_WAY * most
+            + self.operators_round() * rounds
+            + Duration::from_secs(pacing.into())
     }
 
     /// How long streams remember ids: the whole run, so that a repeat that is stored is the engine's fault.
@@ -186,18 +218,58 @@ impl Plan {
     }
 }
 
+/// The most attempts that a plan allows.
+const MOST_ATTEMPTS: u32 = 6;
+/// The most outputs of an event.
+const MOST_OUTPUTS: u32 = 5;
 /// The most attempts after which the engine does not lose a call any more.
 const MOST_LOST: u32 = 8;
 
+fn retry(rng: &mut Rng) -> Retry {
+    let delays = |rng: &mut Rng| match rng.u32(0..3) {
+        0 => (0..rng.usize(1..=4)).map(|_| rng.u64(0..=2_000)).collect(),
+        _ => Vec::new(),
+    };
+    let reasons = ["trap", "retry", "unstorable"].into_iter().filter(|_| rng.u32(0..4) == 0);
+    let reasons: Vec<&str> = reasons.collect();
+    let policy = |rng: &mut Rng| ReasonPolicy {
+        attempts: rng.bool().then(|| rng.u32(1..=MOST_ATTEMPTS)),
+        delays_ms: delays(rng),
+    };
+    Retry {
+        attempts: rng.u32(1..=MOST_ATTEMPTS),
+        first_delay_ms: rng.u64(0..=500),
+        max_delay_ms: rng.u64(100..=3_000),
+        delays_ms: delays(rng),
+        ack_wait_ms: rng.u64(1_000..=5_000),
+        reasons: reasons.into_iter().map(|reason| (reason.to_owned(), policy(rng))).collect(),
+    }
+}
+
+fn breaker(rng: &mut Rng) -> BreakerSettings {
+    let pause_ms = rng.u64(50..=1_000);
+    BreakerSettings {
+        window_ms: rng.u64(500..=10_000),
+        failures: if rng.bool() { 0 } else { rng.u32(1..=5) },
+        rate: 0.05 + 0.9 * rng.f64(),
+        pause_ms,
+        max_pause_ms: pause_ms * rng.u64(1..=4),
+        probes: rng.u32(1..=3),
+    }
+}
+
 fn input(rng: &mut Rng, retry: &Retry, over: Duration) -> Input {
     // Deliveries that never reach the plugin count as attempts too, so whoever is to give up must never get better.
-    let until = Some(rng.u32(2..=retry.attempts + 1)).filter(|until| *until <= retry.attempts);
-    let until = until.unwrap_or(u32::MAX);
+    let mut until = |reason: &str| {
+        let most = retry.attempts_for(reason);
+        Some(rng.u32(2..=most + 1)).filter(|until| *until <= most).unwrap_or(u32::MAX)
+    };
+    let (trap, again) = (until("trap"), until("retry"));
     let after = rng.bool().then(|| Duration::from_millis(rng.u64(0..=2 * retry.max_delay_ms)));
     let kind = match rng.u32(0..20) {
         0 => Kind::Rejected,
-        1..=3 => Kind::RetryUntil(until, after),
-        4..=5 => Kind::TrapUntil(until),
+        1..=3 => Kind::RetryUntil(again, after),
+        4..=5 => Kind::TrapUntil(trap),
         6 => Kind::TrapUntil(u32::MAX),
         7 => Kind::LostUntil(rng.u32(2..=MOST_LOST)),
         8 => Kind::NotGranted,
@@ -216,7 +288,7 @@ fn input(rng: &mut Rng, retry: &Retry, over: Duration) -> Input {
     Input {
         at: over.mul_f64(rng.f64()),
         kind,
-        outputs: rng.u32(least..=5),
+        outputs: rng.u32(least..=MOST_OUTPUTS),
         takes: Duration::from_millis(takes),
         hops: rng.u32(0..=3),
     }

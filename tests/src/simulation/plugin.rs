@@ -8,13 +8,14 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use wasmill::effects::{Emitter, Proposed};
 use wasmill::event::Event;
+use wasmill::limits::Limits;
 use wasmill::manifest::{Emit, Isolation, Manifest, OutputDelivery, Start, Subscribe};
 use wasmill::outcome::{Failure, Handled};
 use wasmill::subject::{Pattern, SubjectError};
 use wasmill::unkeyed::{Handler, Version};
 
-use super::engine::Life;
 use super::ledger::cause_of;
+use super::life::Life;
 use super::script::{Input, Kind};
 use super::world::World;
 
@@ -56,12 +57,13 @@ pub(super) fn version(
         }],
         emit: Emit { subjects: vec![pattern("out.>")?], reply: false, delivery: OutputDelivery::Stored },
         retry: world.plan.retry.clone(),
-        limits: Default::default(),
+        breaker: world.plan.breaker.clone(),
+        weight: 1,
+        limits: Limits { outputs_per_second: world.plan.pace, ..Limits::default() },
         config: Default::default(),
     };
     let handler = Scripted { world: Arc::clone(world), life: Arc::clone(life), version: number };
-    let emitter =
-        Emitter { plugin: PLUGIN.to_owned(), version: number.to_string(), digest: digest(number) };
+    let emitter = Emitter { plugin: PLUGIN.to_owned(), version: number.to_string(), digest: digest(number) };
     Ok(Version { handler: Box::new(handler), manifest: Arc::new(manifest), emitter })
 }
 

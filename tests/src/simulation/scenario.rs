@@ -47,7 +47,14 @@ async fn acts(world: &Arc<World>) -> anyhow::Result<()> {
     // What was still under way in the storm has arrived when the first calm event goes in.
     tokio::time::sleep(LONGEST_WAY).await;
     let source = tokio::spawn(emit(Arc::clone(world), Arc::clone(&bus), true));
-    if timeout(world.plan.healing(), all_settled(world)).await.is_err() {
+    let healed = timeout(world.plan.healing(), async {
+        tokio::select! {
+            biased;
+            () = all_settled(world) => {}
+            () = operate(world, &slots) => {}
+        }
+    });
+    if healed.await.is_err() {
         let unsettled = world.known(super::ledger::Ledger::unsettled);
         let input = unsettled.first().copied().unwrap_or(0);
         let detail = format!("events {unsettled:?} after {:?}", world.plan.healing());
@@ -63,6 +70,19 @@ async fn acts(world: &Arc<World>) -> anyhow::Result<()> {
     }
     world.enter(super::ledger::Ledger::check_all);
     Ok(())
+}
+
+/// Puts another version in wherever the plugin is quarantined, now and then.
+async fn operate(world: &World, slots: &[Arc<Slot>]) {
+    loop {
+        tokio::time::sleep(world.plan.operators_round()).await;
+        let running = slots.iter().filter_map(|slot| Some((slot, slot.running()?)));
+        for (slot, running) in running.filter(|(_, running)| running.life.is_quarantined()) {
+            let version = world.next_version();
+            world.note(running.life.number, 0, "is quarantined, and swaps to version", version.into());
+            running.swap(slot, version, None);
+        }
+    }
 }
 
 async fn all_settled(world: &World) {
@@ -96,7 +116,8 @@ async fn emit(world: Arc<World>, bus: Arc<MemoryBus>, calm: bool) -> anyhow::Res
     let began = tokio::time::Instant::now();
     for (input, sequence) in inputs.iter().zip(before as u64 + 1..) {
         tokio::time::sleep_until(began + input.at).await;
-        let stored = bus.publish(message(input, sequence)?).await.map_err(|err: BusError| anyhow::anyhow!(err))?;
+        let stored =
+            bus.publish(message(input, sequence)?).await.map_err(|err: BusError| anyhow::anyhow!(err))?;
         anyhow::ensure!(stored.sequence == sequence, "event {sequence} is at {}", stored.sequence);
         world.note(0, sequence, "goes in, to have outputs", input.outputs.into());
     }

@@ -56,8 +56,8 @@ impl Input {
     pub fn fate(&self, retry: &Retry) -> Fate {
         match self.kind {
             Kind::Emits | Kind::LostUntil(_) => Fate::Done,
-            Kind::RetryUntil(attempt, _) if attempt > retry.attempts => Fate::Letter("retry"),
-            Kind::TrapUntil(attempt) if attempt > retry.attempts => Fate::Letter("trap"),
+            Kind::RetryUntil(attempt, _) if attempt > retry.attempts_for("retry") => Fate::Letter("retry"),
+            Kind::TrapUntil(attempt) if attempt > retry.attempts_for("trap") => Fate::Letter("trap"),
             Kind::RetryUntil(..) | Kind::TrapUntil(_) => Fate::Done,
             Kind::Rejected => Fate::Letter("rejected"),
             Kind::NotGranted => Fate::Letter("not-granted"),
@@ -76,17 +76,37 @@ impl Input {
     pub fn deliveries(&self, retry: &Retry) -> u32 {
         match self.kind {
             Kind::Emits | Kind::Rejected | Kind::NotGranted | Kind::BadHeader | Kind::Malformed => 1,
-            Kind::RetryUntil(attempt, _) | Kind::TrapUntil(attempt) => attempt.min(retry.attempts),
+            Kind::RetryUntil(attempt, _) | Kind::TrapUntil(attempt) => {
+                attempt.min(self.least_attempts(retry))
+            }
             Kind::LostUntil(attempt) => attempt,
-            Kind::Nowhere => retry.attempts,
+            Kind::Nowhere => self.least_attempts(retry),
         }
     }
 
     /// The least attempts that its dead letter must tell of.
     pub fn least_attempts(&self, retry: &Retry) -> u32 {
         match self.kind {
-            Kind::RetryUntil(..) | Kind::TrapUntil(_) | Kind::Nowhere => retry.attempts,
+            Kind::RetryUntil(..) => retry.attempts_for("retry"),
+            Kind::TrapUntil(_) => retry.attempts_for("trap"),
+            Kind::Nowhere => retry.attempts_for("unstorable"),
             _ => 1,
         }
+    }
+
+    /// The name under which it fails by the plugin's fault, if it does.
+    pub fn failure(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::TrapUntil(_) => Some("trap"),
+            Kind::NotGranted => Some("not-granted"),
+            Kind::BadHeader => Some("bad-header"),
+            Kind::Nowhere => Some("unstorable"),
+            _ => None,
+        }
+    }
+
+    /// Whether a breaker holds its failures against the plugin.
+    pub fn is_plugins_fault(&self) -> bool {
+        self.failure().is_some()
     }
 }

@@ -35,7 +35,8 @@ async fn strike(world: &Arc<World>, slots: &[Arc<Slot>], fault: Fault) {
     let spell = spell(world);
     let until = Instant::now() + spell;
     let ms = spell.as_millis() as u64;
-    let place = world.chance(|rng| *rng.choice(&[Place::OutA, Place::OutB, Place::Letters]).unwrap_or(&Place::OutA));
+    let place =
+        world.chance(|rng| *rng.choice(&[Place::OutA, Place::OutB, Place::Letters]).unwrap_or(&Place::OutA));
     match fault {
         Fault::Cut => {
             // The bus is away for all, or one engine has lost it.

@@ -65,7 +65,8 @@ impl Trace {
             let engine = if entry.engine == 0 { String::new() } else { format!("engine {}", entry.engine) };
             let input = if entry.input == 0 { String::new() } else { format!("event {}", entry.input) };
             // Writing to a string cannot fail.
-            let _ok = writeln!(text, "  {at:>9.3} s  {engine:<10} {input:<9} {} {}", entry.what, entry.number);
+            let _ok =
+                writeln!(text, "  {at:>9.3} s  {engine:<10} {input:<9} {} {}", entry.what, entry.number);
         }
         text
     }

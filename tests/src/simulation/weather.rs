@@ -32,9 +32,11 @@ impl Told {
     pub fn error(self, operation: &str) -> BusError {
         let operation = operation.to_owned();
         match self {
-            Self::Disconnected => {
-                BusError::Disconnected { operation, url: "simulated".into(), reason: "the line is cut".into() }
-            }
+            Self::Disconnected => BusError::Disconnected {
+                operation,
+                url: "simulated".into(),
+                reason: "the line is cut".into(),
+            },
             Self::TimedOut => BusError::TimedOut { operation, after: LONGEST_WAY },
             Self::Full => BusError::Refused { operation, reason: "maximum messages exceeded".into() },
             Self::NoStream => BusError::NoStream { subject: operation },

@@ -9,7 +9,8 @@ mod without {
 
     use crate::arguments::Arguments;
 
-    const WITHOUT: &str = "this program was built without defects\n  hint: cargo xtask simulate builds it with them";
+    const WITHOUT: &str =
+        "this program was built without defects\n  hint: cargo xtask simulate builds it with them";
 
     /// Switches a defect on.
     pub fn switch_on(_name: Option<&str>) -> Result<()> {
