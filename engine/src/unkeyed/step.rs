@@ -43,7 +43,7 @@ impl Deliverer {
         #[cfg(feature = "mutants")]
         let outputs = {
             let mut outputs = outputs;
-            super::mutants::spoil_ids(&mut outputs, version, &event, input);
+            super::mutants::spoil(&mut outputs, version, &event, input);
             outputs
         };
         failpoint!("checked");

@@ -5,6 +5,7 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 use wasmill::bus::{BusError, Delivery, Intake};
 
+use super::Broken;
 use super::line::Line;
 use super::plan::Fault;
 use super::weather::Told;
@@ -110,6 +111,11 @@ impl LossyIntake {
             self.ended = true;
             self.line.note(0, "its intake ends", 0);
             return world.chance(fastrand::Rng::bool).then(|| Err(BusError::StreamMissing("IN".into())));
+        }
+        if self.line.life.was_shut() {
+            let input = delivery.position.as_ref().map_or(0, |position| position.sequence);
+            let detail = format!("engine {}", self.line.life.number);
+            world.found(Err(Broken { promise: "nothing-is-taken-in-quarantine", detail, input }));
         }
         self.line.life.tally(|tally| tally.handed_out += 1);
         Some(Ok(delivery))

@@ -39,6 +39,8 @@ struct Vital {
     condition: Option<watch::Receiver<Condition>>,
     /// When it was last seen to let everything through.
     open: Option<Instant>,
+    /// When it was last seen to let anything through.
+    passing: Option<Instant>,
     /// The dead letters it has sent, by event and attempt.
     letters: BTreeSet<(u64, u32)>,
     /// The most calls it may have under way; none before its first subscription.
@@ -48,6 +50,11 @@ struct Vital {
 impl Vital {
     fn is_quarantined(&self) -> bool {
         self.condition.as_ref().is_some_and(|condition| condition.borrow().gate != Gate::Open)
+    }
+
+    fn is_shut(&self) -> bool {
+        let shut = |gate: Gate| matches!(gate, Gate::Shut { .. });
+        self.condition.as_ref().is_some_and(|condition| shut(condition.borrow().gate))
     }
 }
 
@@ -78,6 +85,9 @@ impl Life {
         let mut vital = self.lock();
         if !vital.is_quarantined() {
             vital.open = Some(Instant::now());
+        }
+        if !vital.is_shut() {
+            vital.passing = Some(Instant::now());
         }
         if let Some(left) = vital.breaths {
             vital.breaths = Some(left.saturating_sub(1));
@@ -137,6 +147,12 @@ impl Life {
     /// Whether its plugin is quarantined.
     pub fn is_quarantined(&self) -> bool {
         self.lock().is_quarantined()
+    }
+
+    /// Whether nothing is let through, and was not before this very moment.
+    pub fn was_shut(&self) -> bool {
+        let vital = self.lock();
+        vital.is_shut() && vital.passing != Some(Instant::now())
     }
 
     /// Whether its plugin was quarantined already when this was sent for the first time. Quarantined at this very moment it
