@@ -3,6 +3,7 @@
 //! - [`parts`]: the programs and components that tests drive.
 //! - [`guests`]: the corpus of hostile guests.
 //! - [`place`]: an engine with directories of its own.
+//! - [`proxy`]: a connection that breaks, stalls and lies when told to.
 //! - [`streams`]: what is on the bus, read by a client of the test's own.
 //! - [`nats`]: a real server for each test that wants one.
 
@@ -10,4 +11,5 @@ pub mod guests;
 pub mod nats;
 pub mod parts;
 pub mod place;
+pub mod proxy;
 pub mod streams;

@@ -1,0 +1,45 @@
+//! Does what an event asks for, so that whoever published it knows what must come of it.
+
+use std::hint::black_box;
+
+use serde_json::{Value, json};
+
+use crate::bindings::wasmill::plugin::types::Retry;
+use crate::{Answer, Event, Failure, Mode, Output, plain};
+
+/// Which version this is. Whoever makes another one writes over these bytes, so that the name is as much part of the
+/// component as its digest is of what it emits.
+static VERSION: &str = "chaos version 0000 of the test guests";
+
+pub(crate) const MODES: &[Mode] = &[("chaos", |event| obey(event))];
+
+fn obey(event: &Event) -> Answer {
+    let Ok(ask) = serde_json::from_slice::<Value>(&event.data) else {
+        return Err(Failure::Reject("it asks for nothing".to_owned()));
+    };
+    let number = |name: &str| ask[name].as_u64().unwrap_or_default();
+    // 0 stands for an attempt that never comes.
+    let until = match number("until") {
+        0 => u64::MAX,
+        until => until,
+    };
+    match ask["fails"].as_str() {
+        Some("reject") => Err(Failure::Reject("as asked".to_owned())),
+        Some("retry") if u64::from(event.attempt) < until => {
+            Err(Failure::Retry(Retry { after_ms: ask["after_ms"].as_u64(), reason: "as asked".to_owned() }))
+        }
+        Some("trap") if u64::from(event.attempt) < until => panic!("as asked"),
+        _ => Ok((0..number("outputs")).map(|index| output(&ask, index)).collect()),
+    }
+}
+
+fn output(ask: &Value, index: u64) -> Output {
+    let data = json!({
+        "id": ask["id"],
+        "index": index,
+        "of": ask["outputs"],
+        "echo": ask["echo"],
+        "version": *black_box(&VERSION),
+    });
+    plain(data.to_string())
+}
