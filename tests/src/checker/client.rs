@@ -218,6 +218,19 @@ impl Client {
         self.api(&format!("STREAM.DELETE.{name}"), &Value::Null).map(drop)
     }
 
+    /// Whether a stream has a leader, and all other servers that keep it have what the leader has.
+    ///
+    /// # Errors
+    /// As [`Client::api`].
+    pub fn is_replicated(&mut self, stream: &str) -> Result<bool> {
+        let info = self.api(&format!("STREAM.INFO.{stream}"), &Value::Null)?;
+        let Some(cluster) = info.get("cluster") else { return Ok(true) };
+        let leads = cluster.get("leader").and_then(Value::as_str).is_some_and(|leader| !leader.is_empty());
+        let is = |replica: &Value, what: &str| replica.get(what).and_then(Value::as_bool).unwrap_or_default();
+        let mut replicas = cluster.get("replicas").and_then(Value::as_array).into_iter().flatten();
+        Ok(leads && replicas.all(|replica| is(replica, "current") && !is(replica, "offline")))
+    }
+
     /// What a consumer has before it; none if there is no such consumer.
     ///
     /// # Errors

@@ -35,6 +35,10 @@ pub struct Findings {
     pub letters: u64,
     /// Events that the engine left undone.
     pub unsettled: u64,
+    /// Engines that did not behave as they should, whatever the streams hold.
+    pub troubles: u64,
+    /// Versions that made outputs.
+    pub versions: u64,
     /// Events without a trace.
     pub lost: Lost,
     /// Outputs stored more than once.
@@ -65,11 +69,18 @@ impl Findings {
         }
     }
 
+    /// Adds a fault that the streams do not show.
+    pub fn trouble(&mut self, text: String) {
+        self.troubles += 1;
+        self.examples.push(text);
+    }
+
     /// All faults.
     #[must_use]
     pub fn faults(&self) -> u64 {
         let disorder = if self.ordered { self.out_of_order } else { 0 };
         self.unsettled
+            + self.troubles
             + self.lost.all()
             + self.repeated
             + self.torn
@@ -113,6 +124,7 @@ impl fmt::Display for Findings {
             "repeated {repeated}, torn {torn}, unexplained {}, wrong version {}, dead letters wrong {}",
             self.unexplained, self.wrong_version, self.letters_wrong
         )?;
+        writeln!(f, "engines in trouble {}", self.troubles)?;
         let promised = if self.ordered { "" } else { " (not promised)" };
         writeln!(
             f,

@@ -14,6 +14,8 @@ const WINDOW: usize = 256;
 pub struct Published {
     /// Its place in the stream.
     pub sequence: u64,
+    /// The id that it was published under, which its outputs name as their cause.
+    pub name: String,
     /// What it asks for.
     pub ask: Ask,
     /// Its payload.
@@ -36,8 +38,8 @@ impl History {
             asks.iter().map(|ask| (format!("{subject}:{}", ask.id), ask.payload())).collect();
         let sequences = client.publish(subject, &messages, WINDOW)?;
         ensure!(sequences.len() == asks.len(), "{} acks for {} events", sequences.len(), asks.len());
-        for ((ask, (_, payload)), sequence) in asks.iter().zip(messages).zip(sequences) {
-            self.record(Published { sequence, ask: ask.clone(), payload });
+        for ((ask, (name, payload)), sequence) in asks.iter().zip(messages).zip(sequences) {
+            self.record(Published { sequence, name, ask: ask.clone(), payload });
         }
         Ok(())
     }
@@ -57,7 +59,10 @@ impl History {
     #[must_use]
     pub fn to_lines(&self) -> String {
         let line = |event: &Published| {
-            format!("{}\n", json!({ "sequence": event.sequence, "payload": event.payload }))
+            format!(
+                "{}\n",
+                json!({ "sequence": event.sequence, "name": event.name, "payload": event.payload })
+            )
         };
         self.events.iter().map(line).collect()
     }

@@ -67,6 +67,8 @@ pub fn judge(case: &Case, history: &History, found: &Found) -> Findings {
     if found.unsettled > 0 {
         findings.example(|| format!("{} events were left undone", found.unsettled));
     }
+    let digests: BTreeSet<_> = found.outputs.iter().map(|output| output.header("Wasmill-Digest")).collect();
+    findings.versions = digests.len() as u64;
     let traces = explain(case, history, &found.outputs, &mut findings);
     judge_events(history, &traces, &mut findings);
     judge_letters(case, history, &found.letters, &mut findings);
@@ -130,9 +132,9 @@ fn explanation(case: &Case, events: &BTreeMap<u64, &Published>, output: &Stored)
     if output.subject != case.subject {
         return Err(format!("it is on {}", output.subject));
     }
-    let (cause, wanted) = (output.header("Wasmill-Cause"), format!("{}:{}", case.stream, event.sequence));
-    if cause != wanted {
-        return Err(format!("it names {cause:?} as its cause, and event {} is {wanted}", made.id));
+    let cause = output.header("Wasmill-Cause");
+    if cause != event.name {
+        return Err(format!("it names {cause:?} as its cause, and event {} is {:?}", made.id, event.name));
     }
     Ok(made)
 }

@@ -29,7 +29,7 @@ fn scene() -> (Case, History, Found) {
         };
         let ask = Ask { id, key: 0, outputs: if id == 8 { 0 } else { 2 }, fails, echo: format!("e{id}") };
         // A stream may hold more than this run's events.
-        let event = Published { sequence: 2 * id + 1, payload: ask.payload(), ask };
+        let event = Published { sequence: 2 * id + 1, name: format!("in:{id}"), payload: ask.payload(), ask };
         match event.ask.expected() {
             Expected::Outputs(count) => (0..count).for_each(|index| push_output(&mut found, &event, index)),
             Expected::DeadLetter(reason) => push_letter(&mut found, &event, reason),
@@ -46,7 +46,7 @@ fn push_output(found: &mut Found, event: &Published, index: u32) {
     found.outputs.push(Stored {
         sequence: found.outputs.len() as u64 + 1,
         subject: "out.x".into(),
-        headers: headers(&[("Wasmill-Digest", "aa"), ("Wasmill-Cause", &format!("IN:{}", event.sequence))]),
+        headers: headers(&[("Wasmill-Digest", "aa"), ("Wasmill-Cause", &event.name)]),
         payload: data.to_string().into_bytes(),
     });
 }
@@ -90,7 +90,7 @@ fn doctored(doctor: impl FnOnce(&mut Found)) -> Findings {
         assert_eq!(findings.verdict(1, Ok(())), Verdict::Invalid);
         assert_eq!(findings.verdict(1, Err("nothing fired".into())), Verdict::Invalid, "a fault outweighs");
     }
-    Findings { examples: Vec::new(), ..findings }
+    Findings { examples: Vec::new(), versions: 0, ..findings }
 }
 
 fn sound() -> Findings {
@@ -166,7 +166,7 @@ fn what_no_event_asked_for_is_found() {
         ("another echo", |output| edit(output, "echo", json!("x"))),
         ("no data", |output| output.payload.clear()),
         ("another subject", |output| output.subject = "out.y".into()),
-        ("another cause", |output| set(output, "Wasmill-Cause", "IN:2")),
+        ("another cause", |output| set(output, "Wasmill-Cause", "in:1")),
     ];
     for (what, doctor) in doctors {
         let findings = doctored(|found| {
