@@ -36,6 +36,8 @@ pub const PART_HEADER: &str = "Wasmill-Part";
 pub const BACKTRACE_HEADER: &str = "Wasmill-Backtrace";
 /// How long the guest had it the last time, in microseconds.
 pub const TOOK_HEADER: &str = "Wasmill-Took-Us";
+/// When it failed for the first time as far as the engine knows, RFC 3339.
+pub const FIRST_TIME_HEADER: &str = "Wasmill-First-Time";
 /// When it failed for the last time, RFC 3339.
 pub const TIME_HEADER: &str = "Wasmill-Time";
 
@@ -67,6 +69,8 @@ pub struct Failed<'a> {
     pub emitter: &'a Emitter,
     /// Why.
     pub trouble: &'a Trouble,
+    /// When it failed for the first time, if this engine saw it; none if that was now.
+    pub first_time: Option<Timestamp>,
     /// When it failed for the last time.
     pub time: Timestamp,
 }
@@ -123,7 +127,7 @@ impl DeadLetters {
 }
 
 fn letter(subject: Subject, failed: Failed<'_>) -> Message {
-    let Failed { message, position, input, emitter, trouble, time } = failed;
+    let Failed { message, position, input, emitter, trouble, first_time, time } = failed;
     let failure = &trouble.failure;
     let mut headers = Headers::with_capacity(message.headers.len() + 12);
     for (name, value) in message.headers.iter() {
@@ -151,6 +155,7 @@ fn letter(subject: Subject, failed: Failed<'_>) -> Message {
     if let Some(took) = trouble.took {
         headers.push(TOOK_HEADER, took.as_micros().to_string());
     }
+    headers.push(FIRST_TIME_HEADER, first_time.unwrap_or(time).to_string());
     headers.push(TIME_HEADER, time.to_string());
     if !mutant!("letter-without-id") {
         headers.push(MSG_ID_HEADER, format!("dead:{}:{input}", emitter.plugin));
@@ -180,6 +185,7 @@ mod tests {
             input: "S@1:9",
             emitter: &emitter,
             trouble: &Failure::Rejected("line one\nline two".into()).into(),
+            first_time: None,
             time: Timestamp::UNIX_EPOCH,
         };
         let letter = letter(Subject::new("wasmill.dead-letter.p").unwrap(), failed);

@@ -1,11 +1,14 @@
 //! What becomes of an event that failed: another try, or a place among the dead letters.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Deliverer, Ended, Version, input};
+use crate::breaker::Gate;
 use crate::bus::{Delivery, Settlement};
 use crate::dead_letter::Failed;
 use crate::faults::{failpoint, mutant};
+use crate::manifest::{JITTER, Retry};
 use crate::outcome::{Failure, Outcome, Remedy, Trouble};
 
 /// The least wait before a delivery that failed for reasons outside of it.
@@ -15,7 +18,7 @@ impl Deliverer {
     /// Decides what follows a failure, and does it.
     pub(super) async fn failed(
         &self,
-        version: &Version,
+        version: &Arc<Version>,
         delivery: &Delivery,
         input: &str,
         trouble: Trouble,
@@ -23,8 +26,12 @@ impl Deliverer {
         let attempt = input::attempt(delivery);
         let failure = &trouble.failure;
         self.metrics.failed(failure, input, attempt);
-        match again(version, failure, attempt).filter(|_| delivery.receipt.is_some()) {
+        let wait = again(&version.manifest.retry, failure, attempt)
+            .or_else(|| self.reprieve(version, delivery, failure));
+        self.judge(version, delivery, failure);
+        match wait.filter(|_| delivery.receipt.is_some()) {
             Some(wait) => {
+                self.firsts.failed(input, self.clock.now());
                 failpoint!("retrying");
                 let wait = if mutant!("retry-without-delay") { Duration::ZERO } else { wait };
                 // If it does not arrive, the server delivers the event again after the ack wait.
@@ -34,6 +41,40 @@ impl Deliverer {
             }
             None => self.set_aside(version, delivery, input, &trouble).await,
         }
+    }
+
+    /// Tells the breaker.
+    fn judge(&self, version: &Arc<Version>, delivery: &Delivery, failure: &Failure) {
+        if !self.counts(version, delivery) {
+            return;
+        }
+        if !failure.is_plugins_fault() {
+            // A guest that says what it wants works; of the rest nothing is known.
+            if matches!(failure, Failure::Rejected(_) | Failure::Retry { .. }) {
+                self.guard.well();
+            }
+        } else if self.guard.badly(failure, &*self.clock) {
+            tracing::error!(
+                plugin = self.plugin.as_str(),
+                reason = failure.name(),
+                "quarantined: its events wait in their stream; it is tried again in {:?}, or when its files change",
+                self.guard.pause_left()
+            );
+        }
+    }
+
+    /// Whether an event that would be set aside now is kept because the plugin, not the event, is what is wrong: nothing is
+    /// set aside by a plugin's fault while it is quarantined.
+    fn reprieve(&self, version: &Version, delivery: &Delivery, failure: &Failure) -> Option<Duration> {
+        let quarantined = self.guard.gate() != Gate::Open;
+        let wait = version.manifest.retry.delay_after(failure.name(), input::attempt(delivery));
+        (quarantined && failure.is_plugins_fault()).then(|| jittered(wait.max(LEAST_WAIT)))
+    }
+
+    /// Gives an event back that came when the breaker had just opened.
+    pub(super) async fn wait_out(&self, delivery: &Delivery) -> Ended {
+        let _sent = self.settle(delivery, Settlement::Nak(jittered(LEAST_WAIT))).await;
+        (Outcome::Retried, "quarantined")
     }
 
     /// Stores a dead letter, and only then gives the event up.
@@ -50,6 +91,7 @@ impl Deliverer {
             input,
             emitter: &version.emitter,
             trouble,
+            first_time: self.firsts.ended(input),
             time: self.clock.now(),
         };
         if mutant!("dead-letter-after-term") {
@@ -58,6 +100,7 @@ impl Deliverer {
         failpoint!("dead-lettering");
         match self.dead_letters.store(&self.plugin, letter).await {
             Ok(()) => {
+                self.guard.dead_letter(Ok(()));
                 failpoint!("dead-letter-stored");
                 // If it does not arrive, the event fails once more, and the stream drops the repeated letter.
                 let _sent = self.settle(delivery, Settlement::Term).await;
@@ -70,6 +113,7 @@ impl Deliverer {
                     event = input,
                     "its dead letter was not stored: {err}"
                 );
+                self.guard.dead_letter(Err(err.to_string()));
                 if delivery.receipt.is_none() {
                     return (Outcome::Dropped, "dead-letter");
                 }
@@ -82,23 +126,21 @@ impl Deliverer {
 }
 
 /// How long to wait before the next try; none if there is to be none.
-fn again(version: &Version, failure: &Failure, attempt: u32) -> Option<Duration> {
-    let retry = &version.manifest.retry;
+fn again(retry: &Retry, failure: &Failure, attempt: u32) -> Option<Duration> {
+    let reason = failure.name();
     match failure.remedy() {
         Remedy::GiveUp => None,
-        Remedy::Retry if attempt >= retry.attempts => None,
+        Remedy::Retry if attempt >= retry.attempts_for(reason) => None,
         Remedy::Retry => Some(match failure {
-            Failure::Retry { after: Some(after), .. } => {
-                (*after).min(Duration::from_millis(retry.max_delay_ms))
-            }
-            _ => jittered(retry.delay_after(attempt)),
+            Failure::Retry { after: Some(after), .. } => retry.asked(*after),
+            _ => jittered(retry.delay_after(reason, attempt)),
         }),
         // An outage must not become a hot loop, whatever the manifest says of failures.
-        Remedy::Wait => Some(jittered(retry.delay_after(attempt).max(LEAST_WAIT))),
+        Remedy::Wait => Some(jittered(retry.delay_after(reason, attempt).max(LEAST_WAIT))),
     }
 }
 
-/// Up to a quarter more, so that events which failed together do not come back together.
+/// A little more, so that events which failed together do not come back together.
 fn jittered(wait: Duration) -> Duration {
-    wait + wait.mul_f64(fastrand::f64() / 4.0)
+    wait + wait.mul_f64(fastrand::f64() * JITTER)
 }

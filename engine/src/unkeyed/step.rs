@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 
-use super::{Deliverer, Version, input};
+use super::{Deliverer, Setback, Version, input};
 use crate::bus::{BusError, Delivery};
 use crate::effects::{self, Output, Proposed, Rules};
 use crate::event::{Event, MSG_ID_HEADER};
@@ -20,20 +20,26 @@ impl Deliverer {
         version: &Version,
         delivery: &Delivery,
         input: &str,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), Setback> {
         let origin = input::origin(delivery, &*self.clock);
         let event = Event::decode(&delivery.message, origin).map_err(Failure::Malformed)?;
         let event = Arc::new(event);
         failpoint!("before-call");
-        let Handled { answer, took, backtrace } = version.handler.handle(Arc::clone(&event)).await;
+        let Handled { answer, took, backtrace } = tokio::select! {
+            biased;
+            handled = version.handler.handle(Arc::clone(&event)) => handled,
+            // Nothing has come of it yet, so it may wait for better days; what a guest still answers is not looked at.
+            () = self.guard.shut(), if delivery.receipt.is_some() => return Err(Setback::Quarantined),
+        };
         failpoint!("called");
         self.metrics.called(took);
         let used = |failure| Trouble { failure, took: Some(took), backtrace };
         let outputs = match answer.and_then(|proposed| self.checked(version, &event, input, proposed)) {
             Ok(outputs) => outputs,
-            Err(failure) => return Err(used(failure)),
+            Err(failure) => return Err(used(failure).into()),
         };
         failpoint!("checked");
+        self.pace.wait(outputs.len(), version.manifest.limits.outputs_per_second).await;
         self.publish_all(outputs).await?;
         failpoint!("all-stored");
         Ok(())

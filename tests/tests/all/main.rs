@@ -15,6 +15,7 @@ mod demo;
 mod examples;
 mod hostile;
 mod kill;
+mod quarantine;
 mod reload;
 mod setbacks;
 mod swap;
