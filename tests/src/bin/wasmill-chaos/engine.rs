@@ -10,6 +10,11 @@ use wasmill_tests::place::{Place, Process};
 /// How often somebody looks whether it is dead.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// What it logs when it has come up.
+const UP: &str = "\"message\":\"running\"";
+/// What it logs with each version that it puts into service.
+const IN_SERVICE: &str = "\"message\":\"in service\"";
+
 /// An engine that may be killed and started again.
 pub struct Engine {
     place: Place,
@@ -60,15 +65,14 @@ impl Engine {
         self.process.is_some()
     }
 
-    /// SIGKILL, at once. Without a process there is nothing to do.
-    pub fn kill(&mut self) -> Result<()> {
-        if let Some(process) = &mut self.process {
-            if process.ended()?.is_none() {
-                process.signal("KILL")?;
-            }
-            self.wait(Duration::from_secs(10))?.context("SIGKILL does not end it")?;
+    /// SIGKILL, at once. Says whether that is what ended it.
+    pub fn kill(&mut self) -> Result<bool> {
+        let Some(process) = &mut self.process else { return Ok(false) };
+        if process.ended()?.is_none() {
+            process.signal("KILL")?;
         }
-        Ok(())
+        let status = self.wait(Duration::from_secs(10))?.context("SIGKILL does not end it")?;
+        Ok(was_killed(status))
     }
 
     pub fn signal(&self, name: &str) -> Result<()> {
@@ -101,11 +105,30 @@ impl Engine {
         Ok(None)
     }
 
+    /// Waits until its plugin is in service.
+    pub fn wait_until_in_service(&mut self, patience: Duration) -> Result<()> {
+        self.wait_for_line(IN_SERVICE, patience)
+    }
+
+    /// Waits until its process has logged a line, has ended, or has had its time.
+    fn wait_for_line(&mut self, line: &str, patience: Duration) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        while let Some(process) = &mut self.process {
+            if process.log().contains(line) || process.ended()?.is_some() || Instant::now() > deadline {
+                break;
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
     /// SIGTERM, and the proof that it ends in good order; otherwise what is wrong.
     pub fn stop(&mut self, patience: Duration) -> Result<Option<String>> {
         if !self.is_running() {
             return Ok(None);
         }
+        // Before that it does not hear signals.
+        self.wait_for_line(UP, patience)?;
         self.signal("TERM")?;
         match self.wait(patience)? {
             Some(status) if status.success() => Ok(None),

@@ -7,7 +7,6 @@ use anyhow::Result;
 use wasmill_tests::nats::NatsServer;
 
 use crate::engine::was_killed;
-use crate::load::Sums;
 use crate::stage::{Fired, Stage};
 
 /// What brings an engine to the place.
@@ -26,9 +25,9 @@ pub enum Cause {
 /// How long a trial waits for the kill.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long one swap may take to come to it.
-const PER_SWAP: Duration = Duration::from_millis(400);
+const PER_SWAP: Duration = Duration::from_millis(200);
 /// The most swaps until it must have come.
-const MAX_SWAPS: u64 = 8;
+const MAX_SWAPS: u64 = 20;
 
 /// Starts an engine that is to kill itself, brings it there, and starts it again without the order.
 pub fn strike(
@@ -36,9 +35,9 @@ pub fn strike(
     server: &mut NatsServer,
     name: &str,
     cause: Cause,
-    hits: fn(Sums) -> u64,
+    hits: u64,
 ) -> Result<Fired> {
-    let at = 1 + stage.rng.u64(..hits(Sums::of(&stage.asks)).max(1));
+    let at = 1 + stage.rng.u64(..hits.max(1));
     let order = format!("{name}=kill@{at}");
     stage.note(&order);
     let engine = stage.add_engine(server.url())?;
@@ -58,15 +57,7 @@ pub fn strike(
 /// Waits for the end of the engine and does what brings it there; none if it lives on.
 fn bring(stage: &mut Stage<'_>, engine: usize, cause: Cause) -> Result<Option<ExitStatus>> {
     match cause {
-        Cause::Events => {
-            let mut died = None;
-            stage.wait_while_at_work(PATIENCE, |stage| {
-                died = stage.engine(engine)?.wait(Duration::ZERO)?;
-                Ok(died.is_some())
-            })?;
-            // The last event may have been done by the time that it died.
-            Ok(if died.is_some() { died } else { stage.engine(engine)?.wait(PER_SWAP)? })
-        }
+        Cause::Events => stage.engine(engine)?.wait(PATIENCE),
         Cause::Swap | Cause::Resubscription => {
             stage.pause(200, 500);
             for _ in 0..MAX_SWAPS {

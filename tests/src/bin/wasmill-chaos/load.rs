@@ -19,6 +19,7 @@ const MAX_ECHO: usize = 200;
 const ALPHABET: [char; 8] = ['a', 'Z', '7', ' ', '"', '\\', 'ß', '☃'];
 
 /// Events without end, the same for the same seed.
+#[derive(Clone)]
 pub struct Load {
     rng: Rng,
     next: u64,
@@ -101,23 +102,15 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Publishes until there are no more events or it is enough.
-    pub fn start(
-        urls: Vec<String>,
-        subject: String,
-        mut asks: impl Iterator<Item = Ask> + Send + 'static,
-        pace: Pace,
-    ) -> Self {
+    /// Publishes at least `least` events, and more until it is enough: whatever is done meanwhile is done under load.
+    pub fn start(urls: Vec<String>, subject: String, mut load: Load, least: usize, pace: Pace) -> Self {
         let enough = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&enough);
         let thread = std::thread::spawn(move || {
             let mut client = Client::connect(&urls)?;
             let mut history = History::default();
-            while !told.load(Ordering::Relaxed) {
-                let batch: Vec<Ask> = asks.by_ref().take(pace.batch).collect();
-                if batch.is_empty() {
-                    break;
-                }
+            while history.events().len() < least || !told.load(Ordering::Relaxed) {
+                let batch: Vec<Ask> = load.by_ref().take(pace.batch).collect();
                 history.publish(&mut client, &subject, &batch)?;
                 std::thread::sleep(pace.pause);
             }
@@ -126,12 +119,7 @@ impl Publisher {
         Self { thread, enough }
     }
 
-    /// Whether all is published.
-    pub fn has_finished(&self) -> bool {
-        self.thread.is_finished()
-    }
-
-    /// It is enough: after the batch that it is at, it stops.
+    /// It is enough, once there are as many as there must be.
     pub fn enough(&self) {
         self.enough.store(true, Ordering::Relaxed);
     }

@@ -9,11 +9,9 @@ use crate::load::{Load, Pace, Sums};
 use crate::stage::{Ended, Fired, Stage, Surroundings};
 use crate::{failpoints, kills, network};
 
-/// Events of one trial.
+/// Events of one trial, at least: they come until the strike is over.
 const EVENTS: usize = 300;
-/// With fewer than this, a trial proves nothing.
-const LEAST_EVENTS: u64 = 200;
-/// In the first three tenths of a second a trial's engine starts; its events come in over about eight tenths.
+/// About 370 events a second, so that they come in for most of a second.
 const PACE: Pace = Pace { batch: 10, pause: Duration::from_millis(25) };
 
 /// Where and how a trial strikes.
@@ -113,14 +111,15 @@ impl Point {
     ) -> Result<Ended> {
         let mut stage = Stage::new(around, name, seed ^ hash(self.name), vec![server.url()], 1)?;
         let load = Load::new(stage.rng.fork());
-        stage.asks = load.take(EVENTS).collect();
-        let asks = stage.asks.clone();
-        stage.publish(asks.into_iter(), PACE);
+        let first: Vec<_> = load.clone().take(EVENTS).collect();
+        stage.publish(load, EVENTS, PACE);
         let fired = match self.strike {
-            Strike::Failpoint(cause, hits) => failpoints::strike(&mut stage, server, self.name, cause, hits)?,
+            Strike::Failpoint(cause, hits) => {
+                failpoints::strike(&mut stage, server, self.name, cause, hits(Sums::of(&first)))?
+            }
             Strike::Other(strike) => strike(&mut stage, server)?,
         };
-        stage.end(LEAST_EVENTS, fired)
+        stage.end(EVENTS as u64, fired)
     }
 }
 

@@ -72,12 +72,11 @@ fn begin(stage: &mut Stage<'_>, urls: &[String]) -> Result<()> {
         stage.engine(engine)?.start(None)?;
     }
     let load = Load::new(stage.rng.fork());
-    stage.publish(load, PACE);
+    stage.publish(load, 0, PACE);
     Ok(())
 }
 
 fn finish(stage: Stage<'_>, args: &Args, fired: Fired) -> Result<Ended> {
-    stage.enough();
     stage.end(args.duration.as_secs() * LEAST_EVENTS_PER_S, fired)
 }
 

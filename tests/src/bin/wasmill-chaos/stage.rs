@@ -10,12 +10,11 @@ use wasmill_tests::checker::client::{Client, StreamPlan};
 use wasmill_tests::checker::findings::{Findings, Verdict};
 use wasmill_tests::checker::history::History;
 use wasmill_tests::checker::judge::{Case, Found, judge};
-use wasmill_tests::checker::model::Ask;
 use wasmill_tests::guests;
 use wasmill_tests::proxy::Proxy;
 
 use crate::engine::Engine;
-use crate::load::{Pace, Publisher};
+use crate::load::{Load, Pace, Publisher};
 
 /// The stream of all dead letters.
 const DEAD_LETTERS: &str = "WASMILL_DEAD_LETTERS";
@@ -65,14 +64,14 @@ pub struct Stage<'a> {
     pub around: &'a Surroundings,
     /// Every choice of the run comes from here.
     pub rng: Rng,
-    /// Events of the run, if they are known from the beginning.
-    pub asks: Vec<Ask>,
     /// What was done, for people.
     pub notes: Vec<String>,
     pub engines: Vec<Engine>,
     /// Proxies that engines are connected through, to the end of the run.
     pub proxies: Vec<Proxy>,
     pub client: Client,
+    /// How many versions must have taken part.
+    pub least_versions: u64,
     urls: Vec<String>,
     plugin: String,
     input: String,
@@ -114,15 +113,15 @@ impl<'a> Stage<'a> {
             replicas,
         })?;
         let rng = Rng::with_seed(seed);
-        let (asks, notes, engines, proxies) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (notes, engines, proxies) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Self {
             around,
             rng,
-            asks,
             notes,
             engines,
             proxies,
             client,
+            least_versions: 1,
             urls,
             plugin,
             input,
@@ -173,13 +172,13 @@ impl<'a> Stage<'a> {
     }
 
     /// Begins to publish.
-    pub fn publish(&mut self, asks: impl Iterator<Item = Ask> + Send + 'static, pace: Pace) {
+    pub fn publish(&mut self, load: Load, least: usize, pace: Pace) {
         let subject = subject(&self.input);
-        self.publisher = Some(Publisher::start(self.urls.clone(), subject, asks, pace));
+        self.publisher = Some(Publisher::start(self.urls.clone(), subject, load, least, pace));
     }
 
-    /// Stops a publisher that would go on.
-    pub fn enough(&self) {
+    /// Tells the publisher that it may end.
+    fn enough(&self) {
         self.publisher.iter().for_each(Publisher::enough);
     }
 
@@ -194,25 +193,15 @@ impl<'a> Stage<'a> {
     }
 
     /// How many events are known to wait for the engine, unacked ones included; none if there is no consumer yet.
-    pub fn left(&mut self) -> Result<Option<u64>> {
+    fn left(&mut self) -> Result<Option<u64>> {
         let consumer = format!("wasmill-{}", self.plugin);
         Ok(self.client.backlog(&self.input, &consumer)?.map(|backlog| backlog.left()))
     }
 
-    /// Whether there is still something to disturb.
-    pub fn is_at_work(&mut self) -> Result<bool> {
-        let published = self.publisher.as_ref().is_none_or(Publisher::has_finished);
-        Ok(!published || self.left()? != Some(0))
-    }
-
-    /// Waits until nothing is left to do, or somebody says that it is enough.
-    pub fn wait_while_at_work(
-        &mut self,
-        patience: Duration,
-        mut enough: impl FnMut(&mut Self) -> Result<bool>,
-    ) -> Result<()> {
-        let deadline = Instant::now() + patience;
-        while Instant::now() < deadline && self.is_at_work()? && !enough(self)? {
+    /// Waits until nothing is left to do.
+    fn wait_until_done(&mut self) -> Result<()> {
+        let deadline = Instant::now() + DRAIN;
+        while Instant::now() < deadline && self.left()? != Some(0) {
             std::thread::sleep(LOOK);
         }
         Ok(())
@@ -242,11 +231,12 @@ impl<'a> Stage<'a> {
 
     /// Lets the engines finish, stops them, reads everything back and judges. The streams are gone afterwards.
     pub fn end(mut self, least_events: u64, fired: Fired) -> Result<Ended> {
+        self.enough();
         let history = match self.publisher.take() {
             Some(publisher) => publisher.finish()?,
             None => History::default(),
         };
-        self.wait_while_at_work(DRAIN, |_| Ok(false))?;
+        self.wait_until_done()?;
         let unsettled = self.left()?.unwrap_or(history.events().len() as u64);
         // An engine that still runs might still publish: only what is read after its end counts.
         let mut troubles = Vec::new();
@@ -266,6 +256,10 @@ impl<'a> Stage<'a> {
             self.client.delete_stream(stream)?;
         }
         let logs = self.engines.iter().map(Engine::log).collect();
+        let fired = fired.and_then(|()| match findings.versions {
+            seen if seen < self.least_versions => Err(format!("{seen} versions took part")),
+            _ => Ok(()),
+        });
         let (fired_at_all, verdict) = (fired.is_ok(), findings.verdict(least_events, fired));
         Ok(Ended { verdict, fired: fired_at_all, findings, history, found, notes: self.notes, logs })
     }
