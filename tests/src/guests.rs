@@ -17,6 +17,9 @@ pub use corpus::HOSTILE;
 /// A mode that the Rust component does not have.
 pub const NO_MODE: &str = "there is no such mode";
 
+/// The mode of the Rust component that does what each event asks for.
+pub const CHAOS_MODE: &str = "chaos";
+
 /// Where a guest comes from.
 #[derive(Debug, Clone, Copy)]
 pub enum Guest {
@@ -110,7 +113,7 @@ pub fn rust_component() -> Result<Vec<u8>> {
     std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// What the Rust component calls itself in the outputs of its mode `chaos`, in its version of this number.
+/// What the Rust component calls itself in the outputs of [`CHAOS_MODE`], in its version of this number.
 #[must_use]
 pub fn chaos_version_name(number: u16) -> String {
     format!("chaos version {number:04} of the test guests")

@@ -17,16 +17,18 @@ fn obey(event: &Event) -> Answer {
     let Ok(ask) = serde_json::from_slice::<Value>(&event.data) else {
         return Err(Failure::Reject("it asks for nothing".to_owned()));
     };
-    let number = |name: &str| ask[name].as_u64().unwrap_or_default();
+    let field = |name: &str| ask.get(name).unwrap_or(&Value::Null);
+    let number = |name: &str| field(name).as_u64().unwrap_or_default();
     // 0 stands for an attempt that never comes.
     let until = match number("until") {
         0 => u64::MAX,
         until => until,
     };
-    match ask["fails"].as_str() {
+    match field("fails").as_str() {
         Some("reject") => Err(Failure::Reject("as asked".to_owned())),
         Some("retry") if u64::from(event.attempt) < until => {
-            Err(Failure::Retry(Retry { after_ms: ask["after_ms"].as_u64(), reason: "as asked".to_owned() }))
+            let after_ms = field("after_ms").as_u64();
+            Err(Failure::Retry(Retry { after_ms, reason: "as asked".to_owned() }))
         }
         Some("trap") if u64::from(event.attempt) < until => panic!("as asked"),
         _ => Ok((0..number("outputs")).map(|index| output(&ask, index)).collect()),
@@ -35,10 +37,10 @@ fn obey(event: &Event) -> Answer {
 
 fn output(ask: &Value, index: u64) -> Output {
     let data = json!({
-        "id": ask["id"],
+        "id": ask.get("id"),
         "index": index,
-        "of": ask["outputs"],
-        "echo": ask["echo"],
+        "of": ask.get("outputs"),
+        "echo": ask.get("echo"),
         "version": *black_box(&VERSION),
     });
     plain(data.to_string())

@@ -128,8 +128,8 @@ impl fmt::Display for Findings {
         let promised = if self.ordered { "" } else { " (not promised)" };
         writeln!(
             f,
-            "out of order {}{promised}, of mixed versions {}",
-            self.out_of_order, self.mixed_versions
+            "versions {}, events of mixed versions {}, out of order {}{promised}",
+            self.versions, self.mixed_versions, self.out_of_order
         )?;
         self.examples.iter().try_for_each(|example| writeln!(f, "  {example}"))
     }

@@ -8,6 +8,9 @@ use super::judge::{Case, Found, judge};
 use super::model::{Ask, Expected, Fails};
 use super::read::Stored;
 
+/// What a doctor does to one thing.
+type Doctor<T> = fn(&mut T);
+
 const DIGESTS: [&str; 2] = ["aa", "bb"];
 
 /// Ten events: two outputs each, but for a rejected one, one that always traps, one that asks for nothing, and one that
@@ -158,7 +161,7 @@ fn repeats_and_torn_events_are_found() {
 
 #[test]
 fn what_no_event_asked_for_is_found() {
-    let doctors: [(&str, fn(&mut Stored)); 8] = [
+    let doctors: [(&str, Doctor<Stored>); 8] = [
         ("an unknown event", |output| edit(output, "id", json!(77))),
         ("an event that is rejected", |output| edit(output, "id", json!(3))),
         ("an index beyond the last", |output| edit(output, "index", json!(2))),
@@ -194,7 +197,7 @@ fn a_false_stamp_is_found_and_a_swap_between_two_outputs_is_none() {
 
 #[test]
 fn every_fault_of_a_dead_letter_is_found() {
-    let doctors: [(&str, fn(&mut Found), u64); 6] = [
+    let doctors: [(&str, Doctor<Found>, u64); 6] = [
         ("missing", |found| drop(found.letters.remove(0)), 1),
         ("repeated", |found| found.letters.push(found.letters[0].clone()), 1),
         ("not asked for", |found| set(&mut found.letters[0], "Wasmill-Position", "IN:1"), 2),

@@ -9,6 +9,7 @@
 )]
 
 mod bus_conformance;
+mod chaos;
 mod cli;
 mod delivery;
 mod demo;

@@ -10,7 +10,7 @@ use wasmill_tests::checker::client::{Client, StreamPlan};
 use wasmill_tests::checker::findings::{Findings, Verdict};
 use wasmill_tests::checker::history::History;
 use wasmill_tests::checker::judge::{Case, Found, judge};
-use wasmill_tests::guests;
+use wasmill_tests::guests::{self, CHAOS_MODE};
 use wasmill_tests::proxy::Proxy;
 
 use crate::engine::Engine;
@@ -139,7 +139,7 @@ impl<'a> Stage<'a> {
              [emit]\nsubjects = [\"{to}\"]\n\
              [retry]\nattempts = 4\nfirst_delay_ms = 20\nmax_delay_ms = 100\nack_wait_ms = 1000\n\
              [limits]\ncpu_ms = 10000\nwall_ms = 120000\ninstances = 2\n\
-             [config]\nmode = \"chaos\"\nsubject = \"{to}\"\n"
+             [config]\nmode = \"{CHAOS_MODE}\"\nsubject = \"{to}\"\n"
         )
     }
 
