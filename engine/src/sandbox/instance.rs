@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustc_demangle::demangle;
 use wasmtime::component::{self, Linker};
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
 use wasmtime_wasi::I32Exit;
@@ -190,7 +191,14 @@ fn backtrace(err: &wasmtime::Error) -> Option<String> {
         if !text.is_empty() {
             text.push('\n');
         }
-        text.extend(frame.func_name().unwrap_or("?").chars().take(MAX_FRAME_CHARS));
+        match frame.func_name() {
+            Some(name) => text.extend(format!("{:#}", demangle(name)).chars().take(MAX_FRAME_CHARS)),
+            // A component without its names; whoever built it can look these up.
+            None => {
+                let offset = frame.module_offset().unwrap_or_default();
+                text.push_str(&format!("function {} at {offset:#x}", frame.func_index()));
+            }
+        }
     }
     (!text.is_empty()).then_some(text)
 }

@@ -9,6 +9,8 @@
 mod firsts;
 mod guard;
 mod input;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod setback;
 mod step;
 

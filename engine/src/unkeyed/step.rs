@@ -7,7 +7,7 @@ use futures::future::try_join_all;
 use super::{Deliverer, Setback, Version, input};
 use crate::bus::{BusError, Delivery};
 use crate::effects::{self, Output, Proposed, Rules};
-use crate::event::{Event, MSG_ID_HEADER};
+use crate::event::Event;
 use crate::faults::{failpoint, mutant};
 use crate::manifest::OutputDelivery;
 use crate::outcome::{Failure, Handled, Trouble};
@@ -32,11 +32,19 @@ impl Deliverer {
             () = self.guard.shut(), if delivery.receipt.is_some() => return Err(Setback::Quarantined),
         };
         failpoint!("called");
+        #[cfg(feature = "mutants")]
+        self.publish_before_check(version, &event, input, &answer).await;
         self.metrics.called(took);
         let used = |failure| Trouble { failure, took: Some(took), backtrace };
         let outputs = match answer.and_then(|proposed| self.checked(version, &event, input, proposed)) {
             Ok(outputs) => outputs,
             Err(failure) => return Err(used(failure).into()),
+        };
+        #[cfg(feature = "mutants")]
+        let outputs = {
+            let mut outputs = outputs;
+            super::mutants::spoil_ids(&mut outputs, version, &event, input);
+            outputs
         };
         failpoint!("checked");
         self.pace.wait(outputs.len(), version.manifest.limits.outputs_per_second).await;
@@ -45,7 +53,7 @@ impl Deliverer {
         Ok(())
     }
 
-    fn checked(
+    pub(super) fn checked(
         &self,
         version: &Version,
         event: &Event,
@@ -57,27 +65,12 @@ impl Deliverer {
             limits: &version.manifest.limits,
             max_message_bytes: self.bus.max_message_bytes(),
         };
-        let latest = self.version.load();
-        let emitter = if mutant!("swap-before-drain") { &latest.emitter } else { &version.emitter };
-        let mut outputs = effects::check(emitter, event, input, proposed, rules)?;
-        for (index, output) in outputs.iter_mut().enumerate() {
-            let other_id = if mutant!("no-message-id") {
-                String::new()
-            } else if mutant!("id-without-index") {
-                format!("{}:{input}", emitter.plugin)
-            } else if mutant!("id-with-attempt") {
-                format!("{}:{input}:{index}:{}", emitter.plugin, event.attempt)
-            } else if mutant!("id-with-version") {
-                format!("{}:{input}:{index}:{}", emitter.plugin, emitter.digest)
-            } else {
-                continue;
-            };
-            output.message.headers.replace(MSG_ID_HEADER, other_id);
-        }
-        Ok(outputs)
+        let other = mutant!("swap-before-drain").then(|| self.version.load_full());
+        let emitter = other.as_deref().map_or(&version.emitter, |version| &version.emitter);
+        effects::check(emitter, event, input, proposed, rules)
     }
 
-    async fn publish_all(&self, outputs: Vec<Output>) -> Result<(), Failure> {
+    pub(super) async fn publish_all(&self, outputs: Vec<Output>) -> Result<(), Failure> {
         let stored = outputs.into_iter().enumerate().map(|(index, output)| self.publish(index, output));
         match try_join_all(stored).await {
             Err(_) if mutant!("publish-error-swallowed") => Ok(()),

@@ -87,17 +87,22 @@ async fn each_reason_has_its_own_policy() {
         format!(
             "[[subscribe]]\nstream = \"PAYMENTS\"\nsubjects = [\"payments.card\"]\n\
              [retry]\nattempts = 4\ndelays_ms = [1, 2]\n[retry.reasons.trap]\nattempts = 2\n\
+             [retry.reasons.cpu-limit]\nattempts = 3\n[limits]\ncpu_ms = 20\n\
              [config]\nmode = \"{mode}\"\nreason = \"because\"\n"
         )
     };
     streams::publish(&scene.jetstream, "payments.card", [payment(1, 1.0)]).await.unwrap();
-    for mode in ["panic", "retry", "reject", "echo"] {
+    for mode in ["panic", "retry", "reject", "echo", "endless-loop"] {
         scene.place.put(mode, &misbehaving(), &manifest(mode)).unwrap();
     }
     let running = scene.start().await;
-    for (mode, attempts, reason) in
-        [("panic", 2, "trap"), ("retry", 4, "retry"), ("reject", 1, "rejected"), ("echo", 1, "not-granted")]
-    {
+    for (mode, attempts, reason) in [
+        ("panic", 2, "trap"),
+        ("retry", 4, "retry"),
+        ("reject", 1, "rejected"),
+        ("echo", 1, "not-granted"),
+        ("endless-loop", 3, "cpu-limit"),
+    ] {
         let set_aside = |status: &PluginStatus| status.counters.dead_lettered == 1;
         let status = running.until(mode, "setting it aside", set_aside).await.unwrap();
         assert_eq!(
@@ -115,6 +120,38 @@ async fn each_reason_has_its_own_policy() {
     assert!(trapped.header("Wasmill-Backtrace").unwrap().contains("panic"), "{:?}", trapped.headers);
     assert!(trapped.header("Wasmill-Took-Us").unwrap().parse::<u64>().unwrap() > 0);
     assert!(trapped.header("Wasmill-First-Time").unwrap() < trapped.header("Wasmill-Time").unwrap());
+    let looped =
+        letters.iter().find(|letter| letter.header("Wasmill-Reason").unwrap() == "cpu-limit").unwrap();
+    assert!(
+        looped.header("Wasmill-Backtrace").unwrap().contains("handler@0.1.0#handle"),
+        "{:?}",
+        looped.headers
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_counters_agree_with_what_the_server_saw() {
+    let scene = scene().await;
+    let manifest = "[[subscribe]]\nstream = \"PAYMENTS\"\nsubjects = [\"payments.card\"]\n\
+                    [retry]\nattempts = 3\nfirst_delay_ms = 1\n[breaker]\nfailures = 0\n[config]\nmode = \"panic\"\n";
+    scene.place.put("broken", &misbehaving(), manifest).unwrap();
+    scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
+    streams::publish(&scene.jetstream, "payments.card", (990..1_020).map(with_poison)).await.unwrap();
+    let running = scene.start().await;
+    for (plugin, dead, done) in [("broken", 30, 0), ("large-amount", 1, 29)] {
+        let through =
+            |status: &PluginStatus| status.counters.dead_lettered == dead && status.counters.done == done;
+        let counters = running.until(plugin, "through", through).await.unwrap().counters;
+        streams::drained(&scene.jetstream, "PAYMENTS", &format!("wasmill-{plugin}")).await.unwrap();
+        let mut consumer: async_nats::jetstream::consumer::PullConsumer =
+            scene.jetstream.get_consumer_from_stream(format!("wasmill-{plugin}"), "PAYMENTS").await.unwrap();
+        let delivered = consumer.info().await.unwrap().delivered.consumer_sequence;
+        assert_eq!(counters.received, delivered, "every delivery is counted, and nothing else");
+        assert_eq!(counters.retried, delivered - 30, "each that was not an event's last");
+        assert_eq!(letters_of(&scene, plugin).await.len() as u64, counters.dead_lettered);
+        balance(&running, plugin);
+    }
+    assert_eq!(streams::count(&scene.jetstream, "ALERTS").await.unwrap(), 29);
 }
 
 #[tokio::test(flavor = "multi_thread")]
