@@ -3,6 +3,9 @@
 
 use std::process::Command;
 
+use wasmill_tests::checker::client::{Client, StreamPlan};
+use wasmill_tests::nats::NatsServer;
+
 /// Runs it with the parts that these tests use, and fails with all that it said unless everything was valid.
 fn is_valid(arguments: &str) {
     let ran = Command::new(env!("CARGO_BIN_EXE_wasmill-chaos"))
@@ -52,4 +55,28 @@ fn a_run_whose_fault_never_comes_is_no_proof() {
     let said = String::from_utf8_lossy(&ran.stderr).into_owned();
     assert_eq!(ran.status.code(), Some(1), "{said}");
     assert!(said.contains("Void"), "{said}");
+}
+
+#[test]
+fn the_checkers_client_reads_all_that_it_published() {
+    const COUNT: usize = 20_000;
+    let mut server = NatsServer::start().unwrap();
+    let mut client = Client::connect(&[server.url()]).unwrap();
+    client.create_stream(StreamPlan { name: "S", subjects: "s.>", replicas: 1 }).unwrap();
+    let messages: Vec<_> = (0..COUNT).map(|id| (format!("id-{id}"), format!("payload {id}"))).collect();
+    let sequences = client.publish("s.a", &messages, 512).unwrap();
+    assert!(sequences.iter().copied().eq(1..=COUNT as u64));
+    // Under the same ids nothing is stored again.
+    assert_eq!(client.publish("s.a", &messages[..100], 7).unwrap(), sequences[..100]);
+    client.publish("s.b", &[("other".to_owned(), String::new())], 1).unwrap();
+
+    server.restart().unwrap();
+    let read = client.read("S", "s.a").unwrap();
+    assert_eq!(read.len(), COUNT);
+    for (stored, (id, payload)) in read.iter().zip(&messages) {
+        assert_eq!((stored.header("Nats-Msg-Id"), &stored.payload[..]), (&id[..], payload.as_bytes()));
+    }
+    assert!(read.iter().map(|stored| stored.sequence).eq(1..=COUNT as u64));
+    assert_eq!(client.read("S", ">").unwrap().len(), COUNT + 1);
+    assert!(client.read("S", "s.c").unwrap().is_empty());
 }

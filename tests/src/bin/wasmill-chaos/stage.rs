@@ -131,13 +131,15 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// The manifest; `concurrency` is what a change of it is seen by.
+    /// The manifest; `concurrency` is what a change of it is seen by. A third of all deliveries fail on purpose: without the
+    /// breaker, because a quarantine would only make a run longer.
     fn manifest(&self, concurrency: u32) -> String {
         let (stream, from, to) = (&self.input, subject(&self.input), subject(&self.output));
         format!(
             "concurrency = {concurrency}\n[[subscribe]]\nstream = \"{stream}\"\nsubjects = [\"{from}\"]\n\
              [emit]\nsubjects = [\"{to}\"]\n\
              [retry]\nattempts = 4\nfirst_delay_ms = 20\nmax_delay_ms = 100\nack_wait_ms = 1000\n\
+             [breaker]\nfailures = 0\n\
              [limits]\ncpu_ms = 10000\nwall_ms = 120000\ninstances = 2\n\
              [config]\nmode = \"{CHAOS_MODE}\"\nsubject = \"{to}\"\n"
         )
