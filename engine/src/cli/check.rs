@@ -17,7 +17,7 @@ use super::settings::runtime;
 use crate::config::manifests::read_manifest;
 use crate::cycles::cycles;
 use crate::digest::Digest;
-use crate::limits::Limits;
+use crate::limits::{DEFAULT_WEIGHT, Limits};
 use crate::manifest::{Isolation, Manifest, ManifestError, PluginName};
 use crate::sandbox::{LoadSpec, LogLine, LogSink, Sandbox, this_program};
 use crate::subject::Pattern;
@@ -116,6 +116,7 @@ async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
         digest,
         limits: manifest.as_ref().map_or_else(Limits::default, |manifest| manifest.limits.clone()),
         isolation: manifest.as_ref().map_or(Isolation::default(), |manifest| manifest.isolation),
+        weight: manifest.as_ref().map_or(DEFAULT_WEIGHT, |manifest| manifest.weight),
         config: manifest.as_ref().map(Manifest::config_json).unwrap_or_default(),
     };
     match sandbox.load(&bytes, &spec, log_sink(&file)).await {

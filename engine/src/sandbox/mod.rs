@@ -1,7 +1,8 @@
 //! Guests: loading them, and calling them inside their limits. The only place that knows wasmtime.
 //!
 //! In reading order: [`Sandbox`] loads a component (`compile`, then `contract`), [`Workers`] run its instances on threads
-//! of their own (`workers`, `instance`), and `host`, `wasi` and `logs` are all that a guest can reach.
+//! of their own (`workers`, `instance`), each plugin within its share of the cores (`shares`), and `host`, `wasi` and
+//! `logs` are all that a guest can reach.
 //!
 //! Guests run synchronously and never on the runtime's threads: a plugin that loops holds up its own threads only.
 
@@ -11,6 +12,7 @@ mod host;
 mod instance;
 mod logs;
 mod machine;
+mod shares;
 mod wasi;
 mod workers;
 
@@ -106,6 +108,7 @@ pub struct Prepared {
     about: Option<About>,
     shape: Shape,
     isolation: Isolation,
+    weight: u32,
 }
 
 impl Prepared {
@@ -133,6 +136,8 @@ pub struct LoadSpec {
     pub limits: Limits,
     /// Whether instances are shared between events.
     pub isolation: Isolation,
+    /// Its share of the cores, where others want them too.
+    pub weight: u32,
     /// The `[config]` table.
     pub config: serde_json::Map<String, serde_json::Value>,
 }
@@ -142,6 +147,7 @@ pub struct Sandbox {
     engine: Engine,
     linker: wasmtime::component::Linker<host::CallState>,
     compiler: compile::Compiler,
+    shares: Arc<shares::Shares>,
     _ticker: machine::Ticker,
 }
 
@@ -156,8 +162,10 @@ impl Sandbox {
         let engine = machine::running_engine().map_err(runtime)?;
         let linker = instance::linker(&engine).map_err(runtime)?;
         let compiler = compile::Compiler::new(compiler, cache, &engine)?;
-        let ticker = machine::Ticker::start(&engine).map_err(|err| LoadError::Runtime(err.to_string()))?;
-        Ok(Arc::new(Self { engine, linker, compiler, _ticker: ticker }))
+        let shares = shares::Shares::new();
+        let ticker = machine::Ticker::start(&engine, Arc::clone(&shares))
+            .map_err(|err| LoadError::Runtime(err.to_string()))?;
+        Ok(Arc::new(Self { engine, linker, compiler, shares, _ticker: ticker }))
     }
 
     /// Loads a component: compiles it in another process, checks it against the contract, makes a first instance and asks
@@ -182,6 +190,7 @@ impl Sandbox {
             about: None,
             shape: contract::shape(&component),
             isolation: spec.isolation,
+            weight: spec.weight,
         };
         let sandbox = Arc::clone(self);
         let tried = tokio::task::spawn_blocking(move || {
@@ -197,12 +206,12 @@ impl Sandbox {
     /// # Errors
     /// If the system gives no threads.
     pub fn start(self: &Arc<Self>, prepared: Arc<Prepared>, sink: LogSink) -> std::io::Result<Workers> {
-        Workers::start(self.engine.clone(), prepared, sink)
+        Workers::start(self.engine.clone(), &self.shares, prepared, sink)
     }
 
-    /// Something that calls the plugin on the thread that asks.
+    /// Something that calls the plugin on the thread that asks, whoever else wants the cores.
     #[must_use]
     pub fn caller(self: &Arc<Self>, prepared: Arc<Prepared>, sink: LogSink) -> Caller {
-        Caller::new(self.engine.clone(), prepared, sink)
+        Caller::new(self.engine.clone(), prepared, sink, None)
     }
 }

@@ -10,6 +10,7 @@ use wasmtime::Engine;
 use super::Prepared;
 use super::instance::{Cut, Instance};
 use super::logs::LogSink;
+use super::shares::{Share, Shares};
 use crate::effects::Proposed;
 use crate::event::Event;
 use crate::limits::WORKER_STACK_BYTES;
@@ -37,15 +38,23 @@ pub struct Workers {
 }
 
 impl Workers {
-    pub(super) fn start(engine: Engine, prepared: Arc<Prepared>, sink: LogSink) -> std::io::Result<Self> {
+    pub(super) fn start(
+        engine: Engine,
+        shares: &Arc<Shares>,
+        prepared: Arc<Prepared>,
+        sink: LogSink,
+    ) -> std::io::Result<Self> {
         let (calls, waiting) = async_channel::bounded(MAX_WAITING_CALLS);
-        for index in 0..prepared.shared.limits.instance_count() {
-            let caller = Caller::new(engine.clone(), Arc::clone(&prepared), sink.clone());
+        let shared = &prepared.shared;
+        for index in 0..shared.limits.instance_count() {
+            let share = shares.share(&shared.name, prepared.weight, shared.limits.cpu_ms);
+            let caller =
+                Caller::new(engine.clone(), Arc::clone(&prepared), sink.clone(), Some(Arc::clone(&share)));
             let waiting: async_channel::Receiver<Call> = waiting.clone();
             std::thread::Builder::new()
-                .name(format!("{}-{index}", prepared.shared.name))
+                .name(format!("{}-{index}", shared.name))
                 .stack_size(WORKER_STACK_BYTES)
-                .spawn(move || caller.serve(&waiting))?;
+                .spawn(move || caller.serve(&share, &waiting))?;
         }
         Ok(Self { calls, prepared })
     }
@@ -74,19 +83,26 @@ pub struct Caller {
     engine: Engine,
     prepared: Arc<Prepared>,
     sink: LogSink,
+    share: Option<Arc<Share>>,
     /// The instance of `reuse` isolation.
     kept: Option<Instance>,
 }
 
 impl Caller {
-    pub(super) fn new(engine: Engine, prepared: Arc<Prepared>, sink: LogSink) -> Self {
-        Self { engine, prepared, sink, kept: None }
+    pub(super) fn new(
+        engine: Engine,
+        prepared: Arc<Prepared>,
+        sink: LogSink,
+        share: Option<Arc<Share>>,
+    ) -> Self {
+        Self { engine, prepared, sink, share, kept: None }
     }
 
-    fn serve(mut self, waiting: &async_channel::Receiver<Call>) {
+    fn serve(mut self, share: &Share, waiting: &async_channel::Receiver<Call>) {
         let mut answers = Vec::with_capacity(ANSWERS_AT_ONCE);
         while let Ok(first) = waiting.recv_blocking() {
-            let started = Instant::now();
+            let turn = share.turn(Instant::now());
+            let started = turn.began();
             let mut next = Some(first);
             while let Some(Call { event, reply }) = next {
                 if !reply.is_closed() {
@@ -95,6 +111,7 @@ impl Caller {
                 let go_on = answers.len() < ANSWERS_AT_ONCE && started.elapsed() < HOLD_ANSWERS;
                 next = if go_on { waiting.try_recv().ok() } else { None };
             }
+            drop(turn);
             for (reply, result) in answers.drain(..) {
                 let _caller_gone = reply.send(result);
             }
@@ -122,7 +139,7 @@ impl Caller {
     pub fn call(&mut self, event: &Event) -> Result<Vec<Proposed>, Cut> {
         let mut instance = match self.kept.take() {
             Some(instance) => instance,
-            None => Instance::new(&self.engine, &self.prepared, &self.sink, event)?,
+            None => Instance::new(&self.engine, &self.prepared, &self.sink, self.share.clone(), event)?,
         };
         let (result, intact) = instance.handle(event);
         if intact && self.prepared.isolation == Isolation::Reuse {

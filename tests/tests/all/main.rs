@@ -19,5 +19,6 @@ mod kill;
 mod quarantine;
 mod reload;
 mod setbacks;
+mod shares;
 mod swap;
 mod tidy;
