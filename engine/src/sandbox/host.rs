@@ -15,6 +15,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use super::LoadSpec;
 use super::contract::{clock, config, log, random};
 use super::logs::CallLog;
+use super::priority;
 use super::shares::Share;
 use super::wasi::deny_all;
 use crate::limits::{EPOCH_TICK_MS, Limits, MAX_HOST_RESOURCES, MAX_RANDOM_BYTES, MAX_TABLE_ELEMENTS, MIB};
@@ -150,6 +151,9 @@ impl CallState {
             share.charge(cpu, self.started.elapsed());
         }
         let cpu_used = cpu.saturating_sub(*self.cpu_started.get_or_insert(cpu));
+        if self.share.is_some() {
+            priority::note(cpu_used);
+        }
         let cpu_left = Duration::from_millis(limits.cpu_ms).saturating_sub(cpu_used);
         if cpu_left.is_zero() {
             return Err(refuse(Failure::CpuTime { limit_ms: limits.cpu_ms }));
@@ -159,7 +163,8 @@ impl CallState {
             return Err(refuse(Failure::WallTime { limit_ms: limits.wall_ms }));
         }
         let ticks = u64::try_from(cpu_left.min(wall_left).as_millis()).unwrap_or(u64::MAX) / EPOCH_TICK_MS;
-        Ok(UpdateDeadline::Continue(ticks.clamp(1, LOOK_TICKS)))
+        let most = if priority::is_low() { LOOK_TICKS } else { FIRST_LOOK_TICKS };
+        Ok(UpdateDeadline::Continue(ticks.clamp(1, most)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Guests: loading them, and calling them inside their limits. The only place that knows wasmtime.
 //!
 //! In reading order: [`Sandbox`] loads a component (`compile`, then `contract`), [`Workers`] run its instances on threads
-//! of their own (`workers`, `instance`), each plugin within its share of the cores (`shares`), and `host`, `wasi` and
+//! of their own (`workers`, `instance`), each plugin within its share of the cores (`shares`, `priority`), and `host`, `wasi` and
 //! `logs` are all that a guest can reach.
 //!
 //! Guests run synchronously and never on the runtime's threads: a plugin that loops holds up its own threads only.
@@ -12,6 +12,7 @@ mod host;
 mod instance;
 mod logs;
 mod machine;
+mod priority;
 mod shares;
 mod wasi;
 mod workers;
@@ -147,7 +148,7 @@ pub struct Sandbox {
     engine: Engine,
     linker: wasmtime::component::Linker<host::CallState>,
     compiler: compile::Compiler,
-    shares: Arc<shares::Shares>,
+    scheduling: workers::Scheduling,
     _ticker: machine::Ticker,
 }
 
@@ -165,7 +166,9 @@ impl Sandbox {
         let shares = shares::Shares::new();
         let ticker = machine::Ticker::start(&engine, Arc::clone(&shares))
             .map_err(|err| LoadError::Runtime(err.to_string()))?;
-        Ok(Arc::new(Self { engine, linker, compiler, shares, _ticker: ticker }))
+        let spawner = priority::Spawner::start().map_err(|err| LoadError::Runtime(err.to_string()))?;
+        let scheduling = workers::Scheduling { shares, spawner };
+        Ok(Arc::new(Self { engine, linker, compiler, scheduling, _ticker: ticker }))
     }
 
     /// Loads a component: compiles it in another process, checks it against the contract, makes a first instance and asks
@@ -206,7 +209,7 @@ impl Sandbox {
     /// # Errors
     /// If the system gives no threads.
     pub fn start(self: &Arc<Self>, prepared: Arc<Prepared>, sink: LogSink) -> std::io::Result<Workers> {
-        Workers::start(self.engine.clone(), &self.shares, prepared, sink)
+        Workers::start(self.engine.clone(), &self.scheduling, prepared, sink)
     }
 
     /// Something that calls the plugin on the thread that asks, whoever else wants the cores.

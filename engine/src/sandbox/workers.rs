@@ -10,10 +10,10 @@ use wasmtime::Engine;
 use super::Prepared;
 use super::instance::{Cut, Instance};
 use super::logs::LogSink;
+use super::priority::{self, Spawner};
 use super::shares::{Share, Shares};
 use crate::effects::Proposed;
 use crate::event::Event;
-use crate::limits::WORKER_STACK_BYTES;
 use crate::manifest::Isolation;
 use crate::outcome::{Failure, Handled};
 
@@ -40,21 +40,29 @@ pub struct Workers {
 impl Workers {
     pub(super) fn start(
         engine: Engine,
-        shares: &Arc<Shares>,
+        scheduling: &Scheduling,
         prepared: Arc<Prepared>,
         sink: LogSink,
     ) -> std::io::Result<Self> {
         let (calls, waiting) = async_channel::bounded(MAX_WAITING_CALLS);
         let shared = &prepared.shared;
         for index in 0..shared.limits.instance_count() {
-            let share = shares.share(&shared.name, prepared.weight, shared.limits.cpu_ms);
-            let caller =
-                Caller::new(engine.clone(), Arc::clone(&prepared), sink.clone(), Some(Arc::clone(&share)));
-            let waiting: async_channel::Receiver<Call> = waiting.clone();
-            std::thread::Builder::new()
-                .name(format!("{}-{index}", shared.name))
-                .stack_size(WORKER_STACK_BYTES)
-                .spawn(move || caller.serve(&share, &waiting))?;
+            let share = scheduling.shares.share(&shared.name, prepared.weight, shared.limits.cpu_ms);
+            let worker = Worker {
+                name: format!("{}-{index}", shared.name),
+                caller: Caller::new(
+                    engine.clone(),
+                    Arc::clone(&prepared),
+                    sink.clone(),
+                    Some(Arc::clone(&share)),
+                ),
+                share,
+                waiting: waiting.clone(),
+                spawner: scheduling.spawner.clone(),
+            };
+            let thread = scheduling.spawner.thread(worker.name.clone())?;
+            // The thread waits for just this.
+            let _started = thread.send(Box::new(move || worker.serve()));
         }
         Ok(Self { calls, prepared })
     }
@@ -78,6 +86,50 @@ impl Workers {
     }
 }
 
+/// What decides when and where calls run.
+pub(super) struct Scheduling {
+    pub shares: Arc<Shares>,
+    pub spawner: Spawner,
+}
+
+/// One thread's work.
+struct Worker {
+    name: String,
+    caller: Caller,
+    share: Arc<Share>,
+    waiting: async_channel::Receiver<Call>,
+    spawner: Spawner,
+}
+
+impl Worker {
+    fn serve(mut self) {
+        let mut answers = Vec::with_capacity(ANSWERS_AT_ONCE);
+        while let Ok(first) = self.waiting.recv_blocking() {
+            let turn = self.share.turn(Instant::now());
+            let started = turn.began();
+            let mut next = Some(first);
+            while let Some(Call { event, reply }) = next {
+                if !reply.is_closed() {
+                    answers.push((reply, self.caller.call_unwinding(&event)));
+                }
+                let go_on = answers.len() < ANSWERS_AT_ONCE && started.elapsed() < HOLD_ANSWERS;
+                next = if go_on { self.waiting.try_recv().ok() } else { None };
+            }
+            drop(turn);
+            for (reply, result) in answers.drain(..) {
+                let _caller_gone = reply.send(result);
+            }
+            // Without a thread to take over, a slow one is better than none.
+            if priority::is_low()
+                && let Ok(thread) = self.spawner.thread(self.name.clone())
+            {
+                let _taken_over = thread.send(Box::new(move || self.serve()));
+                return;
+            }
+        }
+    }
+}
+
 /// Calls a plugin's handler on the thread that asks, one event after the other.
 pub struct Caller {
     engine: Engine,
@@ -96,26 +148,6 @@ impl Caller {
         share: Option<Arc<Share>>,
     ) -> Self {
         Self { engine, prepared, sink, share, kept: None }
-    }
-
-    fn serve(mut self, share: &Share, waiting: &async_channel::Receiver<Call>) {
-        let mut answers = Vec::with_capacity(ANSWERS_AT_ONCE);
-        while let Ok(first) = waiting.recv_blocking() {
-            let turn = share.turn(Instant::now());
-            let started = turn.began();
-            let mut next = Some(first);
-            while let Some(Call { event, reply }) = next {
-                if !reply.is_closed() {
-                    answers.push((reply, self.call_unwinding(&event)));
-                }
-                let go_on = answers.len() < ANSWERS_AT_ONCE && started.elapsed() < HOLD_ANSWERS;
-                next = if go_on { waiting.try_recv().ok() } else { None };
-            }
-            drop(turn);
-            for (reply, result) in answers.drain(..) {
-                let _caller_gone = reply.send(result);
-            }
-        }
     }
 
     /// A defect in the runtime must not take the thread with it: the next event may be a better one.
