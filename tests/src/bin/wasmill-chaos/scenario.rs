@@ -87,10 +87,11 @@ fn engines(around: &Surroundings, args: &Args) -> Result<Ended> {
     begin(&mut stage, &urls)?;
     let until = Instant::now() + args.duration;
     let (mut kills, mut frozen) = (0, 0);
-    while Instant::now() < until {
+    while Instant::now() < until || kills == 0 || frozen == 0 {
         stage.pause(100, 800);
         let engine = stage.rng.usize(..ENGINES);
-        if stage.rng.bool() {
+        // However short the run is, it sees both.
+        if kills == 0 || (frozen > 0 && stage.rng.bool()) {
             stage.engine(engine)?.kill()?;
             stage.pause(0, 500);
             stage.engine(engine)?.start(None)?;
@@ -104,8 +105,7 @@ fn engines(around: &Surroundings, args: &Args) -> Result<Ended> {
         }
     }
     stage.note(format!("{kills} kills, {frozen} times frozen"));
-    let fired = if kills > 0 && frozen > 0 { Ok(()) } else { Err("not both were seen".to_owned()) };
-    finish(stage, args, fired)
+    finish(stage, args, Ok(()))
 }
 
 fn cluster(around: &Surroundings, args: &Args) -> Result<Ended> {
