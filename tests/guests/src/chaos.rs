@@ -24,6 +24,7 @@ fn obey(event: &Event) -> Answer {
         0 => u64::MAX,
         until => until,
     };
+    work(number("work"));
     match field("fails").as_str() {
         Some("reject") => Err(Failure::Reject("as asked".to_owned())),
         Some("retry") if u64::from(event.attempt) < until => {
@@ -31,7 +32,19 @@ fn obey(event: &Event) -> Answer {
             Err(Failure::Retry(Retry { after_ms, reason: "as asked".to_owned() }))
         }
         Some("trap") if u64::from(event.attempt) < until => panic!("as asked"),
+        Some("stray") => {
+            let stray = Output { subject: "elsewhere".to_owned(), ..plain("") };
+            Ok((0..number("outputs")).map(|index| output(&ask, index)).chain([stray]).collect())
+        }
         _ => Ok((0..number("outputs")).map(|index| output(&ask, index)).collect()),
+    }
+}
+
+/// Takes a while: about a millisecond for each.
+fn work(milliseconds: u64) {
+    const ROUNDS: u64 = 500_000;
+    for round in 0..milliseconds * ROUNDS {
+        black_box(round);
     }
 }
 

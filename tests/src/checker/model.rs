@@ -15,6 +15,8 @@ pub enum Fails {
     TrapsUntil(u32),
     /// It traps, however often it is tried.
     AlwaysTraps,
+    /// After its outputs stands one that its manifest does not grant, so that none of them may be published.
+    Strays,
 }
 
 /// What one event asks for.
@@ -26,8 +28,10 @@ pub struct Ask {
     pub key: u32,
     /// How many outputs it causes when it is handled.
     pub outputs: u32,
-    /// What goes wrong before.
+    /// What goes wrong.
     pub fails: Fails,
+    /// How long the handler works on it, in milliseconds, more or less.
+    pub work_ms: u32,
     /// Text that every output must bring back.
     pub echo: String,
 }
@@ -51,9 +55,11 @@ impl Ask {
             Fails::RetriesUntil(attempt) => ("retry", attempt),
             Fails::TrapsUntil(attempt) => ("trap", attempt),
             Fails::AlwaysTraps => ("trap", 0),
+            Fails::Strays => ("stray", 0),
         };
         json!({
             "id": self.id, "key": self.key, "outputs": self.outputs, "fails": fails, "until": until, "after_ms": 20,
+            "work": self.work_ms,
             "echo": self.echo,
         })
         .to_string()
@@ -65,6 +71,7 @@ impl Ask {
         match self.fails {
             Fails::Rejects => Expected::DeadLetter("rejected"),
             Fails::AlwaysTraps => Expected::DeadLetter("trap"),
+            Fails::Strays => Expected::DeadLetter("not-granted"),
             Fails::Never | Fails::RetriesUntil(_) | Fails::TrapsUntil(_) => Expected::Outputs(self.outputs),
         }
     }

@@ -30,7 +30,14 @@ fn scene() -> (Case, History, Found) {
             6 => Fails::RetriesUntil(3),
             _ => Fails::Never,
         };
-        let ask = Ask { id, key: 0, outputs: if id == 8 { 0 } else { 2 }, fails, echo: format!("e{id}") };
+        let ask = Ask {
+            id,
+            key: 0,
+            outputs: if id == 8 { 0 } else { 2 },
+            fails,
+            work_ms: 0,
+            echo: format!("e{id}"),
+        };
         // A stream may hold more than this run's events.
         let event = Published { sequence: 2 * id + 1, name: format!("in:{id}"), payload: ask.payload(), ask };
         match event.ask.expected() {

@@ -50,6 +50,10 @@ pub fn strike(
         Some(true) if !stage.engine(engine)?.log().contains(&told) => Err(format!("no line {told:?}")),
         Some(true) => Ok(()),
     };
+    if stage.rng.bool() {
+        // What was begun with one version is ended with another.
+        stage.swap()?;
+    }
     stage.engine(engine)?.start(None)?;
     Ok(fired)
 }

@@ -32,6 +32,9 @@ pub fn in_a_row(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fired>
 
 fn kill(stage: &mut Stage<'_>, engine: usize) -> Result<Fired> {
     let killed = stage.engine(engine)?.kill()?;
+    if stage.rng.bool() {
+        stage.swap()?;
+    }
     stage.engine(engine)?.start(None)?;
     Ok(if killed { Ok(()) } else { Err("the engine had ended before it was killed".to_owned()) })
 }

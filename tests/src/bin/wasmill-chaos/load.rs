@@ -13,6 +13,8 @@ use wasmill_tests::checker::model::{Ask, Expected, Fails};
 
 /// Keys among the events.
 const KEYS: u32 = 10;
+/// Of a hundred events, so many take some milliseconds, so that a fault finds some at work.
+const SLOW: u32 = 3;
 /// The longest text that an output must bring back, in characters.
 const MAX_ECHO: usize = 200;
 /// What the texts are made of: plain, quoted in JSON, and of several bytes.
@@ -37,7 +39,8 @@ impl Load {
             0..4 => Fails::Rejects,
             4..8 => Fails::AlwaysTraps,
             8..14 => Fails::RetriesUntil(rng.u32(2..=3)),
-            14..20 => Fails::TrapsUntil(rng.u32(2..=3)),
+            14..18 => Fails::TrapsUntil(rng.u32(2..=3)),
+            18..20 => Fails::Strays,
             _ => Fails::Never,
         };
         let outputs = match rng.u32(..100) {
@@ -47,9 +50,10 @@ impl Load {
             _ => rng.u32(5..=20),
         };
         let echo = (0..rng.usize(..MAX_ECHO)).filter_map(|_| rng.choice(ALPHABET)).collect();
+        let work_ms = if rng.u32(..100) < SLOW { rng.u32(2..=15) } else { 0 };
         let (id, key) = (self.next, rng.u32(..KEYS));
         self.next += 1;
-        Ask { id, key, outputs, fails, echo }
+        Ask { id, key, outputs, fails, work_ms, echo }
     }
 }
 
