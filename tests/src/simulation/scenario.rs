@@ -103,6 +103,7 @@ async fn create_streams(bus: &MemoryBus, plan: &Plan) -> anyhow::Result<()> {
             max_bytes: None,
             max_age: None,
             replicas: 1,
+            atomic: false,
         };
         bus.ensure_stream(&spec).await?;
     }
