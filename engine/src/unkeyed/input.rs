@@ -3,6 +3,7 @@
 use crate::bus::Delivery;
 use crate::clock::Clock;
 use crate::event::Origin;
+use crate::faults::mutant;
 
 /// Names an event's place on the bus: stream, the stream's incarnation, sequence. The ids of its outputs are made of it.
 pub(super) fn name(delivery: &Delivery) -> String {
@@ -34,5 +35,8 @@ pub(super) fn origin(delivery: &Delivery, clock: &dyn Clock) -> Origin {
 /// Which delivery of the event this is, from 1. The server counts, so that an engine which dies over an event does not
 /// begin anew.
 pub(super) fn attempt(delivery: &Delivery) -> u32 {
+    if mutant!("attempts-not-counted") {
+        return 1;
+    }
     delivery.position.as_ref().map_or(1, |position| position.attempt)
 }

@@ -181,6 +181,9 @@ impl Deliverer {
         failpoint!("stopping");
         // First the subscription, so that what it holds ahead goes to another engine at once.
         drop(intake);
+        if mutant!("drain-skipped") {
+            return ended;
+        }
         loop {
             tokio::select! {
                 biased;
@@ -195,8 +198,8 @@ impl Deliverer {
     /// How many events of a subscription may be in flight.
     fn concurrency(&self, flow: Flow) -> usize {
         match flow {
-            Flow::Probes => 1,
-            Flow::All | Flow::Unguarded => self.version.load().manifest.concurrency as usize,
+            Flow::Probes if !mutant!("probes-unbounded") => 1,
+            _ => self.version.load().manifest.concurrency as usize,
         }
     }
 
@@ -208,6 +211,7 @@ impl Deliverer {
     /// Resolves when the breaker lets something else through than `flow` says.
     async fn regated(&self, flow: Flow) {
         let wanted = match flow {
+            _ if mutant!("quarantine-leaks") => return std::future::pending().await,
             Flow::All => Gate::Open,
             Flow::Probes => Gate::Probing,
             Flow::Unguarded => return std::future::pending().await,
@@ -223,7 +227,7 @@ impl Deliverer {
     }
 
     /// Brings one delivery to its one outcome. What it takes of the budget is given back then.
-    async fn deliver(&self, delivery: Arc<Delivery>, _taken: Taken) {
+    async fn deliver(&self, delivery: Arc<Delivery>, taken: Taken) {
         self.metrics.received();
         failpoint!("received");
         let version = self.version.load_full();
@@ -236,6 +240,9 @@ impl Deliverer {
                 self.handle(&version, &delivery).await
             };
         self.metrics.ended(outcome, reason);
+        if mutant!("budget-leaks") {
+            std::mem::forget(taken);
+        }
     }
 
     async fn handle(&self, version: &Arc<Version>, delivery: &Delivery) -> Ended {
@@ -271,6 +278,9 @@ impl Deliverer {
 
     /// Tells the server which deliveries are still being worked on, so that it does not deliver them again.
     async fn keep_alive(&self, working: &Working, period: Duration) {
+        if mutant!("heartbeat-missing") {
+            return;
+        }
         for delivery in working.iter().filter_map(Weak::upgrade) {
             if delivery.received.elapsed() >= period {
                 let _sent = self.settle(&delivery, Settlement::InProgress).await;

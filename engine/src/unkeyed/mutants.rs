@@ -2,13 +2,16 @@
 
 use super::{Deliverer, Version};
 use crate::effects::{Output, Proposed};
-use crate::event::{Event, MSG_ID_HEADER};
+use crate::event::{Event, HOPS_HEADER, MSG_ID_HEADER};
 use crate::faults::is_mutant;
 
-/// Gives outputs other ids than they should have.
-pub(super) fn spoil_ids(outputs: &mut [Output], version: &Version, event: &Event, input: &str) {
+/// Gives outputs another id than they should have, or fewer hops.
+pub(super) fn spoil(outputs: &mut [Output], version: &Version, event: &Event, input: &str) {
     let plugin = &version.emitter.plugin;
     for (index, output) in outputs.iter_mut().enumerate() {
+        if is_mutant("hops-not-counted") {
+            output.message.headers.replace(HOPS_HEADER, event.hops.to_string());
+        }
         let id = if is_mutant("no-message-id") {
             String::new()
         } else if is_mutant("id-without-index") {

@@ -44,7 +44,7 @@ impl Deliverer {
         #[cfg(feature = "mutants")]
         let outputs = {
             let mut outputs = outputs;
-            super::mutants::spoil_ids(&mut outputs, version, &event, input);
+            super::mutants::spoil(&mut outputs, version, &event, input);
             outputs
         };
         failpoint!("checked");
@@ -134,7 +134,7 @@ impl Deliverer {
                 let reason = err.to_string();
                 let for_good = match err {
                     // Between two leaders a stream does not answer; that is no event's fault.
-                    BusError::NoStream { subject } => !self.has_stream(subject).await,
+                    BusError::NoStream { subject } => self.lacks_stream(subject).await,
                     BusError::Unacceptable { .. } => true,
                     _ => false,
                 };
@@ -148,11 +148,14 @@ impl Deliverer {
         }
     }
 
-    /// Whether some stream stores a subject, as far as anybody knows.
-    async fn has_stream(&self, subject: String) -> bool {
+    /// Whether it is known that no stream stores a subject. If nobody can tell, the event is not to blame.
+    async fn lacks_stream(&self, subject: String) -> bool {
         match Pattern::new(subject) {
-            Ok(pattern) => self.bus.streams_for(&pattern).await.is_ok_and(|streams| !streams.is_empty()),
-            Err(_) => false,
+            Ok(pattern) => match self.bus.streams_for(&pattern).await {
+                Ok(streams) => streams.is_empty(),
+                Err(_) => mutant!("unknown-is-for-good"),
+            },
+            Err(_) => true,
         }
     }
 }

@@ -10,6 +10,7 @@
 
 mod batches;
 mod bus_conformance;
+mod chaos;
 mod cli;
 mod delivery;
 mod demo;

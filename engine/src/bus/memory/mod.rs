@@ -66,7 +66,13 @@ impl MemoryBus {
     /// An empty bus. Must be called inside a tokio runtime, whose clock it keeps.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        let born = (SystemTime::now(), Instant::now());
+        Self::born_at(SystemTime::now())
+    }
+
+    /// An empty bus which takes this for the time of day: positions and stored times then follow from tokio's clock alone.
+    #[must_use]
+    pub fn born_at(time: SystemTime) -> Arc<Self> {
+        let born = (time, Instant::now());
         let inner = Inner {
             state: Mutex::default(),
             events: broadcast::Sender::new(EVENTS_KEPT),
