@@ -16,10 +16,15 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use self::ledger::{Answer, Id, Ledger, weighted};
-use super::host::thread_cpu_time;
+use super::host::{FIRST_LOOK_TICKS, thread_cpu_time};
+use crate::limits::EPOCH_TICK_MS;
 
 /// The least CPU time by which a plugin may be ahead before those behind lose what they do not use, in milliseconds.
 const LEAST_LEAD_MS: u64 = 1_000;
+
+/// The most that a turn is taken to have used while its clock was not read, in nanoseconds: a longer call is looked at after
+/// this long.
+const MOST_UNSEEN_NS: u64 = FIRST_LOOK_TICKS * EPOCH_TICK_MS * 1_000_000;
 
 /// The accounts of all plugins.
 pub(super) struct Shares {
@@ -43,7 +48,7 @@ struct Waiter {
     its_turn: AtomicBool,
 }
 
-/// One thread's part in a plugin's account.
+/// One thread's part in a plugin's account; its successor's when it is retired.
 pub(super) struct Share {
     account: Arc<Account>,
     weight: u32,
@@ -54,8 +59,8 @@ pub(super) struct Share {
 }
 
 /// A thread's turn; it ends when this is dropped.
-pub(super) struct Turn<'a> {
-    share: &'a Share,
+pub(super) struct Turn {
+    share: Arc<Share>,
     began: Instant,
 }
 
@@ -139,10 +144,20 @@ impl Drop for Account {
 
 impl Share {
     /// Waits for this thread's turn. `now` is the present time, which the caller has read anyway.
-    pub fn turn(&self, now: Instant) -> Turn<'_> {
+    pub fn turn(share: &Arc<Self>, now: Instant) -> Turn {
+        let began = share.ask(share.account.shares.lock(), now);
+        Turn { share: Arc::clone(share), began }
+    }
+
+    /// From here on it is the calling thread's: clocks of threads do not compare.
+    pub fn arrive(&self) {
+        self.clock_ns.store(nanos(thread_cpu_time()), Ordering::Relaxed);
+    }
+
+    /// Asks, and waits if it has to. Returns when the turn began.
+    fn ask(&self, mut ledger: MutexGuard<'_, Ledger<Arc<Waiter>>>, now: Instant) -> Instant {
         let (shares, id) = (&self.account.shares, self.account.id);
         let at = shares.since_born(now);
-        let mut ledger = shares.lock();
         // Those who wait come first, should time have made it their turn.
         let woken = shares.admit(&mut ledger, at);
         let answer = ledger.ask(id, at);
@@ -150,10 +165,10 @@ impl Share {
             drop(ledger);
             wake(woken);
             self.measure_from_here(alone);
-            return Turn { share: self, began: now };
+            return now;
         }
         let waiter = Arc::new(Waiter { thread: std::thread::current(), its_turn: AtomicBool::new(false) });
-        ledger.wait(id, Arc::clone(&waiter));
+        ledger.wait(id, at, Arc::clone(&waiter));
         shares.waiting.store(ledger.waiting(), Ordering::Relaxed);
         drop(ledger);
         wake(woken);
@@ -161,7 +176,25 @@ impl Share {
             std::thread::park();
         }
         self.measure_from_here(false);
-        Turn { share: self, began: Instant::now() }
+        Instant::now()
+    }
+
+    /// Writes a turn down that began then, and has not ended before the lock is given back.
+    fn end(&self, began: Instant, now: Instant) -> MutexGuard<'_, Ledger<Arc<Waiter>>> {
+        let (shares, id) = (&self.account.shares, self.account.id);
+        let at = shares.since_born(now);
+        let ran = now.saturating_duration_since(began);
+        let mut ledger = shares.lock();
+        if ledger.is_alone(id, at) {
+            self.clock_ns.store(0, Ordering::Relaxed);
+        } else {
+            // Not a call into the system while others wait for the lock.
+            drop(ledger);
+            self.charge(thread_cpu_time(), ran);
+            ledger = shares.lock();
+        }
+        ledger.end(id, at, nanos(ran));
+        ledger
     }
 
     /// Reading a thread's clock is a call into the system, so it is left out while nobody compares.
@@ -176,38 +209,39 @@ impl Share {
     pub fn charge(&self, cpu: Duration, ran: Duration) {
         let cpu_ns = nanos(cpu);
         let used_ns = match self.clock_ns.swap(cpu_ns, Ordering::Relaxed) {
-            0 => nanos(ran),
+            0 => nanos(ran).min(MOST_UNSEEN_NS),
             last => cpu_ns.saturating_sub(last),
         };
-        let used = weighted(used_ns, self.weight);
-        self.account.shares.lock().charge(self.account.id, used, self.most_ahead);
+        self.account.shares.lock().charge(self.account.id, used_ns, self.weight, self.most_ahead);
     }
 }
 
-impl Turn<'_> {
+impl Turn {
     /// When it began.
     pub fn began(&self) -> Instant {
         self.began
     }
+
+    /// Ends it and waits for the next one. In between nobody can take the plugin for one that wants nothing.
+    pub fn again(mut self) -> Self {
+        let now = Instant::now();
+        let ledger = self.share.end(self.began, now);
+        self.began = self.share.ask(ledger, now);
+        self
+    }
+
+    /// Another thread is to take it over.
+    pub fn leave_thread(&self) {
+        self.share.charge(thread_cpu_time(), self.began.elapsed());
+    }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
-        let (shares, id) = (&self.share.account.shares, self.share.account.id);
         let now = Instant::now();
-        let ran = now.saturating_duration_since(self.began);
-        let at = shares.since_born(now);
-        let mut ledger = shares.lock();
-        if ledger.is_alone(id, at) {
-            self.share.clock_ns.store(0, Ordering::Relaxed);
-        } else {
-            // Not a call into the system while others wait for the lock.
-            drop(ledger);
-            self.share.charge(thread_cpu_time(), ran);
-            ledger = shares.lock();
-        }
-        ledger.end(id, at, nanos(ran));
-        let woken = shares.admit(&mut ledger, at);
+        let mut ledger = self.share.end(self.began, now);
+        let shares = &self.share.account.shares;
+        let woken = shares.admit(&mut ledger, shares.since_born(now));
         drop(ledger);
         wake(woken);
     }

@@ -11,7 +11,7 @@ use super::Prepared;
 use super::instance::{Cut, Instance};
 use super::logs::LogSink;
 use super::priority::{self, Spawner};
-use super::shares::{Share, Shares};
+use super::shares::{Share, Shares, Turn};
 use crate::effects::Proposed;
 use crate::event::Event;
 use crate::manifest::Isolation;
@@ -62,7 +62,7 @@ impl Workers {
             };
             let thread = scheduling.spawner.thread(worker.name.clone())?;
             // The thread waits for just this.
-            let _started = thread.send(Box::new(move || worker.serve()));
+            let _started = thread.send(Box::new(move || worker.serve(None)));
         }
         Ok(Self { calls, prepared })
     }
@@ -102,11 +102,25 @@ struct Worker {
 }
 
 impl Worker {
-    fn serve(mut self) {
+    /// Makes calls until there are no more to come. `turn` is that of the thread which this one takes over from.
+    fn serve(mut self, mut turn: Option<Turn>) {
+        self.share.arrive();
         let mut answers = Vec::with_capacity(ANSWERS_AT_ONCE);
-        while let Ok(first) = self.waiting.recv_blocking() {
-            let turn = self.share.turn(Instant::now());
-            let started = turn.began();
+        loop {
+            let first = match self.waiting.try_recv() {
+                Ok(call) => call,
+                Err(_) => {
+                    turn = None;
+                    let Ok(call) = self.waiting.recv_blocking() else { return };
+                    call
+                }
+            };
+            // With more to do the plugin goes on wanting its core, however long this thread is kept from asking for it.
+            let turn_now = match turn.take() {
+                Some(turn) => turn.again(),
+                None => Share::turn(&self.share, Instant::now()),
+            };
+            let started = turn_now.began();
             let mut next = Some(first);
             while let Some(Call { event, reply }) = next {
                 if !reply.is_closed() {
@@ -115,7 +129,6 @@ impl Worker {
                 let go_on = answers.len() < ANSWERS_AT_ONCE && started.elapsed() < HOLD_ANSWERS;
                 next = if go_on { self.waiting.try_recv().ok() } else { None };
             }
-            drop(turn);
             for (reply, result) in answers.drain(..) {
                 let _caller_gone = reply.send(result);
             }
@@ -123,9 +136,11 @@ impl Worker {
             if priority::is_low()
                 && let Ok(thread) = self.spawner.thread(self.name.clone())
             {
-                let _taken_over = thread.send(Box::new(move || self.serve()));
+                turn_now.leave_thread();
+                let _taken_over = thread.send(Box::new(move || self.serve(Some(turn_now))));
                 return;
             }
+            turn = Some(turn_now);
         }
     }
 }

@@ -14,6 +14,12 @@ const SLACK: u128 = 5_000_000;
 /// plugin takes a moment, in which a long call of another would take its place.
 const LONGEST_KEPT: u64 = 2_000_000;
 
+/// How long a plugin that is ahead waits before it looks whether those behind get anywhere, in nanoseconds. Long enough for each
+/// thread of a busy machine to have had its turn.
+const PATIENCE: u64 = 50_000_000;
+/// They get somewhere if they use at least this part of the cores.
+const SOMEWHERE: u64 = 20;
+
 /// Names an account.
 pub(super) type Id = usize;
 
@@ -34,6 +40,8 @@ pub(super) struct Ledger<W> {
     /// The least that any of those has used: where one that comes in begins. It never goes back.
     present: u128,
     waiting: usize,
+    /// The CPU time that all have used, in nanoseconds.
+    spent: u64,
 }
 
 struct Account<W> {
@@ -45,6 +53,8 @@ struct Account<W> {
     kept: Vec<u64>,
     /// Its threads that wait for their turn.
     waiting: VecDeque<W>,
+    /// When it began to wait or last looked how the others get on, and what all had spent by then.
+    looked: (u64, u64),
     active: bool,
 }
 
@@ -70,7 +80,14 @@ pub(super) enum Answer {
 
 impl<W> Account<W> {
     fn new() -> Self {
-        Self { used: 0, running: 0, kept: Vec::new(), waiting: VecDeque::new(), active: false }
+        Self {
+            used: 0,
+            running: 0,
+            kept: Vec::new(),
+            waiting: VecDeque::new(),
+            looked: (0, 0),
+            active: false,
+        }
     }
 
     fn wants_cores(&mut self, now: u64) -> bool {
@@ -92,6 +109,7 @@ impl<W> Ledger<W> {
             active: Vec::new(),
             present: 0,
             waiting: 0,
+            spent: 0,
         }
     }
 
@@ -145,9 +163,12 @@ impl<W> Ledger<W> {
     }
 
     /// Puts a thread that may not start yet at the end of its account's line.
-    pub fn wait(&mut self, id: Id, thread: W) {
+    pub fn wait(&mut self, id: Id, now: u64, thread: W) {
         if let Some(account) = self.accounts.get_mut(id) {
             account.kept.clear();
+            if account.waiting.is_empty() {
+                account.looked = (now, self.spent);
+            }
             account.waiting.push_back(thread);
             self.waiting += 1;
         }
@@ -156,11 +177,17 @@ impl<W> Ledger<W> {
     /// Writes down what a turn has used. An account that has more left than `most_ahead` compared with this one does not use
     /// its share, with fewer threads than its weight is worth; what is over is taken from it, or it would hold back the
     /// rest for ever.
-    pub fn charge(&mut self, id: Id, used: u128, most_ahead: u128) {
+    pub fn charge(&mut self, id: Id, cpu_ns: u64, weight: u32, most_ahead: u128) {
+        self.spent = self.spent.saturating_add(cpu_ns);
         let Some(account) = self.accounts.get_mut(id) else { return };
-        account.used += used;
+        account.used += weighted(cpu_ns, weight);
         let least = account.used.saturating_sub(most_ahead);
-        for other in &self.active {
+        self.forgive_all_before(least, id);
+    }
+
+    /// Nobody but one has used less than this from here on.
+    fn forgive_all_before(&mut self, least: u128, id: Id) {
+        for other in self.active.iter().filter(|other| **other != id) {
             if let Some(other) = self.accounts.get_mut(*other) {
                 other.used = other.used.max(least);
             }
@@ -186,9 +213,22 @@ impl<W> Ledger<W> {
             let fair = others.least.is_none_or(|least| account.used <= least);
             let spare = others.cores + account.cores() < self.cores;
             if !(fair || spare) {
-                break;
+                let (since, spent) = account.looked;
+                if now.saturating_sub(since) < PATIENCE {
+                    break;
+                }
+                account.looked = (now, self.spent);
+                if self.spent - spent >= PATIENCE * self.cores as u64 / SOMEWHERE {
+                    break;
+                }
+                // Those behind get nothing of what is left to them: others than plugins want the cores. Waiting for them
+                // would help nobody, so this one may use as much as it has waited.
+                let least = account.used + u128::from(PATIENCE);
+                self.forgive_all_before(least, id);
             }
+            let Some(account) = self.accounts.get_mut(id) else { break };
             let Some(thread) = account.waiting.pop_front() else { break };
+            account.looked = (now, self.spent);
             account.running += 1;
             self.waiting -= 1;
             admitted.push(thread);
