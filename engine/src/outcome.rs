@@ -294,6 +294,22 @@ impl Failure {
         }
     }
 
+    /// The setting that was exceeded and its value, as the manifest writes it; none if no setting was.
+    #[must_use]
+    pub fn limit(&self) -> Option<String> {
+        Some(match self {
+            Self::CpuTime { limit_ms } => format!("limits.cpu_ms = {limit_ms}"),
+            Self::WallTime { limit_ms } => format!("limits.wall_ms = {limit_ms}"),
+            Self::Memory { limit_mib, .. } => format!("limits.memory_mib = {limit_mib}"),
+            Self::HostCalls { limit } => format!("limits.host_calls = {limit}"),
+            Self::Log { limit } => format!("limits.log_bytes = {limit}"),
+            Self::OutputCount { limit, .. } => format!("limits.outputs = {limit}"),
+            Self::OutputSize { limit, .. } => format!("limits.output_bytes = {limit}"),
+            Self::EventSize { limit, .. } => format!("limits.event_bytes = {limit}"),
+            _ => return None,
+        })
+    }
+
     /// The text as it is kept: one bounded string, cut at a character's border.
     #[must_use]
     pub fn text(&self) -> String {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::dead_letter::REDRIVES;
 use crate::kept::Record;
 use crate::manifest::{Isolation, Manifest, PluginName};
 use crate::status::{PluginState, PluginStatus, VersionStatus};
@@ -21,6 +22,8 @@ pub(super) struct View {
     /// By subscription: why it is not set up.
     subscription_problems: BTreeMap<String, String>,
     warnings: Vec<String>,
+    /// Why redriven dead letters do not come in.
+    redrives_problem: Option<String>,
     manifest: Option<Arc<Manifest>>,
 }
 
@@ -75,6 +78,7 @@ impl Views {
                 problem: None,
                 subscription_problems: BTreeMap::new(),
                 warnings: Vec::new(),
+                redrives_problem: None,
                 manifest: None,
             })
             .state;
@@ -133,6 +137,7 @@ impl Views {
             view.running = None;
             view.problem = None;
             view.subscription_problems.clear();
+            view.redrives_problem = None;
             view.state = state;
         });
     }
@@ -154,6 +159,11 @@ impl Views {
 
     pub fn warnings(&self, name: &PluginName, warnings: Vec<String>) {
         self.change(name, |view| view.warnings = warnings);
+    }
+
+    /// Redriven dead letters come in, or do not: no reason not to work.
+    pub fn redrives(&self, name: &PluginName, problem: Option<String>) {
+        self.change(name, |view| view.redrives_problem = problem);
     }
 
     pub fn one(&self, name: &PluginName) -> Option<PluginStatus> {
@@ -178,6 +188,9 @@ impl View {
         let problems = self.problem.iter().cloned();
         let waiting = self.subscription_problems.iter().map(|(what, why)| format!("{what}: {why}"));
         let problem: Vec<String> = problems.chain(waiting).collect();
+        let redrives = self.redrives_problem.iter().map(|why| {
+            format!("redriven dead letters do not come in: {why}\n  hint: the engine needs stream {REDRIVES}")
+        });
         PluginStatus {
             name: name.to_string(),
             state: self.told_state(),
@@ -186,7 +199,7 @@ impl View {
             rolled_back: self.rolled_back,
             problem: (!problem.is_empty()).then(|| problem.join("\n")),
             last_failure: self.metrics.last_failure(),
-            warnings: self.warnings.clone(),
+            warnings: self.warnings.iter().cloned().chain(redrives).collect(),
             subscriptions: manifest.map(subscriptions).unwrap_or_default(),
             emits: manifest
                 .map(|m| m.emit.subjects.iter().map(ToString::to_string).collect())

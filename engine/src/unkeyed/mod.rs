@@ -20,6 +20,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use self::input::Input;
 use crate::bus::{Bus, BusError, Delivery, Intake, Settlement};
 use crate::clock::Clock;
 use crate::dead_letter::DeadLetters;
@@ -146,12 +147,23 @@ impl Deliverer {
     }
 
     async fn handle(&self, version: &Version, delivery: &Delivery) -> Ended {
-        let input = input::name(delivery);
+        let input = match Input::of(delivery, &*self.bus, &*self.clock).await {
+            Ok(input) => input,
+            Err(err) => return self.unread(version, delivery, &err).await,
+        };
+        let ended = self.bring_through(version, delivery, &input).await;
+        if matches!(ended, (Outcome::Done | Outcome::DeadLettered, _)) {
+            input.clean_up(&*self.bus).await;
+        }
+        ended
+    }
+
+    async fn bring_through(&self, version: &Version, delivery: &Delivery, input: &Input<'_>) -> Ended {
         if mutant!("ack-before-publish") {
             let _sent = self.settle(delivery, Settlement::Ack).await;
         }
-        if let Err(trouble) = self.step(version, delivery, &input).await {
-            return self.failed(version, delivery, &input, trouble).await;
+        if let Err(trouble) = self.step(version, input).await {
+            return self.failed(version, delivery, input, trouble).await;
         }
         let acked = self.settle(delivery, Settlement::Ack).await;
         failpoint!("acked");

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Deliverer, Ended, Version, input};
-use crate::bus::{Delivery, Settlement};
+use super::input::Input;
+use super::{Deliverer, Ended, Version};
+use crate::bus::{BusError, Delivery, Settlement};
 use crate::dead_letter::Failed;
 use crate::faults::{failpoint, mutant};
 use crate::outcome::{Failure, Outcome, Remedy, Trouble};
@@ -17,12 +18,12 @@ impl Deliverer {
         &self,
         version: &Version,
         delivery: &Delivery,
-        input: &str,
+        input: &Input<'_>,
         trouble: Trouble,
     ) -> Ended {
-        let attempt = input::attempt(delivery);
+        let attempt = input.origin.attempt;
         let failure = &trouble.failure;
-        self.metrics.failed(failure, input, attempt);
+        self.metrics.failed(failure, &input.name, attempt);
         match again(version, failure, attempt).filter(|_| delivery.receipt.is_some()) {
             Some(wait) => {
                 failpoint!("retrying");
@@ -36,20 +37,31 @@ impl Deliverer {
         }
     }
 
+    /// Puts off a redriven event that could not be fetched.
+    pub(super) async fn unread(&self, version: &Version, delivery: &Delivery, err: &BusError) -> Ended {
+        tracing::warn!(plugin = self.plugin.as_str(), "a redriven event was not read: {err}");
+        let wait = Duration::from_millis(version.manifest.retry.max_delay_ms).max(LEAST_WAIT);
+        let _sent = self.settle(delivery, Settlement::Nak(jittered(wait))).await;
+        (Outcome::Retried, "redrive-unread")
+    }
+
     /// Stores a dead letter, and only then gives the event up.
     async fn set_aside(
         &self,
         version: &Version,
         delivery: &Delivery,
-        input: &str,
+        input: &Input<'_>,
         trouble: &Trouble,
     ) -> Ended {
         let letter = Failed {
-            message: &delivery.message,
-            position: delivery.position.as_ref(),
-            input,
+            message: &input.message,
+            input: &input.name,
+            origin: &input.origin,
+            position: input.position(),
+            redrive_of: input.redrive_of(),
             emitter: &version.emitter,
             trouble,
+            first_time: None,
             time: self.clock.now(),
         };
         if mutant!("dead-letter-after-term") {
@@ -67,7 +79,7 @@ impl Deliverer {
             Err(err) => {
                 tracing::error!(
                     plugin = self.plugin.as_str(),
-                    event = input,
+                    event = input.name,
                     "its dead letter was not stored: {err}"
                 );
                 if delivery.receipt.is_none() {

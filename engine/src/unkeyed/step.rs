@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 
-use super::{Deliverer, Version, input};
-use crate::bus::{BusError, Delivery};
+use super::input::Input;
+use super::{Deliverer, Version};
+use crate::bus::BusError;
 use crate::effects::{self, Output, Proposed, Rules};
 use crate::event::{Event, MSG_ID_HEADER};
 use crate::faults::{failpoint, mutant};
@@ -15,21 +16,15 @@ use crate::subject::Pattern;
 
 impl Deliverer {
     /// Brings one event through. When it returns well, all that the event caused is stored.
-    pub(super) async fn step(
-        &self,
-        version: &Version,
-        delivery: &Delivery,
-        input: &str,
-    ) -> Result<(), Trouble> {
-        let origin = input::origin(delivery, &*self.clock);
-        let event = Event::decode(&delivery.message, origin).map_err(Failure::Malformed)?;
+    pub(super) async fn step(&self, version: &Version, input: &Input<'_>) -> Result<(), Trouble> {
+        let event = Event::decode(&input.message, &input.origin).map_err(Failure::Malformed)?;
         let event = Arc::new(event);
         failpoint!("before-call");
         let Handled { answer, took, backtrace } = version.handler.handle(Arc::clone(&event)).await;
         failpoint!("called");
         self.metrics.called(took);
         let used = |failure| Trouble { failure, took: Some(took), backtrace };
-        let outputs = match answer.and_then(|proposed| self.checked(version, &event, input, proposed)) {
+        let outputs = match answer.and_then(|proposed| self.checked(version, &event, &input.name, proposed)) {
             Ok(outputs) => outputs,
             Err(failure) => return Err(used(failure)),
         };
