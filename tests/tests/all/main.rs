@@ -10,6 +10,7 @@
 
 mod bus_conformance;
 mod cli;
+mod dead_letters;
 mod delivery;
 mod demo;
 mod examples;
