@@ -9,10 +9,10 @@ async fn five() -> (Scene, Running) {
     let running = scene.set_aside(3).await;
     let strict = LARGE_AMOUNT.replace("payments.card", "payments.cash");
     scene.place.put("strict", &amount_threshold(), &strict).unwrap();
-    for payload in ["{\"a\":\"\\u001b[2J\"}", "\u{1b}[31mred\u{9b}"] {
+    for (payload, failures) in [("{\"a\":\"\\u001b[2J\"}", 1), ("\u{1b}[31mred\u{9b}", 2)] {
         streams::publish(&scene.jetstream, "payments.cash", [payload.into()]).await.unwrap();
+        running.until("strict", "setting it aside", dead(failures)).await.unwrap();
     }
-    running.until("strict", "setting both aside", dead(2)).await.unwrap();
     (scene, running)
 }
 

@@ -59,15 +59,17 @@ async fn an_engine_that_may_not_read_redrives_works_all_the_same() {
         ] } }\n"
         .to_owned();
     let server = NatsServer::start_with(Options { config }).unwrap();
-    let operator = server.url().replace("nats://", "nats://op:op@");
-    let jetstream = streams::connect(&operator).await.unwrap();
+    let operator = async_nats::ConnectOptions::with_user_and_password("op".into(), "op".into());
+    let jetstream = async_nats::jetstream::new(operator.connect(server.url()).await.unwrap());
     streams::create(&jetstream, "PAYMENTS", "payments.>").await.unwrap();
     streams::create(&jetstream, "ALERTS", "alerts.>").await.unwrap();
     let place = Place::new().unwrap();
     place.put("rule", &amount_threshold(), LARGE_AMOUNT).unwrap();
     streams::publish(&jetstream, "payments.card", [payment(1, 500.0)]).await.unwrap();
     let settings = wasmill::bus::nats::NatsSettings {
-        url: Some(server.url().replace("nats://", "nats://engine:engine@")),
+        url: Some(server.url()),
+        user: Some("engine".into()),
+        password: Some(wasmill::bus::nats::Secret::new("engine")),
         request_timeout_ms: 500,
         ..Default::default()
     };
