@@ -4,7 +4,7 @@
 //! | path | answer |
 //! |---|---|
 //! | `GET /livez` | 200 while the process answers |
-//! | `GET /readyz` | 200, or 503 with one reason a line |
+//! | `GET /readyz` | 200, or 503 with one reason a line; beside that, which plugins are quarantined and why |
 //! | `GET /metrics` | metrics in the Prometheus text format |
 //! | `GET /api/plugins` | [`PluginList`] as JSON |
 //! | `GET /api/plugins/{name}` | [`crate::status::PluginStatus`] as JSON |
@@ -83,11 +83,13 @@ impl Admin {
 
 async fn readyz(State(shown): State<Shown>) -> Response {
     let reasons = shown.engine.unready();
-    if reasons.is_empty() {
-        "ready\n".into_response()
+    let (status, mut lines) = if reasons.is_empty() {
+        (StatusCode::OK, vec!["ready".to_owned()])
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", reasons.join("\n"))).into_response()
-    }
+        (StatusCode::SERVICE_UNAVAILABLE, reasons)
+    };
+    lines.extend(shown.engine.quarantined());
+    (status, format!("{}\n", lines.join("\n"))).into_response()
 }
 
 async fn metrics(State(shown): State<Shown>) -> Response {

@@ -18,7 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::bus::nats::NatsSettings;
 use crate::bus::{Retention, StreamSpec};
+use crate::flow::Load;
+use crate::limits::{DEFAULT_IN_FLIGHT_EVENTS, DEFAULT_IN_FLIGHT_MIB, MIB};
 use crate::subject::Pattern;
+use crate::supervisor::DeliverySettings;
 
 /// The file that is read if none is named and it exists.
 pub const DEFAULT_FILE: &str = "wasmill.toml";
@@ -38,6 +41,8 @@ pub struct Config {
     pub data: Data,
     /// Streams to create if they are absent. Existing ones are never altered.
     pub streams: Vec<Stream>,
+    /// What may be in flight, and what is refused.
+    pub delivery: Delivery,
     /// What the engine logs, to stderr.
     pub log: Log,
     /// How it stops.
@@ -135,6 +140,35 @@ impl Stream {
     }
 }
 
+/// `[delivery]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Delivery {
+    /// Refuse a plugin, rather than warn, if a stream that it emits to forgets message ids before an event can have been
+    /// delivered for the last time: its outputs might be stored twice.
+    pub strict: bool,
+    /// The most events in flight, of all plugins together.
+    #[schemars(range(min = 1))]
+    pub in_flight_events: u64,
+    /// The most MiB of events in flight, of all plugins together.
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub in_flight_mib: u64,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        let in_flight_mib = DEFAULT_IN_FLIGHT_MIB as u64;
+        Self { strict: false, in_flight_events: DEFAULT_IN_FLIGHT_EVENTS, in_flight_mib }
+    }
+}
+
+impl Delivery {
+    fn settings(&self) -> DeliverySettings {
+        let bytes = self.in_flight_mib * MIB as u64;
+        DeliverySettings { strict: self.strict, in_flight: Load { events: self.in_flight_events, bytes } }
+    }
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -190,6 +224,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Streams to create if absent.
     pub streams: Vec<StreamSpec>,
+    /// What may be in flight, and what is refused.
+    pub delivery: DeliverySettings,
     /// What to log.
     pub log: Log,
     /// How long a graceful stop may take.

@@ -9,6 +9,7 @@
 //! - [`manifest`], [`limits`], [`plan`]: what the operator sets, every bound, and hot reload as a function.
 //! - [`effects`], [`outcome`], [`status`], [`digest`], [`hint`]: what a handler's answer may do, how an event can end, what is
 //!   told of it.
+//! - [`breaker`], [`cycles`]: when a plugin is quarantined, and which plugins feed themselves.
 //! - [`clock`]: the time of day, as a parameter.
 //!
 //! Floor 1, one foreign world each: they never use each other.
@@ -20,6 +21,7 @@
 //!
 //! Floor 2, the data plane.
 //! - [`unkeyed`]: the way of an event, from receipt to ack. Start here.
+//! - [`flow`]: how much may be in flight, and how fast outputs leave.
 //! - [`dead_letter`]: what becomes of events that fail for good.
 //!
 //! Floor 3, the control plane.
@@ -37,15 +39,18 @@
 //! - No string from a guest or the network goes deeper than the room that checks it.
 
 pub mod admin;
+pub mod breaker;
 pub mod bus;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod cycles;
 pub mod dead_letter;
 pub mod digest;
 pub mod effects;
 pub mod event;
 pub mod faults;
+pub mod flow;
 pub mod hint;
 pub mod kept;
 pub mod limits;

@@ -21,6 +21,9 @@ pub const MAX_INSTANCES: u32 = 2_048;
 /// The most instances of a plugin whose manifest does not say how many.
 pub const DEFAULT_INSTANCES: usize = 4;
 
+/// The weight of a plugin whose manifest gives none: its share of the processor, against those of the others.
+pub const DEFAULT_WEIGHT: u32 = 100;
+
 /// How many lines a plugin may log in a second. Beyond that they are counted, not written: the log is everybody's.
 pub const LOG_LINES_PER_SECOND: u32 = 1_000;
 
@@ -69,6 +72,12 @@ pub const MAX_MANIFEST_BYTES: u64 = 256 * 1_024;
 /// The longest reason kept with a failed event, in bytes.
 pub const MAX_REASON_BYTES: usize = 2_048;
 
+/// Events in flight in the whole engine unless the configuration says otherwise: 64 plugins with 256 each.
+pub const DEFAULT_IN_FLIGHT_EVENTS: u64 = 16_384;
+
+/// MiB of events in flight in the whole engine unless the configuration says otherwise.
+pub const DEFAULT_IN_FLIGHT_MIB: usize = 512;
+
 /// The most functions of a guest's backtrace that are kept with a failed event.
 pub const MAX_BACKTRACE_FRAMES: usize = 16;
 
@@ -98,6 +107,11 @@ pub struct Limits {
     pub log_bytes: u32,
     /// Calls that one handler call may make into the engine.
     pub host_calls: u32,
+    /// Outputs in a second, with a second's worth of credit. What is over waits. 0 means no bound.
+    pub outputs_per_second: u32,
+    /// Bytes of its events in flight at once in this engine, in MiB.
+    #[schemars(range(min = 1))]
+    pub in_flight_mib: u32,
     /// Size of the component's file, in MiB.
     pub component_mib: u32,
     /// Instances, each with a thread of its own. 0 means one for each processor core, up to 4.
@@ -116,6 +130,8 @@ impl Default for Limits {
             event_bytes: 4 * 1_048_576,
             log_bytes: 16 * 1_024,
             host_calls: 10_000,
+            outputs_per_second: 0,
+            in_flight_mib: 64,
             component_mib: 64,
             instances: 0,
         }
@@ -143,6 +159,7 @@ impl Limits {
             ("wall_ms", self.wall_ms),
             ("output_bytes", u64::from(self.output_bytes)),
             ("event_bytes", u64::from(self.event_bytes)),
+            ("in_flight_mib", u64::from(self.in_flight_mib)),
             ("component_mib", u64::from(self.component_mib)),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {

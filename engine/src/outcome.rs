@@ -202,6 +202,21 @@ pub enum Failure {
     },
 }
 
+/// The names of the failures that are tried again as the manifest says.
+pub const RETRIED: &[&str] = &[
+    "retry",
+    "trap",
+    "exit",
+    "cpu-limit",
+    "wall-limit",
+    "memory-limit",
+    "table-limit",
+    "stack-limit",
+    "host-call-limit",
+    "log-limit",
+    "unstorable",
+];
+
 /// What came of handing one event to a guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handled {
@@ -294,20 +309,18 @@ impl Failure {
         }
     }
 
-    /// The setting that was exceeded and its value, as the manifest writes it; none if no setting was.
+    /// Whether the plugin did wrong, rather than the event or the engine's surroundings: what a breaker counts.
     #[must_use]
-    pub fn limit(&self) -> Option<String> {
-        Some(match self {
-            Self::CpuTime { limit_ms } => format!("limits.cpu_ms = {limit_ms}"),
-            Self::WallTime { limit_ms } => format!("limits.wall_ms = {limit_ms}"),
-            Self::Memory { limit_mib, .. } => format!("limits.memory_mib = {limit_mib}"),
-            Self::HostCalls { limit } => format!("limits.host_calls = {limit}"),
-            Self::Log { limit } => format!("limits.log_bytes = {limit}"),
-            Self::OutputCount { limit, .. } => format!("limits.outputs = {limit}"),
-            Self::OutputSize { limit, .. } => format!("limits.output_bytes = {limit}"),
-            Self::EventSize { limit, .. } => format!("limits.event_bytes = {limit}"),
-            _ => return None,
-        })
+    pub fn is_plugins_fault(&self) -> bool {
+        !matches!(
+            self,
+            Self::Retry { .. }
+                | Self::Rejected(_)
+                | Self::Malformed(_)
+                | Self::Instance(_)
+                | Self::Engine(_)
+                | Self::Publish { .. }
+        )
     }
 
     /// The text as it is kept: one bounded string, cut at a character's border.
@@ -343,5 +356,32 @@ pub fn cut(text: &mut String, most_bytes: usize) {
     if text.len() > most_bytes {
         let end = (0..=most_bytes).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_tried_again_is_in_the_list() {
+        let again = [
+            Failure::Retry { after: None, reason: String::new() },
+            Failure::Trap(String::new()),
+            Failure::Exit(1),
+            Failure::CpuTime { limit_ms: 1 },
+            Failure::WallTime { limit_ms: 1 },
+            Failure::Memory { wanted_bytes: 1, limit_mib: 1 },
+            Failure::Table { wanted: 1, limit: 1 },
+            Failure::Stack,
+            Failure::HostCalls { limit: 1 },
+            Failure::Log { limit: 1 },
+            Failure::Unstorable { index: 0, reason: String::new() },
+        ];
+        assert!(again.iter().all(|failure| failure.remedy() == Remedy::Retry));
+        assert_eq!(again.map(|failure| failure.name()), RETRIED);
+        for other in [Failure::Rejected(String::new()), Failure::Engine(String::new())] {
+            assert!(other.remedy() != Remedy::Retry && !RETRIED.contains(&other.name()));
+        }
     }
 }

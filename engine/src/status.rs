@@ -18,6 +18,10 @@ pub enum PluginState {
     Refused,
     /// It is good, but its subscription cannot be set up at the moment; the engine keeps trying.
     Waiting,
+    /// Most of its events failed by its own fault, so they wait in their stream while it is tried with one now and then.
+    Quarantined,
+    /// An event of it failed for good and cannot be set aside: the dead letters are not stored, so nothing is given up.
+    Blocked,
 }
 
 impl PluginState {
@@ -31,6 +35,8 @@ impl PluginState {
             Self::Disabled => "disabled",
             Self::Refused => "refused",
             Self::Waiting => "waiting",
+            Self::Quarantined => "quarantined",
+            Self::Blocked => "blocked",
         }
     }
 }
@@ -78,6 +84,17 @@ pub struct FailureStatus {
     pub time: String,
 }
 
+/// Why a plugin is kept from its events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineStatus {
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// What was wrong.
+    pub reason: String,
+    /// When it is tried again, RFC 3339. A new version is tried at once.
+    pub next_probe: String,
+}
+
 /// Everything about one plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginStatus {
@@ -93,6 +110,8 @@ pub struct PluginStatus {
     pub rolled_back: bool,
     /// Why its files, or its subscription, are not in service as they stand.
     pub problem: Option<String>,
+    /// Why it is kept from its events, if it is.
+    pub quarantine: Option<QuarantineStatus>,
     /// The last failure of an event, if there was one since this engine started.
     pub last_failure: Option<FailureStatus>,
     /// What may go wrong as things are set up: promises that the surroundings do not keep.

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use wasmill::bus::Bus;
 use wasmill::manifest::PluginName;
 use wasmill::status::{PluginState, PluginStatus};
-use wasmill::supervisor::{Engine, EngineSettings};
+use wasmill::supervisor::{DeliverySettings, Engine, EngineSettings};
 use wasmill::telemetry::Telemetry;
 
 use crate::parts;
@@ -94,11 +94,24 @@ impl Place {
     /// # Errors
     /// If it does not start.
     pub async fn start(&self, bus: Arc<dyn Bus>) -> Result<Running> {
+        self.start_with(bus, DeliverySettings::default()).await
+    }
+
+    /// Starts an engine in this process that refuses plugins whose streams do not keep what is promised.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn start_strict(&self, bus: Arc<dyn Bus>) -> Result<Running> {
+        self.start_with(bus, DeliverySettings { strict: true, ..DeliverySettings::default() }).await
+    }
+
+    async fn start_with(&self, bus: Arc<dyn Bus>, delivery: DeliverySettings) -> Result<Running> {
         let settings = EngineSettings {
             plugins_dir: self.plugins(),
             data_dir: self.data(),
             compiler: parts::wasmill()?,
             streams: Vec::new(),
+            delivery,
         };
         let telemetry = Telemetry::new();
         let engine = Engine::start(settings, bus, telemetry.clone()).await?;

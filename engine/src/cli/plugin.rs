@@ -284,6 +284,7 @@ mod tests {
             previous: None,
             rolled_back: problem.is_some(),
             problem: problem.map(str::to_owned),
+            quarantine: None,
             last_failure: None,
             warnings: vec![],
             subscriptions: vec!["PAYMENTS: payments.card".into()],

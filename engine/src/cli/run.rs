@@ -115,6 +115,7 @@ fn engine_settings(settings: &Settings) -> Result<EngineSettings, Failure> {
         data_dir: settings.data_dir.clone(),
         compiler: this_program().context("find this program's own file, which is also the compiler")?,
         streams: settings.streams.clone(),
+        delivery: settings.delivery,
     })
 }
 

@@ -36,6 +36,15 @@ impl Loaded {
                 findings.push(at(key, "is empty"));
             }
         }
+        let delivery = &self.config.delivery;
+        for (key, value, most) in [
+            ("delivery.in_flight_events", delivery.in_flight_events, u64::from(u32::MAX)),
+            ("delivery.in_flight_mib", delivery.in_flight_mib, 1_048_576),
+        ] {
+            if !(1..=most).contains(&value) {
+                findings.push(at(key, &format!("is {value}, not between 1 and {most}")));
+            }
+        }
         if let Err(fault) = log_targets(&self.config.log.level) {
             findings.push(at("log.level", &fault));
         }
@@ -63,6 +72,7 @@ impl Loaded {
             admin,
             data_dir: self.resolve("data.dir", &self.config.data.dir),
             streams: self.config.streams.iter().map(Stream::spec).collect(),
+            delivery: self.config.delivery.settings(),
             log: self.config.log.clone(),
             stop_grace: std::time::Duration::from_secs(self.config.stop.grace_s),
         }

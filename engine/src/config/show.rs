@@ -20,6 +20,7 @@ pub fn effective(loaded: &Loaded, settings: &Settings) -> Result<Table, toml::se
     table.insert("plugins".into(), Value::try_from(super::Plugins { dir: settings.plugins_dir.clone() })?);
     table.insert("admin".into(), Value::try_from(&config.admin)?);
     table.insert("data".into(), Value::try_from(super::Data { dir: settings.data_dir.clone() })?);
+    table.insert("delivery".into(), Value::try_from(&config.delivery)?);
     table.insert("log".into(), Value::try_from(&config.log)?);
     table.insert("stop".into(), Value::try_from(&config.stop)?);
     table.insert("streams".into(), Value::try_from(&config.streams)?);

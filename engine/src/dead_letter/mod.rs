@@ -59,7 +59,7 @@ pub const PART_HEADER: &str = "Wasmill-Part";
 pub const BACKTRACE_HEADER: &str = "Wasmill-Backtrace";
 /// How long the guest had it the last time, in microseconds.
 pub const TOOK_HEADER: &str = "Wasmill-Took-Us";
-/// When this engine saw it fail for the first time, RFC 3339.
+/// When it failed for the first time as far as the engine knows, RFC 3339.
 pub const FIRST_TIME_HEADER: &str = "Wasmill-First-Time";
 /// When it failed for the last time, RFC 3339.
 pub const TIME_HEADER: &str = "Wasmill-Time";

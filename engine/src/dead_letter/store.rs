@@ -13,7 +13,7 @@ use crate::event::{MSG_ID_HEADER, Origin};
 use crate::faults::mutant;
 use crate::manifest::PluginName;
 use crate::message::Message;
-use crate::outcome::Trouble;
+use crate::outcome::{Failure, Trouble};
 
 /// What is known of a delivery that failed for good.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +32,7 @@ pub struct Failed<'a> {
     pub emitter: &'a Emitter,
     /// Why.
     pub trouble: &'a Trouble,
-    /// When this engine saw it fail for the first time, if it knows.
+    /// When it failed for the first time, if this engine saw it; none if that was now.
     pub first_time: Option<Timestamp>,
     /// When it failed for the last time.
     pub time: Timestamp,
@@ -120,15 +120,30 @@ fn letter(plugin: &PluginName, failed: Failed<'_>) -> Letter {
         digest: emitter.digest.clone(),
         reason: trouble.failure.name().to_owned(),
         detail: trouble.failure.text(),
-        limit: trouble.failure.limit(),
+        limit: limit(&trouble.failure),
         backtrace: trouble.backtrace.clone(),
         took: trouble.took,
         attempts: origin.attempt,
-        first_time,
+        first_time: Some(first_time.unwrap_or(time)),
         last_time: Some(time),
         redrive_of,
         edited_from: None,
     }
+}
+
+/// The setting that was exceeded and its value, as the manifest writes it; none if no setting was.
+fn limit(failure: &Failure) -> Option<String> {
+    Some(match failure {
+        Failure::CpuTime { limit_ms } => format!("limits.cpu_ms = {limit_ms}"),
+        Failure::WallTime { limit_ms } => format!("limits.wall_ms = {limit_ms}"),
+        Failure::Memory { limit_mib, .. } => format!("limits.memory_mib = {limit_mib}"),
+        Failure::HostCalls { limit } => format!("limits.host_calls = {limit}"),
+        Failure::Log { limit } => format!("limits.log_bytes = {limit}"),
+        Failure::OutputCount { limit, .. } => format!("limits.outputs = {limit}"),
+        Failure::OutputSize { limit, .. } => format!("limits.output_bytes = {limit}"),
+        Failure::EventSize { limit, .. } => format!("limits.event_bytes = {limit}"),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -137,7 +152,6 @@ mod tests {
     use crate::bus::memory::MemoryBus;
     use crate::dead_letter::STREAM;
     use crate::message::Headers;
-    use crate::outcome::Failure;
     use crate::subject::Subject;
 
     #[tokio::test]

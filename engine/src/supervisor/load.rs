@@ -38,11 +38,19 @@ pub(super) enum Refusal {
     Because(String),
 }
 
-/// Loads a version. With `bus`, another version serves: then what this one
-/// subscribes to must stand before it takes over.
+/// What loading needs.
+#[derive(Clone)]
+pub(super) struct Around {
+    pub sandbox: Arc<Sandbox>,
+    pub bus: Arc<dyn Bus>,
+    /// Whether a plugin whose streams do not keep what is promised is refused.
+    pub strict: bool,
+}
+
+/// Loads a version. If another version `serves`, what this one subscribes to must stand before it takes over.
 pub(super) async fn load(
-    sandbox: &Arc<Sandbox>,
-    bus: Option<&dyn Bus>,
+    around: &Around,
+    serves: bool,
     name: &PluginName,
     source: Source,
 ) -> Result<Candidate, Refusal> {
@@ -57,11 +65,12 @@ pub(super) async fn load(
         digest: source.files.component,
         limits: manifest.limits.clone(),
         isolation: manifest.isolation,
+        weight: manifest.weight,
         config: manifest.config_json(),
     };
     let sink = guest_log::sink(name);
     let prepared =
-        sandbox.load(&source.component, &spec, Arc::clone(&sink)).await.map_err(|err| match err {
+        around.sandbox.load(&source.component, &spec, Arc::clone(&sink)).await.map_err(|err| match err {
             LoadError::Empty | LoadError::Truncated | LoadError::NotWasm | LoadError::Invalid(_) => {
                 Refusal::Malformed(format!("{name}.wasm: {err}"))
             }
@@ -72,10 +81,19 @@ pub(super) async fn load(
         version: prepared.about().map(|about| about.version.clone()).unwrap_or_default(),
         digest: source.files.component.to_string(),
     };
-    let workers =
-        sandbox.start(prepared, sink).map_err(|err| because(&format!("its threads did not start: {err}")))?;
-    if let Some(bus) = bus {
-        prepare(bus, name, &manifest).await?;
+    let workers = around
+        .sandbox
+        .start(prepared, sink)
+        .map_err(|err| because(&format!("its threads did not start: {err}")))?;
+    if around.strict {
+        let warnings = super::horizon::warnings(&*around.bus, &manifest).await;
+        if !warnings.is_empty() {
+            let strict = "  hint: or set delivery.strict = false";
+            return Err(Refusal::NotYet(format!("{name}.toml: {}\n{strict}", warnings.join("\n"))));
+        }
+    }
+    if serves {
+        prepare(&*around.bus, name, &manifest).await?;
     }
     let version = Version { handler: Box::new(workers), manifest: Arc::new(manifest), emitter };
     Ok(Candidate { version, source })

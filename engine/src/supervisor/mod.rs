@@ -24,7 +24,9 @@ use tokio::task::JoinHandle;
 
 use crate::bus::{Bus, BusError, BusEvent, StreamSpec};
 use crate::dead_letter::DeadLetters;
+use crate::flow::{Budget, Load};
 use crate::kept::Kept;
+use crate::limits::{DEFAULT_IN_FLIGHT_EVENTS, DEFAULT_IN_FLIGHT_MIB, MIB};
 use crate::manifest::PluginName;
 use crate::plugin_dir::{DirError, PluginDir};
 use crate::sandbox::{LoadError, Sandbox};
@@ -45,6 +47,25 @@ pub struct EngineSettings {
     pub compiler: PathBuf,
     /// Streams to create if absent.
     pub streams: Vec<StreamSpec>,
+    /// What may be in flight, and what is refused.
+    pub delivery: DeliverySettings,
+}
+
+/// What may be in flight in the whole engine, and what is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliverySettings {
+    /// Refuse a plugin, rather than warn, if a stream that it emits to forgets message ids before an event can have been
+    /// delivered for the last time.
+    pub strict: bool,
+    /// The most events and bytes in flight, of all plugins together.
+    pub in_flight: Load,
+}
+
+impl Default for DeliverySettings {
+    fn default() -> Self {
+        let bytes = (DEFAULT_IN_FLIGHT_MIB * MIB) as u64;
+        Self { strict: false, in_flight: Load { events: DEFAULT_IN_FLIGHT_EVENTS, bytes } }
+    }
 }
 
 /// Why an engine does not start.
@@ -140,12 +161,12 @@ impl Engine {
         let (requests, inbox) = mpsc::channel(MAX_WAITING_REQUESTS);
         let listener = tokio::spawn(listen(bus.events(), bus.is_connected(), telemetry.clone()));
         let reload = reload::Reload::new(reload::Surroundings {
-            bus: Arc::clone(&bus),
-            sandbox,
+            load: load::Around { sandbox, bus: Arc::clone(&bus), strict: settings.delivery.strict },
             dead_letters,
             telemetry,
             kept: Kept::new(settings.data_dir.join("plugins")),
             views: views.clone(),
+            budget: Budget::new(settings.delivery.in_flight),
         });
         let task = tokio::spawn(reload.run(dir, watcher, nudges, inbox));
         Ok(Self { requests, views, bus, task: Mutex::new(Some((task, data_lock))), listener })
@@ -179,15 +200,24 @@ impl Engine {
         if *self.views.changes().borrow() == 0 {
             reasons.push("the plugin directory has not been read yet".to_owned());
         }
-        let waiting = self
-            .status()
-            .into_iter()
-            .filter(|plugin| matches!(plugin.state, PluginState::Starting | PluginState::Waiting));
+        let waiting = self.status().into_iter().filter(|plugin| {
+            matches!(plugin.state, PluginState::Starting | PluginState::Waiting | PluginState::Blocked)
+        });
         reasons.extend(waiting.map(|plugin| {
             let why = plugin.problem.map(|problem| format!(": {problem}")).unwrap_or_default();
             format!("plugin {} is {}{why}", plugin.name, plugin.state.as_str())
         }));
         reasons
+    }
+
+    /// Which plugins are quarantined, and why. The engine is ready for the work of the others.
+    #[must_use]
+    pub fn quarantined(&self) -> Vec<String> {
+        let all = self.status().into_iter();
+        all.filter_map(|plugin| {
+            Some(format!("plugin {} is quarantined: {}", plugin.name, plugin.quarantine?.reason))
+        })
+        .collect()
     }
 
     /// Brings the version before the present one back. The files in the plugin directory are set aside until they change.

@@ -8,29 +8,29 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::load::{Candidate, Refusal, Source, load};
+use super::load::{Around, Candidate, Refusal, Source, load};
 use super::service::Service;
 use super::view::Views;
 use super::{Request, RollbackError};
-use crate::bus::Bus;
 use crate::dead_letter::DeadLetters;
+use crate::faults::failpoint;
+use crate::flow::Budget;
 use crate::kept::{Kept, Record};
 use crate::limits::RESCAN_MS;
 use crate::manifest::PluginName;
 use crate::plan::Files;
 use crate::plugin_dir::{self, PluginDir, Watcher};
-use crate::sandbox::Sandbox;
 use crate::status::{PluginState, VersionStatus};
 use crate::telemetry::{PluginMetrics, Telemetry};
 
 /// What every plugin shares.
 pub(super) struct Surroundings {
-    pub bus: Arc<dyn Bus>,
-    pub sandbox: Arc<Sandbox>,
+    pub load: Around,
     pub dead_letters: DeadLetters,
     pub telemetry: Telemetry,
     pub kept: Kept,
     pub views: Views,
+    pub budget: Budget,
 }
 
 /// One plugin that the directory holds, or held when last looked at.
@@ -184,13 +184,12 @@ impl Reload {
         self.started += 1;
         let number = self.started;
         self.plugin(&name).loading = Some(number);
-        let sandbox = Arc::clone(&self.around.sandbox);
+        let around = self.around.load.clone();
         let serves = self.plugin(&name).service.is_some();
-        let bus = serves.then(|| Arc::clone(&self.around.bus));
         self.loads.spawn(async move {
             let result = match tokio::task::spawn_blocking(read).await {
                 Ok(Ok((component, manifest))) => {
-                    load(&sandbox, bus.as_deref(), &name, Source { files, component, manifest }).await
+                    load(&around, serves, &name, Source { files, component, manifest }).await
                 }
                 Ok(Err(refusal)) => Err(refusal),
                 Err(err) => Err(Refusal::Because(format!("reading its files failed: {err}"))),
@@ -219,6 +218,7 @@ impl Reload {
     fn put_into_service(&mut self, name: &PluginName, candidate: Candidate, origin: Origin) {
         let Candidate { version, source } = candidate;
         let Source { files, component, manifest } = source;
+        failpoint!("swap-loaded");
         let tried = self.plugins.get(name).and_then(|plugin| plugin.tried);
         let kept = &self.around.kept;
         let record = match &origin {
@@ -241,6 +241,7 @@ impl Reload {
             version = told.version,
             "in service"
         );
+        failpoint!("swap-kept");
         let manifest = Arc::clone(&version.manifest);
         self.serve(name, version);
         let (problem, reply) = match origin {
@@ -255,17 +256,18 @@ impl Reload {
     }
 
     fn serve(&mut self, name: &PluginName, version: crate::unkeyed::Version) {
-        let (bus, dead_letters) = (Arc::clone(&self.around.bus), self.around.dead_letters.clone());
-        let views = self.around.views.clone();
         let plugin = self.plugin(name);
         plugin.metrics.swapped();
         plugin.told = None;
-        match &mut plugin.service {
-            Some(service) => service.replace(version),
+        let metrics = plugin.metrics.clone();
+        match plugin.service.take() {
+            Some(mut service) => {
+                service.replace(version);
+                self.plugin(name).service = Some(service);
+            }
             None => {
-                let metrics = plugin.metrics.clone();
-                plugin.service =
-                    Some(Service::start(name.clone(), bus, dead_letters, metrics, views, version));
+                let service = Service::start(name.clone(), &self.around, metrics, version);
+                self.plugin(name).service = Some(service);
             }
         }
     }

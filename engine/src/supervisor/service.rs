@@ -7,16 +7,20 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::reload::Surroundings;
 use super::view::Views;
-use crate::bus::{Bus, BusError, CoreSpec, DurableSpec, Intake, Start};
+use crate::breaker::Gate;
+use crate::bus::{BusError, CoreSpec, DurableSpec, Intake, Start};
 use crate::clock::SystemClock;
-use crate::dead_letter::{DeadLetters, REDRIVES, redrive_subject, redrives_spec};
+use crate::dead_letter::{REDRIVES, redrive_subject, redrives_spec};
+use crate::faults::failpoint;
+use crate::flow::Pace;
 use crate::manifest::{Manifest, PluginName, Subscribe};
 use crate::subject::Pattern;
 use crate::telemetry::PluginMetrics;
-use crate::unkeyed::{Deliverer, Version};
+use crate::unkeyed::{Deliverer, Firsts, Flow, Guard, Version};
 
 /// Messages of a core subscription that may wait for their plugin.
 const CORE_BUFFER: usize = 8_192;
@@ -35,21 +39,34 @@ pub(super) struct Service {
     views: Views,
     stop: CancellationToken,
     intakes: Vec<JoinHandle<()>>,
+    /// Ends the task that tells what is in the way of the plugin's events.
+    _telling: DropGuard,
 }
 
 impl Service {
     pub fn start(
         plugin: PluginName,
-        bus: Arc<dyn Bus>,
-        dead_letters: DeadLetters,
+        around: &Surroundings,
         metrics: PluginMetrics,
-        views: Views,
         version: Version,
     ) -> Self {
-        let version = ArcSwap::from_pointee(version);
-        let deliverer =
-            Arc::new(Deliverer { plugin, bus, dead_letters, metrics, clock: Arc::new(SystemClock), version });
-        let mut service = Self { deliverer, views, stop: CancellationToken::new(), intakes: Vec::new() };
+        let deliverer = Arc::new(Deliverer {
+            plugin,
+            bus: Arc::clone(&around.load.bus),
+            dead_letters: around.dead_letters.clone(),
+            metrics,
+            clock: Arc::new(SystemClock),
+            share: Arc::new(around.budget.share(version.manifest.weight)),
+            pace: Pace::default(),
+            guard: Guard::new(version.manifest.breaker.clone()),
+            firsts: Firsts::default(),
+            version: ArcSwap::from_pointee(version),
+        });
+        let ended = CancellationToken::new();
+        let views = around.views.clone();
+        tokio::spawn(ended.clone().run_until_cancelled_owned(tell(Arc::clone(&deliverer), views.clone())));
+        let stop = CancellationToken::new();
+        let mut service = Self { deliverer, views, stop, intakes: Vec::new(), _telling: ended.drop_guard() };
         service.attend(Vec::new());
         service.warn();
         service
@@ -63,6 +80,10 @@ impl Service {
         if before.manifest.emit != manifest.emit || before.manifest.retry != manifest.retry {
             self.warn();
         }
+        self.deliverer.share.weigh(manifest.weight);
+        // Another version may do better. What the breaker knows is of the one before.
+        self.deliverer.guard.reset(manifest.breaker.clone());
+        failpoint!("swapped");
         if reads_the_same(&before.manifest, &manifest) {
             return;
         }
@@ -89,6 +110,7 @@ impl Service {
                 // A task that panicked has finished too.
                 let _ended = task.await;
             }
+            failpoint!("resubscribing");
             signal.cancel();
         }));
         let plugin = &self.deliverer.plugin;
@@ -126,6 +148,17 @@ impl Service {
     }
 }
 
+/// Tells whoever asks what is in the way of a plugin's events, whenever that changes.
+async fn tell(deliverer: Arc<Deliverer>, views: Views) {
+    let mut watch = deliverer.guard.watch();
+    loop {
+        let condition = watch.borrow_and_update().clone();
+        views.condition(&deliverer.plugin, condition);
+        // The deliverer, and so the sender, is held here.
+        let _changed = watch.changed().await;
+    }
+}
+
 fn reads_the_same(before: &Manifest, after: &Manifest) -> bool {
     before.subscribe == after.subscribe
         && before.concurrency == after.concurrency
@@ -138,6 +171,13 @@ enum Source {
     /// Dead letters that somebody sends back. A plugin that cannot have them does its work all the same.
     Redrives(DurableSpec),
     Core(CoreSpec),
+}
+
+impl Source {
+    /// Whether the breaker decides what passes: without a stream events cannot wait.
+    fn is_guarded(&self) -> bool {
+        matches!(self, Self::Durable(_) | Self::Redrives(_))
+    }
 }
 
 impl fmt::Display for Source {
@@ -214,24 +254,32 @@ impl Attendant {
                 opened = self.open() => opened,
             };
             let ended = match opened {
-                Ok(intake) => {
+                Ok((intake, flow)) => {
                     self.tell(None);
+                    failpoint!("resubscribed");
                     wait = RESUBSCRIBE.0;
                     tokio::select! {
-                        ended = self.deliverer.run(intake, self.stop.clone()) => ended,
+                        ended = self.deliverer.run(intake, flow, self.stop.clone()) => ended,
                         never = self.watch() => match never {},
                     }
                 }
                 Err(err) => Err(err),
             };
-            if let Err(err) = ended {
-                let problem = err.to_string();
-                // An engine that may not read redrives is one that its operator wants so.
-                if !matches!(self.source, Source::Redrives(_)) || logged.as_ref() != Some(&problem) {
-                    tracing::warn!(plugin = plugin.as_str(), "{what}: {problem}; trying again in {wait:?}");
-                    logged = Some(problem.clone());
+            match ended {
+                Ok(()) if self.source.is_guarded() && self.deliverer.guard.gate() != Gate::Open => continue,
+                Ok(()) => {}
+                Err(err) => {
+                    let problem = err.to_string();
+                    // An engine that may not read redrives is one that its operator wants so.
+                    if !matches!(self.source, Source::Redrives(_)) || logged.as_ref() != Some(&problem) {
+                        tracing::warn!(
+                            plugin = plugin.as_str(),
+                            "{what}: {problem}; trying again in {wait:?}"
+                        );
+                        logged = Some(problem.clone());
+                    }
+                    self.tell(Some(problem));
                 }
-                self.tell(Some(problem));
             }
             tokio::select! {
                 () = self.stop.cancelled() => return,
@@ -269,14 +317,21 @@ impl Attendant {
         }
     }
 
-    async fn open(&self) -> Result<Box<dyn Intake>, BusError> {
+    /// Subscribes, once the breaker lets events pass.
+    async fn open(&self) -> Result<(Box<dyn Intake>, Flow), BusError> {
+        let bus = &self.deliverer.bus;
+        if matches!(self.source, Source::Redrives(_)) {
+            bus.ensure_stream(&redrives_spec()?).await?;
+        }
         match &self.source {
-            Source::Durable(spec) => self.deliverer.bus.consume(spec).await,
-            Source::Redrives(spec) => {
-                self.deliverer.bus.ensure_stream(&redrives_spec()?).await?;
-                self.deliverer.bus.consume(spec).await
-            }
-            Source::Core(spec) => self.deliverer.bus.subscribe(spec).await,
+            Source::Durable(spec) | Source::Redrives(spec) => match self.deliverer.guard.admitted().await {
+                Gate::Open => Ok((bus.consume(spec).await?, Flow::All)),
+                Gate::Probing | Gate::Shut { .. } => {
+                    let one = DurableSpec { prefetch: 1, ..spec.clone() };
+                    Ok((bus.consume(&one).await?, Flow::Probes))
+                }
+            },
+            Source::Core(spec) => Ok((bus.subscribe(spec).await?, Flow::Unguarded)),
         }
     }
 }

@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::cycles::cycles;
 use crate::dead_letter::REDRIVES;
 use crate::kept::Record;
 use crate::manifest::{Isolation, Manifest, PluginName};
-use crate::status::{PluginState, PluginStatus, VersionStatus};
+use crate::status::{PluginState, PluginStatus, QuarantineStatus, VersionStatus};
 use crate::telemetry::PluginMetrics;
+use crate::unkeyed::Condition;
 
 /// One plugin, as it is told about.
 pub(super) struct View {
@@ -24,6 +26,11 @@ pub(super) struct View {
     warnings: Vec<String>,
     /// Why redriven dead letters do not come in.
     redrives_problem: Option<String>,
+    /// How its events may come back to it.
+    cycle: Option<String>,
+    quarantine: Option<QuarantineStatus>,
+    /// Why its dead letters are not stored.
+    dead_letters: Option<String>,
     manifest: Option<Arc<Manifest>>,
 }
 
@@ -79,6 +86,9 @@ impl Views {
                 subscription_problems: BTreeMap::new(),
                 warnings: Vec::new(),
                 redrives_problem: None,
+                cycle: None,
+                quarantine: None,
+                dead_letters: None,
                 manifest: None,
             })
             .state;
@@ -90,6 +100,7 @@ impl Views {
         if let Some(view) = self.lock().remove(name) {
             view.metrics.state(Some(view.told_state()), None);
         }
+        self.look_for_cycles();
         self.changed.send_modify(|count| *count += 1);
     }
 
@@ -119,6 +130,7 @@ impl Views {
             view.rolled_back = record.set_aside.is_some();
             view.problem = problem;
         });
+        self.look_for_cycles();
     }
 
     /// Files were not put into service; what runs, if anything does, goes on.
@@ -138,8 +150,11 @@ impl Views {
             view.problem = None;
             view.subscription_problems.clear();
             view.redrives_problem = None;
+            view.quarantine = None;
+            view.dead_letters = None;
             view.state = state;
         });
+        self.look_for_cycles();
     }
 
     pub fn subscription(&self, name: &PluginName, subscription: &str, problem: Option<String>) {
@@ -161,6 +176,28 @@ impl Views {
         self.change(name, |view| view.warnings = warnings);
     }
 
+    /// What is in the way of its events changed.
+    pub fn condition(&self, name: &PluginName, condition: Condition) {
+        self.change(name, |view| {
+            view.quarantine = condition.quarantine;
+            view.dead_letters = condition.dead_letters;
+        });
+    }
+
+    /// Finds out anew which plugins in service may feed themselves.
+    fn look_for_cycles(&self) {
+        let mut plugins = self.lock();
+        let in_service = plugins.iter().filter(|(_, view)| view.running.is_some());
+        let mut found = cycles(in_service.filter_map(|(name, view)| Some((name, view.manifest.as_deref()?))));
+        for (name, view) in plugins.iter_mut() {
+            let cycle = found.remove(name);
+            if let Some(warning) = cycle.as_ref().filter(|_| view.cycle != cycle) {
+                tracing::warn!(plugin = name.as_str(), "{warning}");
+            }
+            view.cycle = cycle;
+        }
+    }
+
     /// Redriven dead letters come in, or do not: no reason not to work.
     pub fn redrives(&self, name: &PluginName, problem: Option<String>) {
         self.change(name, |view| view.redrives_problem = problem);
@@ -178,6 +215,8 @@ impl Views {
 impl View {
     fn told_state(&self) -> PluginState {
         match self.state {
+            PluginState::Running if self.dead_letters.is_some() => PluginState::Blocked,
+            PluginState::Running if self.quarantine.is_some() => PluginState::Quarantined,
             PluginState::Running if !self.subscription_problems.is_empty() => PluginState::Waiting,
             state => state,
         }
@@ -187,10 +226,19 @@ impl View {
         let manifest = self.manifest.as_deref();
         let problems = self.problem.iter().cloned();
         let waiting = self.subscription_problems.iter().map(|(what, why)| format!("{what}: {why}"));
-        let problem: Vec<String> = problems.chain(waiting).collect();
+        let blocked = self.dead_letters.iter().map(|why| {
+            format!(
+                "its dead letters are not stored, so events that failed for good come again and again: {why}"
+            )
+        });
+        let quarantined = self.quarantine.iter().map(|quarantine| {
+            let QuarantineStatus { since, reason, next_probe } = quarantine;
+            format!("quarantined since {since}: {reason}\n  hint: its events wait in their stream; the next is tried at {next_probe}, or as soon as its files change")
+        });
         let redrives = self.redrives_problem.iter().map(|why| {
             format!("redriven dead letters do not come in: {why}\n  hint: the engine needs stream {REDRIVES}")
         });
+        let problem: Vec<String> = problems.chain(blocked).chain(quarantined).chain(waiting).collect();
         PluginStatus {
             name: name.to_string(),
             state: self.told_state(),
@@ -199,7 +247,8 @@ impl View {
             rolled_back: self.rolled_back,
             problem: (!problem.is_empty()).then(|| problem.join("\n")),
             last_failure: self.metrics.last_failure(),
-            warnings: self.warnings.iter().cloned().chain(redrives).collect(),
+            quarantine: self.quarantine.clone(),
+            warnings: self.warnings.iter().chain(&self.cycle).cloned().chain(redrives).collect(),
             subscriptions: manifest.map(subscriptions).unwrap_or_default(),
             emits: manifest
                 .map(|m| m.emit.subjects.iter().map(ToString::to_string).collect())

@@ -19,7 +19,8 @@ pub(super) struct Input<'a> {
     pub(super) message: Cow<'a, Message>,
     /// The redrive that it comes by, if it does.
     redrive: Option<Redrive>,
-    delivery: &'a Delivery,
+    /// What brought it.
+    pub(super) delivery: &'a Delivery,
 }
 
 struct Redrive {

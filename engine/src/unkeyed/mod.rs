@@ -4,9 +4,13 @@
 //! dead letter; an input is never acked before what it caused is stored.
 //!
 //! In reading order: this file (events taken and settled), `step` (the way of one that goes well), `setback` (of one that
-//! does not), `input` (which event a delivery is). Bus, clock and plugin are parameters: a simulation brings its own.
+//! does not), `guard` (what keeps a plugin from its events), `firsts`, `input` (which event a delivery is). Bus, clock and plugin are parameters: a simulation brings its own.
 
+mod firsts;
+mod guard;
 mod input;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod setback;
 mod step;
 
@@ -20,15 +24,20 @@ use futures::{FutureExt as _, StreamExt as _};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+pub use self::firsts::Firsts;
+pub use self::guard::{Condition, Guard};
 use self::input::Input;
+use crate::breaker::Gate;
 use crate::bus::{Bus, BusError, Delivery, Intake, Settlement};
 use crate::clock::Clock;
 use crate::dead_letter::DeadLetters;
 use crate::effects::Emitter;
 use crate::event::Event;
 use crate::faults::{failpoint, mutant};
+use crate::flow::{Pace, Share, Taken};
+use crate::limits::MIB;
 use crate::manifest::{Manifest, PluginName};
-use crate::outcome::{Handled, Outcome};
+use crate::outcome::{Handled, Outcome, Trouble};
 use crate::sandbox::Workers;
 use crate::telemetry::PluginMetrics;
 
@@ -39,6 +48,31 @@ const STALE: f64 = 0.6;
 
 /// The deliveries being worked on; those among them that have ended upgrade to nothing.
 type Working = Vec<Weak<Delivery>>;
+
+/// Which of its events a subscription hands over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// As many as the manifest allows, while the breaker is closed.
+    All,
+    /// One at a time, while the breaker is half open.
+    Probes,
+    /// As many as the manifest allows, whatever the breaker says.
+    Unguarded,
+}
+
+/// What was in an event's way.
+enum Setback {
+    /// It failed.
+    Failed(Trouble),
+    /// The breaker opened before the guest had answered, and nothing has come of it.
+    Quarantined,
+}
+
+impl<T: Into<Trouble>> From<T> for Setback {
+    fn from(trouble: T) -> Self {
+        Self::Failed(trouble.into())
+    }
+}
 
 /// How a delivery ended, and the name of what was in its way: empty if nothing was.
 type Ended = (Outcome, &'static str);
@@ -77,30 +111,52 @@ pub struct Deliverer {
     pub metrics: PluginMetrics,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
+    /// Its account with the engine's budget.
+    pub share: Arc<Share>,
+    /// How fast its outputs leave.
+    pub pace: Pace,
+    /// What keeps it from its events.
+    pub guard: Guard,
+    /// When the events that are tried again failed first.
+    pub firsts: Firsts,
     /// The version that takes the next event. Events in flight stay with the one that took them.
     pub version: ArcSwap<Version>,
 }
 
 impl Deliverer {
-    /// Takes events until told to stop or the subscription ends, then finishes those it has.
+    /// Takes events until told to stop, the subscription ends or the breaker lets more or less through than at the
+    /// beginning; then finishes those it has. A subscription without a stream is not subject to the breaker: its events cannot
+    /// wait.
     ///
     /// # Errors
     /// The error that ended the subscription, if one did.
-    pub async fn run(&self, mut intake: Box<dyn Intake>, stop: CancellationToken) -> Result<(), BusError> {
+    pub async fn run(
+        &self,
+        mut intake: Box<dyn Intake>,
+        flow: Flow,
+        stop: CancellationToken,
+    ) -> Result<(), BusError> {
         let mut in_flight = FuturesUnordered::new();
         let mut working = Working::new();
         let period = Duration::from_millis(self.version.load().manifest.retry.ack_wait_ms) / HEARTBEATS;
         let mut heartbeat = tokio::time::interval(period);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stopped = std::pin::pin!(stop.cancelled());
+        let mut regated = std::pin::pin!(self.regated(flow));
         let ended = loop {
-            let concurrency = self.version.load().manifest.concurrency as usize;
+            let concurrency = self.concurrency(flow);
+            let ready = in_flight.len() < concurrency;
+            // Made before the look, so that nothing which is given back after it is missed.
+            let freed = self.share.freed();
+            let room = ready && self.share.has_room(self.most_bytes());
             tokio::select! {
                 biased;
                 () = &mut stopped => break Ok(()),
+                () = &mut regated => break Ok(()),
                 _ = heartbeat.tick() => self.keep_alive(&working, period).await,
                 Some(()) = in_flight.next(), if !in_flight.is_empty() => {}
-                next = intake.next(), if in_flight.len() < concurrency => match next {
+                () = freed, if ready && !room => {}
+                next = intake.next(), if room => match next {
                     Some(Ok(delivery)) => {
                         let delivery = Arc::new(delivery);
                         if working.len() > 2 * concurrency {
@@ -108,7 +164,8 @@ impl Deliverer {
                             working.retain(|delivery| delivery.strong_count() > 0);
                         }
                         working.push(Arc::downgrade(&delivery));
-                        in_flight.push(self.deliver(delivery));
+                        let taken = self.share.take(delivery.message.wire_bytes() as u64);
+                        in_flight.push(self.deliver(delivery, taken));
                     }
                     Some(Err(err)) if err.is_transient() => {
                         tracing::warn!(plugin = self.plugin.as_str(), "{err}");
@@ -118,6 +175,7 @@ impl Deliverer {
                 },
             }
         };
+        failpoint!("stopping");
         // First the subscription, so that what it holds ahead goes to another engine at once.
         drop(intake);
         loop {
@@ -127,11 +185,37 @@ impl Deliverer {
                 ended = in_flight.next() => if ended.is_none() { break },
             }
         }
+        failpoint!("drained");
         ended
     }
 
-    /// Brings one delivery to its one outcome.
-    async fn deliver(&self, delivery: Arc<Delivery>) {
+    /// How many events of a subscription may be in flight.
+    fn concurrency(&self, flow: Flow) -> usize {
+        match flow {
+            Flow::Probes => 1,
+            Flow::All | Flow::Unguarded => self.version.load().manifest.concurrency as usize,
+        }
+    }
+
+    /// How many bytes of the plugin's events may be in flight.
+    fn most_bytes(&self) -> u64 {
+        u64::from(self.version.load().manifest.limits.in_flight_mib) * MIB as u64
+    }
+
+    /// Resolves when the breaker lets something else through than `flow` says.
+    async fn regated(&self, flow: Flow) {
+        let wanted = match flow {
+            Flow::All => Gate::Open,
+            Flow::Probes => Gate::Probing,
+            Flow::Unguarded => return std::future::pending().await,
+        };
+        // The sender lives as long as we do.
+        let mut watch = self.guard.watch();
+        drop(watch.wait_for(|condition| condition.gate != wanted).await);
+    }
+
+    /// Brings one delivery to its one outcome. What it takes of the budget is given back then.
+    async fn deliver(&self, delivery: Arc<Delivery>, _taken: Taken) {
         self.metrics.received();
         failpoint!("received");
         let version = self.version.load_full();
@@ -146,7 +230,7 @@ impl Deliverer {
         self.metrics.ended(outcome, reason);
     }
 
-    async fn handle(&self, version: &Version, delivery: &Delivery) -> Ended {
+    async fn handle(&self, version: &Arc<Version>, delivery: &Delivery) -> Ended {
         let input = match Input::of(delivery, &*self.bus, &*self.clock).await {
             Ok(input) => input,
             Err(err) => return self.unread(version, delivery, &err).await,
@@ -158,12 +242,20 @@ impl Deliverer {
         ended
     }
 
-    async fn bring_through(&self, version: &Version, delivery: &Delivery, input: &Input<'_>) -> Ended {
+    async fn bring_through(&self, version: &Arc<Version>, delivery: &Delivery, input: &Input<'_>) -> Ended {
         if mutant!("ack-before-publish") {
             let _sent = self.settle(delivery, Settlement::Ack).await;
         }
-        if let Err(trouble) = self.step(version, input).await {
-            return self.failed(version, delivery, input, trouble).await;
+        match self.step(version, input).await {
+            Ok(()) => {}
+            Err(Setback::Quarantined) => return self.wait_out(delivery).await,
+            Err(Setback::Failed(trouble)) => return self.failed(version, delivery, input, trouble).await,
+        }
+        if self.counts(version, delivery) {
+            self.guard.well();
+        }
+        if input.origin.attempt > 1 {
+            self.firsts.ended(&input.name);
         }
         let acked = self.settle(delivery, Settlement::Ack).await;
         failpoint!("acked");
@@ -173,6 +265,11 @@ impl Deliverer {
             // All is stored, and the event comes again: then its outputs are dropped as repeats.
             (Outcome::Retried, "ack-not-sent")
         }
+    }
+
+    /// Whether what became of a delivery says something about the version in service.
+    fn counts(&self, version: &Arc<Version>, delivery: &Delivery) -> bool {
+        delivery.receipt.is_some() && Arc::ptr_eq(version, &self.version.load())
     }
 
     /// Tells the server which deliveries are still being worked on, so that it does not deliver them again.

@@ -1,12 +1,15 @@
 //! What becomes of an event that failed: another try, or a place among the dead letters.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::input::Input;
 use super::{Deliverer, Ended, Version};
+use crate::breaker::Gate;
 use crate::bus::{BusError, Delivery, Settlement};
 use crate::dead_letter::Failed;
 use crate::faults::{failpoint, mutant};
+use crate::manifest::{JITTER, Retry};
 use crate::outcome::{Failure, Outcome, Remedy, Trouble};
 
 /// The least wait before a delivery that failed for reasons outside of it.
@@ -16,7 +19,7 @@ impl Deliverer {
     /// Decides what follows a failure, and does it.
     pub(super) async fn failed(
         &self,
-        version: &Version,
+        version: &Arc<Version>,
         delivery: &Delivery,
         input: &Input<'_>,
         trouble: Trouble,
@@ -24,8 +27,12 @@ impl Deliverer {
         let attempt = input.origin.attempt;
         let failure = &trouble.failure;
         self.metrics.failed(failure, &input.name, attempt);
-        match again(version, failure, attempt).filter(|_| delivery.receipt.is_some()) {
+        let wait = again(&version.manifest.retry, failure, attempt)
+            .or_else(|| self.reprieve(version, attempt, failure));
+        self.judge(version, delivery, failure);
+        match wait.filter(|_| delivery.receipt.is_some()) {
             Some(wait) => {
+                self.firsts.failed(&input.name, self.clock.now());
                 failpoint!("retrying");
                 let wait = if mutant!("retry-without-delay") { Duration::ZERO } else { wait };
                 // If it does not arrive, the server delivers the event again after the ack wait.
@@ -35,6 +42,40 @@ impl Deliverer {
             }
             None => self.set_aside(version, delivery, input, &trouble).await,
         }
+    }
+
+    /// Tells the breaker.
+    fn judge(&self, version: &Arc<Version>, delivery: &Delivery, failure: &Failure) {
+        if !self.counts(version, delivery) {
+            return;
+        }
+        if !failure.is_plugins_fault() {
+            // A guest that says what it wants works; of the rest nothing is known.
+            if matches!(failure, Failure::Rejected(_) | Failure::Retry { .. }) {
+                self.guard.well();
+            }
+        } else if self.guard.badly(failure, &*self.clock) {
+            tracing::error!(
+                plugin = self.plugin.as_str(),
+                reason = failure.name(),
+                "quarantined: its events wait in their stream; it is tried again in {:?}, or when its files change",
+                self.guard.pause_left()
+            );
+        }
+    }
+
+    /// Whether an event that would be set aside now is kept because the plugin, not the event, is what is wrong: nothing is
+    /// set aside by a plugin's fault while it is quarantined.
+    fn reprieve(&self, version: &Version, attempt: u32, failure: &Failure) -> Option<Duration> {
+        let quarantined = self.guard.gate() != Gate::Open;
+        let wait = version.manifest.retry.delay_after(failure.name(), attempt);
+        (quarantined && failure.is_plugins_fault()).then(|| jittered(wait.max(LEAST_WAIT)))
+    }
+
+    /// Gives an event back that came when the breaker had just opened.
+    pub(super) async fn wait_out(&self, delivery: &Delivery) -> Ended {
+        let _sent = self.settle(delivery, Settlement::Nak(jittered(LEAST_WAIT))).await;
+        (Outcome::Retried, "quarantined")
     }
 
     /// Puts off a redriven event that could not be fetched.
@@ -61,7 +102,7 @@ impl Deliverer {
             redrive_of: input.redrive_of(),
             emitter: &version.emitter,
             trouble,
-            first_time: None,
+            first_time: self.firsts.ended(&input.name),
             time: self.clock.now(),
         };
         if mutant!("dead-letter-after-term") {
@@ -70,6 +111,7 @@ impl Deliverer {
         failpoint!("dead-lettering");
         match self.dead_letters.store(&self.plugin, letter).await {
             Ok(()) => {
+                self.guard.dead_letter(Ok(()));
                 failpoint!("dead-letter-stored");
                 // If it does not arrive, the event fails once more, and the stream drops the repeated letter.
                 let _sent = self.settle(delivery, Settlement::Term).await;
@@ -82,6 +124,7 @@ impl Deliverer {
                     event = input.name,
                     "its dead letter was not stored: {err}"
                 );
+                self.guard.dead_letter(Err(err.to_string()));
                 if delivery.receipt.is_none() {
                     return (Outcome::Dropped, "dead-letter");
                 }
@@ -94,23 +137,21 @@ impl Deliverer {
 }
 
 /// How long to wait before the next try; none if there is to be none.
-fn again(version: &Version, failure: &Failure, attempt: u32) -> Option<Duration> {
-    let retry = &version.manifest.retry;
+fn again(retry: &Retry, failure: &Failure, attempt: u32) -> Option<Duration> {
+    let reason = failure.name();
     match failure.remedy() {
         Remedy::GiveUp => None,
-        Remedy::Retry if attempt >= retry.attempts => None,
+        Remedy::Retry if attempt >= retry.attempts_for(reason) => None,
         Remedy::Retry => Some(match failure {
-            Failure::Retry { after: Some(after), .. } => {
-                (*after).min(Duration::from_millis(retry.max_delay_ms))
-            }
-            _ => jittered(retry.delay_after(attempt)),
+            Failure::Retry { after: Some(after), .. } => retry.asked(*after),
+            _ => jittered(retry.delay_after(reason, attempt)),
         }),
         // An outage must not become a hot loop, whatever the manifest says of failures.
-        Remedy::Wait => Some(jittered(retry.delay_after(attempt).max(LEAST_WAIT))),
+        Remedy::Wait => Some(jittered(retry.delay_after(reason, attempt).max(LEAST_WAIT))),
     }
 }
 
-/// Up to a quarter more, so that events which failed together do not come back together.
+/// A little more, so that events which failed together do not come back together.
 fn jittered(wait: Duration) -> Duration {
-    wait + wait.mul_f64(fastrand::f64() / 4.0)
+    wait + wait.mul_f64(fastrand::f64() * JITTER)
 }

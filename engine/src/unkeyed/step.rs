@@ -5,10 +5,10 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 
 use super::input::Input;
-use super::{Deliverer, Version};
+use super::{Deliverer, Setback, Version};
 use crate::bus::BusError;
 use crate::effects::{self, Output, Proposed, Rules};
-use crate::event::{Event, MSG_ID_HEADER};
+use crate::event::Event;
 use crate::faults::{failpoint, mutant};
 use crate::manifest::OutputDelivery;
 use crate::outcome::{Failure, Handled, Trouble};
@@ -16,25 +16,39 @@ use crate::subject::Pattern;
 
 impl Deliverer {
     /// Brings one event through. When it returns well, all that the event caused is stored.
-    pub(super) async fn step(&self, version: &Version, input: &Input<'_>) -> Result<(), Trouble> {
+    pub(super) async fn step(&self, version: &Version, input: &Input<'_>) -> Result<(), Setback> {
         let event = Event::decode(&input.message, &input.origin).map_err(Failure::Malformed)?;
         let event = Arc::new(event);
         failpoint!("before-call");
-        let Handled { answer, took, backtrace } = version.handler.handle(Arc::clone(&event)).await;
+        let Handled { answer, took, backtrace } = tokio::select! {
+            biased;
+            handled = version.handler.handle(Arc::clone(&event)) => handled,
+            // Nothing has come of it yet, so it may wait for better days; what a guest still answers is not looked at.
+            () = self.guard.shut(), if input.delivery.receipt.is_some() => return Err(Setback::Quarantined),
+        };
         failpoint!("called");
+        #[cfg(feature = "mutants")]
+        self.publish_before_check(version, &event, &input.name, &answer).await;
         self.metrics.called(took);
         let used = |failure| Trouble { failure, took: Some(took), backtrace };
         let outputs = match answer.and_then(|proposed| self.checked(version, &event, &input.name, proposed)) {
             Ok(outputs) => outputs,
-            Err(failure) => return Err(used(failure)),
+            Err(failure) => return Err(used(failure).into()),
+        };
+        #[cfg(feature = "mutants")]
+        let outputs = {
+            let mut outputs = outputs;
+            super::mutants::spoil_ids(&mut outputs, version, &event, &input.name);
+            outputs
         };
         failpoint!("checked");
+        self.pace.wait(outputs.len(), version.manifest.limits.outputs_per_second).await;
         self.publish_all(outputs).await?;
         failpoint!("all-stored");
         Ok(())
     }
 
-    fn checked(
+    pub(super) fn checked(
         &self,
         version: &Version,
         event: &Event,
@@ -46,27 +60,12 @@ impl Deliverer {
             limits: &version.manifest.limits,
             max_message_bytes: self.bus.max_message_bytes(),
         };
-        let latest = self.version.load();
-        let emitter = if mutant!("swap-before-drain") { &latest.emitter } else { &version.emitter };
-        let mut outputs = effects::check(emitter, event, input, proposed, rules)?;
-        for (index, output) in outputs.iter_mut().enumerate() {
-            let other_id = if mutant!("no-message-id") {
-                String::new()
-            } else if mutant!("id-without-index") {
-                format!("{}:{input}", emitter.plugin)
-            } else if mutant!("id-with-attempt") {
-                format!("{}:{input}:{index}:{}", emitter.plugin, event.attempt)
-            } else if mutant!("id-with-version") {
-                format!("{}:{input}:{index}:{}", emitter.plugin, emitter.digest)
-            } else {
-                continue;
-            };
-            output.message.headers.replace(MSG_ID_HEADER, other_id);
-        }
-        Ok(outputs)
+        let other = mutant!("swap-before-drain").then(|| self.version.load_full());
+        let emitter = other.as_deref().map_or(&version.emitter, |version| &version.emitter);
+        effects::check(emitter, event, input, proposed, rules)
     }
 
-    async fn publish_all(&self, outputs: Vec<Output>) -> Result<(), Failure> {
+    pub(super) async fn publish_all(&self, outputs: Vec<Output>) -> Result<(), Failure> {
         let stored = outputs.into_iter().enumerate().map(|(index, output)| self.publish(index, output));
         match try_join_all(stored).await {
             Err(_) if mutant!("publish-error-swallowed") => Ok(()),

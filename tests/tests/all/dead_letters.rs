@@ -17,7 +17,7 @@ use crate::delivery::{LARGE_AMOUNT, Scene, amount_threshold, misbehaving, paymen
 fn mode(mode: &str) -> String {
     format!(
         "[[subscribe]]\nstream = \"PAYMENTS\"\nsubjects = [\"payments.card\"]\n[emit]\nsubjects = [\"alerts.>\"]\n\
-         [retry]\nattempts = 1\n[config]\nmode = \"{mode}\"\nsubject = \"alerts.{mode}\"\n"
+         [retry]\nattempts = 1\n[breaker]\nfailures = 0\n[config]\nmode = \"{mode}\"\nsubject = \"alerts.{mode}\"\n"
     )
 }
 

@@ -157,6 +157,8 @@ subject = "payments.again"
     streams::publish(&scene.jetstream, "payments.card", [payment(1, 1.0)]).await.unwrap();
     let running = scene.start().await;
     let status = running.until("loop", "stopped", |status| status.counters.dead_lettered == 1).await.unwrap();
+    let named = "it may feed itself: loop emits payments.>, which loop receives";
+    assert!(status.warnings.iter().any(|warning| warning.contains(named)), "{:?}", status.warnings);
     assert_eq!(status.counters.done, u64::from(wasmill::limits::MAX_HOPS));
     let letters = streams::read(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap();
     assert_eq!(letters[0].header("Wasmill-Reason").unwrap(), "hop-limit");
@@ -218,6 +220,8 @@ ack_wait_ms = 1000
 cpu_ms = 50
 wall_ms = 60000
 instances = 1
+[breaker]
+failures = 0
 [config]
 mode = "endless-loop"
 "#;

@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use serde_json::json;
+use wasmill::status::{PluginState, PluginStatus};
 use wasmill_tests::nats::{NatsServer, Options};
 use wasmill_tests::place::Place;
 use wasmill_tests::streams;
@@ -148,16 +149,26 @@ async fn a_full_dead_letter_stream_keeps_the_event_unacked() {
         discard: async_nats::jetstream::stream::DiscardPolicy::New,
         ..Default::default()
     };
-    scene.jetstream.create_stream(refuse_all).await.unwrap();
+    scene.jetstream.create_stream(refuse_all.clone()).await.unwrap();
     streams::publish(&scene.jetstream, "wasmill.dead-letter.other", [Bytes::new()]).await.unwrap();
-    scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
+    let manifest = LARGE_AMOUNT.replace("ack_wait_ms", "max_delay_ms = 200\nack_wait_ms");
+    scene.place.put("large-amount", &amount_threshold(), &manifest).unwrap();
     streams::publish(&scene.jetstream, "payments.card", [Bytes::new()]).await.unwrap();
     let running = scene.start().await;
-    let status = running.ended("large-amount", 1).await.unwrap();
-    assert_eq!((status.counters.retried, status.counters.dead_lettered), (1, 0));
+    let blocked = |status: &PluginStatus| status.state == PluginState::Blocked;
+    let status = running.until("large-amount", "blocked", blocked).await.unwrap();
+    assert!(status.problem.unwrap().contains("its dead letters are not stored"));
+    assert!(running.engine.unready()[0].contains("plugin large-amount is blocked"));
+    let counters = status.counters;
+    assert_eq!((counters.done, counters.dead_lettered, counters.dropped), (0, 0, 0));
     let mut consumer: async_nats::jetstream::consumer::PullConsumer =
         scene.jetstream.get_consumer_from_stream("wasmill-large-amount", "PAYMENTS").await.unwrap();
     assert_eq!(consumer.info().await.unwrap().num_ack_pending, 1, "it is still the stream's to deliver");
+    let roomy = async_nats::jetstream::stream::Config { max_messages: 10, ..refuse_all };
+    scene.jetstream.update_stream(roomy).await.unwrap();
+    let status = running.ended("large-amount", 2).await.unwrap();
+    assert_eq!(status.counters.dead_lettered, 1);
+    assert_eq!(running.running("large-amount", None).await.unwrap().problem, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,7 +204,7 @@ async fn a_stream_that_takes_no_such_message_does_not_hold_the_event_for_ever() 
     scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
     streams::publish(&scene.jetstream, "payments.card", [payment(1, 500.0)]).await.unwrap();
     let running = scene.start().await;
-    let set_aside = |status: &wasmill::status::PluginStatus| status.counters.dead_lettered == 1;
+    let set_aside = |status: &PluginStatus| status.counters.dead_lettered == 1;
     let status = running.until("large-amount", "setting it aside", set_aside).await.unwrap();
     assert_eq!(status.last_failure.unwrap().reason, "unstorable");
 }
@@ -245,9 +256,7 @@ async fn headers_that_no_client_can_read_are_set_aside() {
     }
     scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
     let running = scene.start().await;
-    let through = |status: &wasmill::status::PluginStatus| {
-        status.counters.done >= 300 && status.counters.dead_lettered >= 3
-    };
+    let through = |status: &PluginStatus| status.counters.done >= 300 && status.counters.dead_lettered >= 3;
     running.until("large-amount", "through with all", through).await.unwrap();
     streams::drained(&scene.jetstream, "PAYMENTS", "wasmill-large-amount").await.unwrap();
     assert_eq!(streams::count(&scene.jetstream, "ALERTS").await.unwrap(), 300);
@@ -274,11 +283,11 @@ async fn a_manifest_whose_consumer_cannot_serve_leaves_the_old_version_running()
     let manifest =
         LARGE_AMOUNT.replace("stream = \"PAYMENTS\"", "stream = \"PAYMENTS\"\ndurable = \"taken\"");
     scene.place.put_manifest("large-amount", &manifest).unwrap();
-    let refused = |status: &wasmill::status::PluginStatus| {
+    let refused = |status: &PluginStatus| {
         status.problem.as_ref().is_some_and(|problem| problem.contains("push consumer"))
     };
     let status = running.until("large-amount", "refusing the manifest", refused).await.unwrap();
-    assert_eq!(status.state, wasmill::status::PluginState::Running);
+    assert_eq!(status.state, PluginState::Running);
     streams::publish(&scene.jetstream, "payments.card", [payment(1, 500.0)]).await.unwrap();
     running.ended("large-amount", 1).await.unwrap();
 }
@@ -290,7 +299,7 @@ async fn a_stream_that_goes_is_told_and_one_that_comes_back_is_read() {
     let running = scene.start().await;
     running.running("large-amount", None).await.unwrap();
     scene.jetstream.delete_stream("PAYMENTS").await.unwrap();
-    let waiting = |status: &wasmill::status::PluginStatus| {
+    let waiting = |status: &PluginStatus| {
         status.problem.as_ref().is_some_and(|problem| problem.contains("\"PAYMENTS\" does not exist"))
     };
     running.until("large-amount", "missing its stream", waiting).await.unwrap();

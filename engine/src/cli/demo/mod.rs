@@ -26,7 +26,7 @@ use crate::bus::{Bus, Retention, StreamSpec};
 use crate::sandbox::this_program;
 use crate::status::{PluginState, PluginStatus};
 use crate::subject::Pattern;
-use crate::supervisor::{Engine, EngineSettings};
+use crate::supervisor::{DeliverySettings, Engine, EngineSettings};
 use crate::telemetry::Telemetry;
 
 /// How often the demo looks at the engine and makes its next events.
@@ -115,6 +115,7 @@ impl Demo {
             data_dir: args.dir.join("data"),
             compiler: this_program().context("find this program's own file, which is also the compiler")?,
             streams: streams()?,
+            delivery: DeliverySettings::default(),
         };
         let engine = Engine::start(settings, Arc::clone(&tap) as Arc<dyn Bus>, Telemetry::new()).await?;
         out::say("compiling and starting the plugins…");

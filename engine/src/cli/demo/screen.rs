@@ -187,6 +187,7 @@ mod tests {
             previous: None,
             rolled_back: false,
             problem: problem.map(str::to_owned),
+            quarantine: None,
             last_failure: None,
             warnings: vec![],
             subscriptions: vec!["P: a".into()],

@@ -101,6 +101,7 @@ mod tests {
             previous: None,
             rolled_back: false,
             problem: None,
+            quarantine: None,
             last_failure: None,
             warnings: vec![],
             subscriptions: vec!["PAYMENTS: payments.card".into(), "payments.bank".into()],

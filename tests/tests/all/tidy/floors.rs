@@ -16,6 +16,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("admin", 3),
     // Data plane.
     ("unkeyed", 2),
+    ("flow", 2),
     ("dead_letter", 2),
     // One foreign world each; they never know each other.
     ("bus", 1),
@@ -25,7 +26,9 @@ const FLOORS: &[(&str, u8)] = &[
     ("kept", 1),
     ("telemetry", 1),
     // Pure.
+    ("breaker", 0),
     ("clock", 0),
+    ("cycles", 0),
     ("digest", 0),
     ("effects", 0),
     ("event", 0),

@@ -1,13 +1,16 @@
 //! What the operator grants a plugin and sets for it: `<name>.toml` beside `<name>.wasm`.
 
+mod retry;
+
 use std::collections::BTreeSet;
 use std::fmt;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::Limits;
+pub use self::retry::{JITTER, ReasonPolicy, Retry};
+use crate::breaker::BreakerSettings;
+use crate::limits::{DEFAULT_WEIGHT, Limits};
 use crate::subject::{Pattern, is_stream_name};
 
 /// A plugin's name: its file's name without the ending. It stands in subjects, consumer names and metrics.
@@ -72,6 +75,9 @@ pub enum ManifestError {
     #[error("{0}")]
     Meaning(String),
 }
+
+/// The largest weight.
+const MAX_WEIGHT: u32 = 10_000;
 
 /// The longest wait that a manifest may ask for, in milliseconds: a day. Longer ones are typing errors.
 const MAX_WAIT_MS: u64 = 86_400_000;
@@ -140,49 +146,6 @@ pub struct Emit {
     pub delivery: OutputDelivery,
 }
 
-/// What becomes of an event that failed but may work later.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Retry {
-    /// Deliveries in all, the first included. After the last the event becomes a dead letter.
-    #[schemars(range(min = 1, max = 1_000))]
-    pub attempts: u32,
-    /// The wait before the second delivery, in milliseconds. It doubles with each further one.
-    pub first_delay_ms: u64,
-    /// The longest wait, in milliseconds; also the most that a guest may ask for.
-    pub max_delay_ms: u64,
-    /// How long the server waits for a delivery to end before it delivers again, in milliseconds: what it costs when an
-    /// engine is killed.
-    #[schemars(range(min = 1_000))]
-    pub ack_wait_ms: u64,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { attempts: 5, first_delay_ms: 500, max_delay_ms: 30_000, ack_wait_ms: 15_000 }
-    }
-}
-
-impl Retry {
-    /// The wait after the given failed attempt (from 1), before jitter.
-    #[must_use]
-    pub fn delay_after(&self, attempt: u32) -> Duration {
-        let doublings = attempt.saturating_sub(1).min(32);
-        let wait = self.first_delay_ms.saturating_mul(1_u64 << doublings);
-        Duration::from_millis(wait.min(self.max_delay_ms))
-    }
-
-    /// The longest that an event's deliveries may be apart from first to last: each runs into the ack wait, and each wait
-    /// between them is as long as its jitter allows.
-    #[must_use]
-    pub fn horizon(&self) -> Duration {
-        const JITTER: f64 = 1.25;
-        let waits: Duration =
-            (1..self.attempts).map(|attempt| self.delay_after(attempt).mul_f64(JITTER)).sum();
-        Duration::from_millis(self.ack_wait_ms) * self.attempts + waits
-    }
-}
-
 /// A plugin's manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -205,6 +168,13 @@ pub struct Manifest {
     /// What becomes of failed events.
     #[serde(default)]
     pub retry: Retry,
+    /// When it is quarantined.
+    #[serde(default)]
+    pub breaker: BreakerSettings,
+    /// Its share of the processor and of what may be in flight, against the weights of the other plugins.
+    #[serde(default = "default_weight")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub weight: u32,
     /// What it may use.
     #[serde(default)]
     pub limits: Limits,
@@ -220,6 +190,10 @@ fn yes() -> bool {
 
 fn default_concurrency() -> u32 {
     256
+}
+
+fn default_weight() -> u32 {
+    DEFAULT_WEIGHT
 }
 
 impl Manifest {
@@ -252,19 +226,15 @@ impl Manifest {
         if !(1..=8_192).contains(&self.concurrency) {
             return Some(format!("concurrency is {}, not between 1 and 8192", self.concurrency));
         }
-        if !(1..=1_000).contains(&self.retry.attempts) {
-            return Some(format!("retry.attempts is {}, not between 1 and 1000", self.retry.attempts));
+        if !(1..=MAX_WEIGHT).contains(&self.weight) {
+            return Some(format!("weight is {}, not between 1 and {MAX_WEIGHT}", self.weight));
         }
-        if !(1_000..=MAX_WAIT_MS).contains(&self.retry.ack_wait_ms) {
-            return Some(format!(
-                "retry.ack_wait_ms is {}, not between 1000 and {MAX_WAIT_MS} (a day)",
-                self.retry.ack_wait_ms
-            ));
-        }
-        if self.retry.first_delay_ms.max(self.retry.max_delay_ms) > MAX_WAIT_MS {
-            return Some(format!("retry: a delay is over {MAX_WAIT_MS} ms (a day)"));
-        }
-        self.subscribe_fault().or_else(|| self.emit_fault()).or_else(|| self.limits.fault())
+        self.retry
+            .fault()
+            .or_else(|| self.breaker.fault())
+            .or_else(|| self.subscribe_fault())
+            .or_else(|| self.emit_fault())
+            .or_else(|| self.limits.fault())
     }
 
     fn subscribe_fault(&self) -> Option<String> {
@@ -349,22 +319,24 @@ mod tests {
             ("[[subscribe]]\nsubjects = [\"a\"]\n[retry]\nattempts = 0", "retry.attempts"),
             ("[[subscribe]]\nsubjects = [\"a\"]\n[retry]\nack_wait_ms = 9000000000000", "retry.ack_wait_ms"),
             ("[[subscribe]]\nsubjects = [\"a\"]\n[retry]\nmax_delay_ms = 9000000000000", "a delay is over"),
+            ("[[subscribe]]\nsubjects = [\"a\"]\n[retry]\ndelays_ms = [9000000000000]", "a delay of"),
+            (
+                "[[subscribe]]\nsubjects = [\"a\"]\n[retry.reasons.rejected]\nattempts = 2",
+                "one of retry, trap",
+            ),
+            (
+                "[[subscribe]]\nsubjects = [\"a\"]\n[retry.reasons.trap]\nattempts = 0",
+                "retry.reasons.trap.attempts is 0",
+            ),
+            ("[[subscribe]]\nsubjects = [\"a\"]\n[breaker]\nrate = 2", "breaker.rate is 2"),
+            ("[[subscribe]]\nsubjects = [\"a\"]\n[breaker]\npause_ms = 0", "pause_ms is 0"),
+            ("weight = 0\n[[subscribe]]\nsubjects = [\"a\"]", "weight is 0"),
             ("[[subscribe]]\nsubjects = [\"a.>\", \"a.b\"]", "a.> and a.b overlap"),
             ("[[subscribe]]\nsubjects = [\"a\"]\nstream = \"a.b\"", "no stream name"),
         ] {
             let err = Manifest::parse(text).unwrap_err().to_string();
             assert!(err.contains(wanted), "{text:?} gave {err}");
         }
-    }
-
-    #[test]
-    fn backoff_doubles_up_to_its_bound() {
-        let retry = Retry { attempts: 9, first_delay_ms: 100, max_delay_ms: 1_000, ..Retry::default() };
-        let waits: Vec<_> = (1..=6).map(|n| retry.delay_after(n).as_millis()).collect();
-        assert_eq!(waits, [100, 200, 400, 800, 1_000, 1_000]);
-        assert_eq!(retry.delay_after(u32::MAX).as_millis(), 1_000);
-        let default_window = Duration::from_secs(120);
-        assert!(Retry::default().horizon() < default_window, "the defaults fit the server's");
     }
 
     #[test]

@@ -1,0 +1,166 @@
+//! What keeps a plugin from its events: a breaker that is open, or dead letters that cannot be stored.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::breaker::{Breaker, BreakerSettings, Gate};
+use crate::clock::Clock;
+use crate::outcome::Failure;
+use crate::status::QuarantineStatus;
+
+/// What is in the way of a plugin's events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// What the breaker lets through.
+    pub gate: Gate,
+    /// Since when and why, while the breaker does not let everything through.
+    pub quarantine: Option<QuarantineStatus>,
+    /// Why its last dead letter could not be stored; none once one was.
+    pub dead_letters: Option<String>,
+}
+
+/// Watches how a plugin's events end. Its clock runs from when it was made.
+pub struct Guard {
+    born: Instant,
+    breaker: Mutex<Breaker>,
+    condition: watch::Sender<Condition>,
+}
+
+impl Guard {
+    /// One that lets everything through.
+    #[must_use]
+    pub fn new(settings: BreakerSettings) -> Self {
+        let condition = Condition { gate: Gate::Open, quarantine: None, dead_letters: None };
+        Self {
+            born: Instant::now(),
+            breaker: Mutex::new(Breaker::new(settings)),
+            condition: watch::Sender::new(condition),
+        }
+    }
+
+    /// The condition, and a signal when it changes.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Condition> {
+        self.condition.subscribe()
+    }
+
+    /// What passes now.
+    #[must_use]
+    pub fn gate(&self) -> Gate {
+        self.condition.borrow().gate
+    }
+
+    /// Begins anew: another version is in service.
+    pub fn reset(&self, settings: BreakerSettings) {
+        *self.lock() = Breaker::new(settings);
+        self.tell(|condition| {
+            condition.gate = Gate::Open;
+            condition.quarantine = None;
+        });
+    }
+
+    /// Resolves when events pass, all of them or one at a time, and says which.
+    pub async fn admitted(&self) -> Gate {
+        let mut watch = self.watch();
+        loop {
+            let until = match watch.borrow_and_update().gate {
+                Gate::Shut { until } => until,
+                gate => return gate,
+            };
+            tokio::select! {
+                () = tokio::time::sleep_until(self.born + until) => {
+                    let gate = {
+                        let mut breaker = self.lock();
+                        breaker.look(self.born.elapsed());
+                        breaker.gate()
+                    };
+                    self.tell(|condition| condition.gate = gate);
+                }
+                // The sender is our own and lives.
+                _changed = watch.changed() => {}
+            }
+        }
+    }
+
+    /// Resolves when nothing passes.
+    pub async fn shut(&self) {
+        let mut watch = self.watch();
+        // The sender is our own and lives.
+        drop(watch.wait_for(|condition| matches!(condition.gate, Gate::Shut { .. })).await);
+    }
+
+    /// An event ended as the plugin should let it end.
+    pub fn well(&self) {
+        let gate = {
+            let mut breaker = self.lock();
+            breaker.record(self.born.elapsed(), false);
+            breaker.gate()
+        };
+        if gate == Gate::Open && self.condition.borrow().quarantine.is_some() {
+            self.tell(|condition| {
+                condition.gate = gate;
+                condition.quarantine = None;
+            });
+        }
+    }
+
+    /// An event failed by the plugin's fault. Says whether the gate was shut over it.
+    pub fn badly(&self, failure: &Failure, clock: &dyn Clock) -> bool {
+        let now = self.born.elapsed();
+        let (before, gate, (failed, all)) = {
+            let mut breaker = self.lock();
+            let before = breaker.gate();
+            let counts = |breaker: &Breaker| breaker.counts(now);
+            breaker.record(now, true);
+            (before, breaker.gate(), counts(&breaker))
+        };
+        let Gate::Shut { until } = gate else { return false };
+        if before == gate {
+            return false;
+        }
+        let what = match before {
+            Gate::Probing => "a probe failed".to_owned(),
+            _ => format!("{failed} of its last {all} events failed"),
+        };
+        let (wall, pause) = (clock.now(), until.saturating_sub(now));
+        let next = wall.checked_add(pause).unwrap_or(wall);
+        self.tell(|condition| {
+            condition.gate = gate;
+            let since = condition.quarantine.as_ref().map_or(wall.to_string(), |known| known.since.clone());
+            condition.quarantine = Some(QuarantineStatus {
+                since,
+                reason: format!("{what}, last with {}: {}", failure.name(), failure.line()),
+                next_probe: next.to_string(),
+            });
+        });
+        true
+    }
+
+    /// A dead letter was stored, or was not.
+    pub fn dead_letter(&self, stored: Result<(), String>) {
+        let problem = stored.err();
+        if self.condition.borrow().dead_letters != problem {
+            self.tell(|condition| condition.dead_letters = problem);
+        }
+    }
+
+    /// How long from now until an event may pass again.
+    #[must_use]
+    pub fn pause_left(&self) -> Duration {
+        match self.gate() {
+            Gate::Shut { until } => until.saturating_sub(self.born.elapsed()),
+            Gate::Open | Gate::Probing => Duration::ZERO,
+        }
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut Condition)) {
+        self.condition.send_modify(change);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
