@@ -12,6 +12,7 @@ mod batches;
 mod bus_conformance;
 mod chaos;
 mod cli;
+mod dead_letters;
 mod delivery;
 mod demo;
 mod examples;

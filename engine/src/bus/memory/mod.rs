@@ -26,8 +26,8 @@ use self::listeners::Listeners;
 pub use self::log::DEFAULT_MAX_BYTES;
 use self::log::Log;
 use super::{
-    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, Receipt, Settlement, Stored,
-    StreamInfo, StreamSpec, check_batch, check_name,
+    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, READ_BYTES, ReadSpec, Receipt,
+    Retention, Settlement, Stored, StoredMessage, StreamInfo, StreamSpec, check_batch, check_name,
 };
 use crate::message::Message;
 use crate::subject::Pattern;
@@ -167,6 +167,13 @@ impl Inner {
         match stream.consumers.get_mut(&spec.durable) {
             Some(consumer) => consumer.update(spec),
             None => {
+                let is_queue = stream.log.retention == Retention::WorkQueue;
+                if is_queue && stream.consumers.values().any(|other| other.overlaps(&spec.filters)) {
+                    return Err(BusError::Refused {
+                        operation: format!("consume stream {:?} as {:?}", spec.stream, spec.durable),
+                        reason: "filtered consumer not unique on workqueue stream".to_owned(),
+                    });
+                }
                 let consumer = Consumer::new(spec, stream.log.last_sequence());
                 stream.consumers.insert(spec.durable.clone(), consumer);
             }
@@ -249,9 +256,44 @@ impl Inner {
         if let Some(stream) = state.streams.get_mut(parts.stream)
             && let Some(consumer) = stream.consumers.get_mut(parts.durable)
         {
-            consumer.settle(parts.sequence, parts.attempt, settlement, Instant::now());
+            let done = consumer.settle(parts.sequence, parts.attempt, settlement, Instant::now());
+            if done && stream.log.retention == Retention::WorkQueue {
+                stream.log.erase(parts.sequence);
+            }
         }
         Ok(())
+    }
+
+    fn read(&self, spec: &ReadSpec) -> Result<Vec<StoredMessage>, BusError> {
+        check_name("read a stream", &spec.stream)?;
+        let mut state = self.open("read a stream")?;
+        let stream = state
+            .streams
+            .get_mut(&spec.stream)
+            .ok_or_else(|| BusError::StreamMissing(spec.stream.clone()))?;
+        stream.log.trim(Instant::now());
+        let wanted = |subject: &str| spec.filter.as_ref().is_none_or(|filter| filter.matches(subject));
+        let mut bytes = 0;
+        let mut found = Vec::new();
+        for entry in stream.log.from(spec.from).filter(|entry| wanted(entry.message.subject.as_str())) {
+            if found.len() >= spec.at_most || bytes >= READ_BYTES {
+                break;
+            }
+            bytes += entry.message.wire_bytes();
+            found.push(StoredMessage {
+                sequence: entry.sequence,
+                stored_ns: entry.stored_ns,
+                message: Message { reply_to: None, ..Message::clone(&entry.message) },
+            });
+        }
+        Ok(found)
+    }
+
+    fn erase(&self, name: &str, sequence: u64) -> Result<bool, BusError> {
+        check_name("erase a message", name)?;
+        let mut state = self.open("erase a message")?;
+        let stream = state.streams.get_mut(name).ok_or_else(|| BusError::StreamMissing(name.to_owned()))?;
+        Ok(stream.log.erase(sequence))
     }
 
     fn close(&self) {
@@ -341,6 +383,14 @@ impl Bus for MemoryBus {
 
     fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>> {
         at_once(move || self.inner.route(message).map(|_| ())).boxed()
+    }
+
+    fn read<'a>(&'a self, spec: &'a ReadSpec) -> BoxFuture<'a, Result<Vec<StoredMessage>, BusError>> {
+        at_once(|| self.inner.read(spec)).boxed()
+    }
+
+    fn erase<'a>(&'a self, stream: &'a str, sequence: u64) -> BoxFuture<'a, Result<bool, BusError>> {
+        at_once(move || self.inner.erase(stream, sequence)).boxed()
     }
 
     fn settle<'a>(
