@@ -105,16 +105,19 @@ impl Engine {
         Ok(None)
     }
 
-    /// Waits until its plugin is in service.
-    pub fn wait_until_in_service(&mut self, patience: Duration) -> Result<()> {
-        self.wait_for_line(IN_SERVICE, patience)
+    /// Waits until its process has put so many versions of its plugin into service.
+    pub fn wait_until_in_service(&mut self, versions: usize, patience: Duration) -> Result<()> {
+        self.wait_for_lines(versions, IN_SERVICE, patience)
     }
 
-    /// Waits until its process has logged a line, has ended, or has had its time.
-    fn wait_for_line(&mut self, line: &str, patience: Duration) -> Result<()> {
+    /// Waits until its process has logged a line so often, has ended, or has had its time.
+    fn wait_for_lines(&mut self, count: usize, line: &str, patience: Duration) -> Result<()> {
         let deadline = Instant::now() + patience;
         while let Some(process) = &mut self.process {
-            if process.log().contains(line) || process.ended()?.is_some() || Instant::now() > deadline {
+            if process.log().matches(line).count() >= count
+                || process.ended()?.is_some()
+                || Instant::now() > deadline
+            {
                 break;
             }
             std::thread::sleep(LOOK);
@@ -128,7 +131,7 @@ impl Engine {
             return Ok(None);
         }
         // Before that it does not hear signals.
-        self.wait_for_line(UP, patience)?;
+        self.wait_for_lines(1, UP, patience)?;
         self.signal("TERM")?;
         match self.wait(patience)? {
             Some(status) if status.success() => Ok(None),

@@ -38,7 +38,9 @@ pub fn strike(
     hits: u64,
 ) -> Result<Fired> {
     let at = 1 + stage.rng.u64(..hits.max(1));
-    let order = format!("{name}=kill@{at}");
+    // Either nothing leaves the process any more, or all that was handed to its other threads does.
+    let how = if stage.rng.bool() { "kill" } else { "linger" };
+    let order = format!("{name}={how}@{at}");
     stage.note(&order);
     let engine = stage.add_engine(server.url())?;
     stage.engine(engine)?.start(Some(&order))?;

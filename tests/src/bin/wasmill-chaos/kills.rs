@@ -7,7 +7,7 @@ use wasmill_tests::nats::NatsServer;
 
 use crate::stage::{Fired, Stage};
 
-/// How long an engine may take to put its first version into service.
+/// How long an engine may take to put a version into service.
 const IN_SERVICE: Duration = Duration::from_secs(10);
 
 /// The engine is killed once, while there is work.
@@ -70,7 +70,7 @@ pub fn during_swaps(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fi
     let engine = stage.add_engine(server.url())?;
     stage.engine(engine)?.start(None)?;
     stage.least_versions = 2;
-    stage.engine(engine)?.wait_until_in_service(IN_SERVICE)?;
+    stage.engine(engine)?.wait_until_in_service(1, IN_SERVICE)?;
     stage.pause(50, 200);
     let (swaps, kill_after) = (6, stage.rng.u32(1..=4));
     let mut fired = Ok(());
@@ -81,5 +81,7 @@ pub fn during_swaps(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fi
             fired = kill(stage, engine)?;
         }
     }
+    stage.engine(engine)?.wait_until_in_service(1, IN_SERVICE)?;
+    stage.pause(100, 200);
     Ok(fired)
 }

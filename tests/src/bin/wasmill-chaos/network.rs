@@ -9,7 +9,7 @@ use wasmill_tests::proxy::{Evidence, Hole, Lane, LaneEvidence, Proxy, Way};
 
 use crate::stage::{Fired, Stage};
 
-/// How long an engine may take to put its first version into service.
+/// How long an engine may take to put a version into service.
 const IN_SERVICE: Duration = Duration::from_secs(10);
 
 /// An engine at work behind a proxy.
@@ -60,7 +60,7 @@ fn cut_once(stage: &mut Stage<'_>, proxy: &Proxy) {
 pub fn cut_during_swaps(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fired> {
     let proxy = behind_proxy(stage, server)?;
     stage.least_versions = 2;
-    stage.engine(0)?.wait_until_in_service(IN_SERVICE)?;
+    stage.engine(0)?.wait_until_in_service(1, IN_SERVICE)?;
     stage.pause(50, 200);
     for _ in 0..5 {
         stage.swap()?;
@@ -70,6 +70,8 @@ pub fn cut_during_swaps(stage: &mut Stage<'_>, server: &mut NatsServer) -> Resul
         }
     }
     cut_once(stage, &proxy);
+    stage.engine(0)?.wait_until_in_service(2, IN_SERVICE)?;
+    stage.pause(100, 200);
     Ok(healed(stage, proxy, |evidence| evidence.cut > 0))
 }
 
