@@ -7,6 +7,7 @@
 //! - [`proxy`]: a connection that breaks, stalls and lies when told to.
 //! - [`streams`]: what is on the bus, read by a client of the test's own.
 //! - [`nats`]: a real server for each test that wants one.
+//! - [`simulation`]: delivery under faults, from a seed.
 
 pub mod checker;
 pub mod guests;
@@ -14,4 +15,5 @@ pub mod nats;
 pub mod parts;
 pub mod place;
 pub mod proxy;
+pub mod simulation;
 pub mod streams;

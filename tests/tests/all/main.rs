@@ -8,9 +8,11 @@
     reason = "tests assert by panicking, and so do the functions that they share"
 )]
 
+mod batches;
 mod bus_conformance;
 mod chaos;
 mod cli;
+mod dead_letters;
 mod delivery;
 mod demo;
 mod examples;
