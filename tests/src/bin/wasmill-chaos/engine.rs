@@ -61,7 +61,7 @@ impl Engine {
         Ok(())
     }
 
-    pub fn is_running(&self) -> bool {
+    fn is_running(&self) -> bool {
         self.process.is_some()
     }
 
@@ -125,22 +125,29 @@ impl Engine {
         Ok(())
     }
 
-    /// SIGTERM, and the proof that it ends in good order; otherwise what is wrong.
+    /// SIGTERM as soon as it hears it, and how it ended; none if it did not.
+    pub fn terminate(&mut self, patience: Duration) -> Result<Option<ExitStatus>> {
+        self.wait_for_lines(1, UP, patience)?;
+        if let Some(before) = self.wait(Duration::ZERO)? {
+            return Ok(Some(before));
+        }
+        self.signal("TERM")?;
+        self.wait(patience)
+    }
+
+    /// Stops it, if it runs, and says what was wrong with that.
     pub fn stop(&mut self, patience: Duration) -> Result<Option<String>> {
         if !self.is_running() {
             return Ok(None);
         }
-        // Before that it does not hear signals.
-        self.wait_for_lines(1, UP, patience)?;
-        self.signal("TERM")?;
-        match self.wait(patience)? {
-            Some(status) if status.success() => Ok(None),
-            Some(status) => Ok(Some(format!("an engine told to stop ended with {status}"))),
+        Ok(match self.terminate(patience)? {
+            Some(status) if status.success() => None,
+            Some(status) => Some(format!("an engine that was to stop ended with {status}")),
             None => {
                 self.kill()?;
-                Ok(Some(format!("an engine told to stop did not end within {patience:?}")))
+                Some(format!("an engine that was to stop did not end within {patience:?}"))
             }
-        }
+        })
     }
 
     /// What all its processes have logged.

@@ -67,10 +67,9 @@ fn bring(stage: &mut Stage<'_>, engine: usize, cause: Cause) -> Result<Option<Ex
         Cause::Swap | Cause::Resubscription => {
             stage.pause(200, 500);
             for _ in 0..MAX_SWAPS {
-                if cause == Cause::Swap {
-                    stage.swap()?
-                } else {
-                    stage.change_subscription()?
+                match cause {
+                    Cause::Swap => stage.swap()?,
+                    _ => stage.change_subscription()?,
                 }
                 if let Some(died) = stage.engine(engine)?.wait(PER_SWAP)? {
                     return Ok(Some(died));
@@ -80,8 +79,7 @@ fn bring(stage: &mut Stage<'_>, engine: usize, cause: Cause) -> Result<Option<Ex
         }
         Cause::Term => {
             stage.pause(300, 900);
-            stage.engine(engine)?.signal("TERM")?;
-            stage.engine(engine)?.wait(PATIENCE)
+            stage.engine(engine)?.terminate(PATIENCE)
         }
     }
 }

@@ -58,6 +58,21 @@ pub fn server(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fired> {
     let engine = stage.add_engine(server.url())?;
     stage.engine(engine)?.start(None)?;
     stage.pause(250, 700);
+    bounce(stage, server)
+}
+
+/// Engine and server are killed at the same moment, and the server comes back first.
+pub fn both(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fired> {
+    let engine = stage.add_engine(server.url())?;
+    stage.engine(engine)?.start(None)?;
+    stage.pause(250, 700);
+    let killed = stage.engine(engine)?.kill()?;
+    let fired = bounce(stage, server)?;
+    stage.engine(engine)?.start(None)?;
+    Ok(if killed { fired } else { Err("the engine had ended before it was killed".to_owned()) })
+}
+
+fn bounce(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fired> {
     let before = server.pid();
     server.kill()?;
     stage.pause(0, 300);

@@ -18,6 +18,8 @@ use crate::load::{Load, Pace, Publisher};
 
 /// The stream of all dead letters.
 const DEAD_LETTERS: &str = "WASMILL_DEAD_LETTERS";
+/// Events of a plugin that one engine has in flight at most.
+const CONCURRENCY: u32 = 64;
 /// How many versions of the component there are.
 const VERSIONS: u16 = 4;
 /// How long an engine may take to bring all to its end once nothing disturbs it any more.
@@ -266,9 +268,6 @@ impl<'a> Stage<'a> {
         Ok(Ended { verdict, fired: fired_at_all, findings, history, found, notes: self.notes, logs })
     }
 }
-
-/// Events of a plugin that one engine has in flight at most.
-const CONCURRENCY: u32 = 64;
 
 /// The one subject of a stream.
 fn subject(stream: &str) -> String {
