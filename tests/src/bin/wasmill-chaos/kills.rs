@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use wasmill_tests::nats::NatsServer;
 
-use crate::stage::{Fired, Stage};
+use crate::stage::{Fired, MADE, Stage};
 
 /// How long an engine may take to put a version into service.
 const IN_SERVICE: Duration = Duration::from_secs(10);
@@ -57,7 +57,9 @@ pub fn zombie(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fired> {
 pub fn server(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fired> {
     let engine = stage.add_engine(server.url())?;
     stage.engine(engine)?.start(None)?;
-    stage.pause(250, 700);
+    // An engine whose first connection fails gives up.
+    stage.engine(engine)?.wait_until_in_service(1, IN_SERVICE)?;
+    stage.pause(0, 500);
     bounce(stage, server)
 }
 
@@ -85,8 +87,7 @@ pub fn during_swaps(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fi
     let engine = stage.add_engine(server.url())?;
     stage.engine(engine)?.start(None)?;
     stage.least_versions = 2;
-    stage.engine(engine)?.wait_until_in_service(1, IN_SERVICE)?;
-    stage.pause(50, 200);
+    stage.wait_for_outputs(MADE)?;
     let (swaps, kill_after) = (6, stage.rng.u32(1..=4));
     let mut fired = Ok(());
     for swap in 0..swaps {
@@ -97,6 +98,6 @@ pub fn during_swaps(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fi
         }
     }
     stage.engine(engine)?.wait_until_in_service(1, IN_SERVICE)?;
-    stage.pause(100, 200);
+    stage.wait_for_outputs(MADE)?;
     Ok(fired)
 }

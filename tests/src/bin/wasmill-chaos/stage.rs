@@ -29,6 +29,9 @@ const STOP: Duration = Duration::from_secs(30);
 /// How often somebody looks how far it is.
 const LOOK: Duration = Duration::from_millis(25);
 
+/// Outputs that a version has made for certain, for it to have taken part.
+pub const MADE: u64 = 50;
+
 /// Whether the fault happened; if not, why nobody can say that it did.
 pub type Fired = Result<(), String>;
 
@@ -200,6 +203,16 @@ impl<'a> Stage<'a> {
     fn left(&mut self) -> Result<Option<u64>> {
         let consumer = format!("wasmill-{}", self.plugin);
         Ok(self.client.backlog(&self.input, &consumer)?.map(|backlog| backlog.left()))
+    }
+
+    /// Waits until so many more outputs are stored than now, however slow the machine is.
+    pub fn wait_for_outputs(&mut self, more: u64) -> Result<()> {
+        let deadline = Instant::now() + DRAIN;
+        let enough = self.client.count(&self.output)? + more;
+        while Instant::now() < deadline && self.client.count(&self.output)? < enough {
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
     }
 
     /// Waits until nothing is left to do.
