@@ -4,7 +4,7 @@
 //! somebody had sent SIGKILL at that very moment: `FAILPOINT="all-stored=kill@7"` kills it when it is there for the
 //! seventh time.
 //!
-//! A **mutant** is a defect that somebody might well introduce. `MUTANT=ack-before-publish`, or [`mutate`] within a
+//! A **mutant** is a defect that somebody might well introduce. `MUTANT=ack-before-publish`, or `mutate` within a
 //! process, chooses one; the tests of the promises are worth something if they catch every one.
 
 /// Kills the process here if it was told to.
