@@ -53,6 +53,12 @@ pub fn redrive_subject(plugin: &PluginName) -> String {
     format!("{PREFIX}.{plugin}")
 }
 
+/// The durable consumer through which a plugin has its redrives.
+#[must_use]
+pub fn redrive_durable(plugin: &PluginName) -> String {
+    format!("wasmill-redrive-{plugin}")
+}
+
 /// How letters are to be redriven.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Order {
@@ -101,6 +107,17 @@ impl Archive {
     /// What the bus says.
     pub async fn open_redrives(&self) -> Result<(), BusError> {
         self.bus.ensure_stream(&redrives_spec()?).await.map(|_| ())
+    }
+
+    /// Whether an engine has ever run this plugin on this bus, so that a redrive would not wait for nobody.
+    ///
+    /// # Errors
+    /// What the bus says.
+    pub async fn is_known(&self, plugin: &PluginName) -> Result<bool, BusError> {
+        match self.bus.has_durable(REDRIVES, &redrive_durable(plugin)).await {
+            Err(BusError::StreamMissing(_)) => Ok(false),
+            answered => answered,
+        }
     }
 
     /// Sends a letter to a plugin and marks it; says which redrive of it that was.

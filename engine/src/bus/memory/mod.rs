@@ -312,6 +312,16 @@ impl Bus for MemoryBus {
         at_once(|| self.inner.consume(spec).map(|intake| Box::new(intake) as Box<dyn Intake>)).boxed()
     }
 
+    fn has_durable<'a>(&'a self, stream: &'a str, durable: &'a str) -> BoxFuture<'a, Result<bool, BusError>> {
+        at_once(move || {
+            let state = self.inner.open("look up a consumer")?;
+            let found = state.streams.get(stream);
+            let found = found.ok_or_else(|| BusError::StreamMissing(stream.to_owned()))?;
+            Ok(found.consumers.contains_key(durable))
+        })
+        .boxed()
+    }
+
     fn subscribe<'a>(&'a self, spec: &'a CoreSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {
         at_once(|| {
             let (ready, dropped) = self.inner.open("subscribe")?.listeners.add(spec);

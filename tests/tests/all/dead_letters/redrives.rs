@@ -55,6 +55,7 @@ async fn another_plugin_can_have_it() {
     let elsewhere = LARGE_AMOUNT.replace("payments.card", "payments.none");
     scene.place.put("other", &amount_threshold(), &elsewhere).unwrap();
     running.running("other", None).await.unwrap();
+    scene.letters("redrive 2 --to otehr").failed(1, "no engine has run plugin otehr");
     scene.letters("redrive 2 --to other").said(0, "1 letter sent to plugin other");
     running.until("other", "through with it", |status| status.counters.done == 1).await.unwrap();
     let alerts = scene.stored("ALERTS").await;
