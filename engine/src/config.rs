@@ -115,6 +115,10 @@ pub struct Stream {
     #[serde(default = "Stream::default_replicas")]
     #[schemars(range(min = 1, max = 5))]
     pub replicas: usize,
+    /// Whether the outputs of one event that go there are stored together or not at all. It takes the server longer: small
+    /// batches are dear.
+    #[serde(default)]
+    pub atomic: bool,
 }
 
 impl Stream {
@@ -136,6 +140,7 @@ impl Stream {
             max_bytes: self.max_bytes,
             max_age: self.max_age_s.map(Duration::from_secs),
             replicas: self.replicas,
+            atomic: self.atomic,
         }
     }
 }

@@ -120,16 +120,28 @@ mod mutants {
     pub const MUTANTS: &[&str] = &[
         "ack-before-publish",
         "ack-failure-ignored",
+        "asked-wait-unbounded",
+        "attempts-not-counted",
+        "budget-leaks",
         "dead-letter-after-term",
+        "drain-skipped",
+        "heartbeat-missing",
+        "hops-not-counted",
         "id-with-attempt",
         "id-with-version",
         "id-without-index",
+        "letter-error-swallowed",
         "letter-without-id",
         "no-message-id",
+        "outage-gives-up",
+        "probes-unbounded",
         "publish-before-check",
         "publish-error-swallowed",
+        "quarantine-forgets",
+        "quarantine-leaks",
         "retry-without-delay",
         "swap-before-drain",
+        "unknown-is-for-good",
     ];
 
     static CURRENT: LazyLock<RwLock<Option<String>>> =

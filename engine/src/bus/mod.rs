@@ -5,6 +5,7 @@
 //!
 //! Both pass one conformance suite. A delivery promise that the README makes is tested against a real server.
 
+mod batch;
 pub mod memory;
 pub mod nats;
 
@@ -12,6 +13,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+pub(crate) use self::batch::{BATCH_COMMIT_HEADER, BATCH_ID_HEADER, BATCH_SEQUENCE_HEADER, check_batch};
+pub use self::batch::{BATCH_OVERHEAD_BYTES, BatchStored, MAX_BATCH};
 pub use crate::manifest::Start;
 use crate::message::Message;
 use crate::subject::{MAX_NAME_BYTES, Pattern, is_stream_name};
@@ -119,6 +122,8 @@ pub struct StreamSpec {
     pub max_age: Option<Duration>,
     /// How many servers keep a copy.
     pub replicas: usize,
+    /// Whether it takes batches, see [`Bus::publish_batch`].
+    pub atomic: bool,
 }
 
 /// What is known of a stream that exists.
@@ -136,6 +141,10 @@ pub struct StreamInfo {
     pub messages: u64,
     /// The sequence of the last message stored.
     pub last_sequence: u64,
+    /// Whether it takes batches, see [`Bus::publish_batch`].
+    pub atomic: bool,
+    /// The largest message that it stores, headers included, in bytes; none if it has no limit of its own.
+    pub max_message_bytes: Option<usize>,
 }
 
 /// What to read of a stream, without a consumer.
@@ -228,6 +237,15 @@ pub enum BusError {
         /// The server's answer.
         reason: String,
     },
+    /// The stream holds a message with an id of the batch already, so it stored nothing of it.
+    #[error("publish a batch: the stream holds a message with one of its ids already")]
+    Repeated,
+    /// This can be no batch: the stream takes none, they are too many, or they go to different streams.
+    #[error("publish a batch: {reason}")]
+    NoBatch {
+        /// Why.
+        reason: String,
+    },
     /// Bigger than the server takes.
     #[error("a message of {bytes} bytes to {subject:?} is over the server's max_payload of {limit}")]
     TooLarge {
@@ -317,6 +335,12 @@ pub trait Bus: Send + Sync + 'static {
     /// Publishes into a stream; resolves when the stream has stored it. The header `Nats-Msg-Id` names it, so that
     /// publishing it again within the duplicate window stores nothing.
     fn publish(&self, message: Message) -> BoxFuture<'_, Result<Stored, BusError>>;
+
+    /// Publishes messages into one stream that takes batches ([`StreamInfo::atomic`]); it stores all of them or none.
+    ///
+    /// If the stream holds a message with the id of one of them, none is stored: [`BusError::Repeated`]. If they can be no
+    /// batch, [`BusError::NoBatch`]. Either way each may be published by itself.
+    fn publish_batch(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<BatchStored, BusError>>;
 
     /// Publishes without a stream's answer: at-most-once.
     fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>>;

@@ -91,6 +91,7 @@ pub fn stream_spec() -> Result<StreamSpec, BusError> {
         max_bytes: None,
         max_age: None,
         replicas: 1,
+        atomic: false,
     })
 }
 

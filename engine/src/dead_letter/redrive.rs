@@ -44,6 +44,7 @@ pub fn redrives_spec() -> Result<StreamSpec, BusError> {
         max_bytes: None,
         max_age: None,
         replicas: 1,
+        atomic: false,
     })
 }
 

@@ -20,7 +20,7 @@ use crate::flow::Pace;
 use crate::manifest::{Manifest, PluginName, Subscribe};
 use crate::subject::Pattern;
 use crate::telemetry::PluginMetrics;
-use crate::unkeyed::{Deliverer, Firsts, Flow, Guard, Version};
+use crate::unkeyed::{Deliverer, Firsts, Flow, Guard, Sinks, Version};
 
 /// Messages of a core subscription that may wait for their plugin.
 const CORE_BUFFER: usize = 8_192;
@@ -39,7 +39,7 @@ pub(super) struct Service {
     views: Views,
     stop: CancellationToken,
     intakes: Vec<JoinHandle<()>>,
-    /// Ends the task that tells what is in the way of the plugin's events.
+    /// Ends the tasks that tell what is in the way of the plugin's events and keep the streams of its outputs looked up.
     _telling: DropGuard,
 }
 
@@ -59,12 +59,15 @@ impl Service {
             share: Arc::new(around.budget.share(version.manifest.weight)),
             pace: Pace::default(),
             guard: Guard::new(version.manifest.breaker.clone()),
+            sinks: Sinks::default(),
             firsts: Firsts::default(),
             version: ArcSwap::from_pointee(version),
         });
         let ended = CancellationToken::new();
         let views = around.views.clone();
         tokio::spawn(ended.clone().run_until_cancelled_owned(tell(Arc::clone(&deliverer), views.clone())));
+        let sinks = Arc::clone(&deliverer);
+        tokio::spawn(ended.clone().run_until_cancelled_owned(async move { sinks.keep_sinks().await }));
         let stop = CancellationToken::new();
         let mut service = Self { deliverer, views, stop, intakes: Vec::new(), _telling: ended.drop_guard() };
         service.attend(Vec::new());
@@ -77,6 +80,9 @@ impl Service {
     pub fn replace(&mut self, version: Version) {
         let manifest = Arc::clone(&version.manifest);
         let before = self.deliverer.version.swap(Arc::new(version));
+        if before.manifest.emit != manifest.emit {
+            self.deliverer.sinks.forget();
+        }
         if before.manifest.emit != manifest.emit || before.manifest.retry != manifest.retry {
             self.warn();
         }

@@ -6,6 +6,7 @@ use crate::bus::{Bus, BusError, Delivery};
 use crate::clock::Clock;
 use crate::dead_letter::{REDRIVES, RedriveOf, restore};
 use crate::event::{MALFORMED_HEADER, Origin};
+use crate::faults::mutant;
 use crate::message::Message;
 
 /// The event of a delivery.
@@ -73,7 +74,7 @@ impl<'a> Input<'a> {
                     id: format!("{}:{}", at.stream, at.sequence),
                     source: format!("nats:{}", at.stream),
                     time_ns: at.stored_ns,
-                    attempt: at.attempt,
+                    attempt: if mutant!("attempts-not-counted") { 1 } else { at.attempt },
                 },
             ),
             // Without a stream nothing is ever delivered twice, so any name that is not used twice will do.

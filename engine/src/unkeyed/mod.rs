@@ -4,7 +4,7 @@
 //! dead letter; an input is never acked before what it caused is stored.
 //!
 //! In reading order: this file (events taken and settled), `step` (the way of one that goes well), `setback` (of one that
-//! does not), `guard` (what keeps a plugin from its events), `firsts`, `input` (which event a delivery is). Bus, clock and plugin are parameters: a simulation brings its own.
+//! does not), `guard` (what keeps a plugin from its events), `firsts`, `sinks` (where outputs go), `input` (which event a delivery is). Bus, clock and plugin are parameters: a simulation brings its own.
 
 mod firsts;
 mod guard;
@@ -12,6 +12,7 @@ mod input;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod setback;
+mod sinks;
 mod step;
 
 use std::sync::{Arc, Weak};
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::firsts::Firsts;
 pub use self::guard::{Condition, Guard};
 use self::input::Input;
+pub use self::sinks::Sinks;
 use crate::breaker::Gate;
 use crate::bus::{Bus, BusError, Delivery, Intake, Settlement};
 use crate::clock::Clock;
@@ -117,6 +119,8 @@ pub struct Deliverer {
     pub pace: Pace,
     /// What keeps it from its events.
     pub guard: Guard,
+    /// The streams that its outputs go to.
+    pub sinks: Sinks,
     /// When the events that are tried again failed first.
     pub firsts: Firsts,
     /// The version that takes the next event. Events in flight stay with the one that took them.
@@ -178,6 +182,9 @@ impl Deliverer {
         failpoint!("stopping");
         // First the subscription, so that what it holds ahead goes to another engine at once.
         drop(intake);
+        if mutant!("drain-skipped") {
+            return ended;
+        }
         loop {
             tokio::select! {
                 biased;
@@ -192,8 +199,8 @@ impl Deliverer {
     /// How many events of a subscription may be in flight.
     fn concurrency(&self, flow: Flow) -> usize {
         match flow {
-            Flow::Probes => 1,
-            Flow::All | Flow::Unguarded => self.version.load().manifest.concurrency as usize,
+            Flow::Probes if !mutant!("probes-unbounded") => 1,
+            _ => self.version.load().manifest.concurrency as usize,
         }
     }
 
@@ -205,6 +212,7 @@ impl Deliverer {
     /// Resolves when the breaker lets something else through than `flow` says.
     async fn regated(&self, flow: Flow) {
         let wanted = match flow {
+            _ if mutant!("quarantine-leaks") => return std::future::pending().await,
             Flow::All => Gate::Open,
             Flow::Probes => Gate::Probing,
             Flow::Unguarded => return std::future::pending().await,
@@ -214,8 +222,13 @@ impl Deliverer {
         drop(watch.wait_for(|condition| condition.gate != wanted).await);
     }
 
+    /// Looks the streams that the outputs go to up anew, now and then and when asked to; never ends.
+    pub async fn keep_sinks(&self) {
+        self.sinks.keep(&*self.bus, || self.version.load().manifest.emit.clone()).await;
+    }
+
     /// Brings one delivery to its one outcome. What it takes of the budget is given back then.
-    async fn deliver(&self, delivery: Arc<Delivery>, _taken: Taken) {
+    async fn deliver(&self, delivery: Arc<Delivery>, taken: Taken) {
         self.metrics.received();
         failpoint!("received");
         let version = self.version.load_full();
@@ -228,6 +241,9 @@ impl Deliverer {
                 self.handle(&version, &delivery).await
             };
         self.metrics.ended(outcome, reason);
+        if mutant!("budget-leaks") {
+            std::mem::forget(taken);
+        }
     }
 
     async fn handle(&self, version: &Arc<Version>, delivery: &Delivery) -> Ended {
@@ -274,6 +290,9 @@ impl Deliverer {
 
     /// Tells the server which deliveries are still being worked on, so that it does not deliver them again.
     async fn keep_alive(&self, working: &Working, period: Duration) {
+        if mutant!("heartbeat-missing") {
+            return;
+        }
         for delivery in working.iter().filter_map(Weak::upgrade) {
             if delivery.received.elapsed() >= period {
                 let _sent = self.settle(&delivery, Settlement::InProgress).await;

@@ -2,13 +2,16 @@
 
 use super::{Deliverer, Version};
 use crate::effects::{Output, Proposed};
-use crate::event::{Event, MSG_ID_HEADER};
+use crate::event::{Event, HOPS_HEADER, MSG_ID_HEADER};
 use crate::faults::is_mutant;
 
-/// Gives outputs other ids than they should have.
-pub(super) fn spoil_ids(outputs: &mut [Output], version: &Version, event: &Event, input: &str) {
+/// Gives outputs another id than they should have, or fewer hops.
+pub(super) fn spoil(outputs: &mut [Output], version: &Version, event: &Event, input: &str) {
     let plugin = &version.emitter.plugin;
     for (index, output) in outputs.iter_mut().enumerate() {
+        if is_mutant("hops-not-counted") {
+            output.message.headers.replace(HOPS_HEADER, event.hops.to_string());
+        }
         let id = if is_mutant("no-message-id") {
             String::new()
         } else if is_mutant("id-without-index") {
@@ -38,7 +41,7 @@ impl Deliverer {
             .rev()
             .filter_map(|count| self.checked(version, event, input, proposed.get(..count)?.to_vec()).ok());
         if let Some(outputs) = good.max_by_key(Vec::len) {
-            let _stored = self.publish_all(outputs).await;
+            let _stored = self.publish_all(&version.manifest.emit, outputs).await;
         }
     }
 }

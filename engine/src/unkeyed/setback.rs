@@ -67,7 +67,7 @@ impl Deliverer {
     /// Whether an event that would be set aside now is kept because the plugin, not the event, is what is wrong: nothing is
     /// set aside by a plugin's fault while it is quarantined.
     fn reprieve(&self, version: &Version, attempt: u32, failure: &Failure) -> Option<Duration> {
-        let quarantined = self.guard.gate() != Gate::Open;
+        let quarantined = self.guard.gate() != Gate::Open && !mutant!("quarantine-forgets");
         let wait = version.manifest.retry.delay_after(failure.name(), attempt);
         (quarantined && failure.is_plugins_fault()).then(|| jittered(wait.max(LEAST_WAIT)))
     }
@@ -128,6 +128,9 @@ impl Deliverer {
                 if delivery.receipt.is_none() {
                     return (Outcome::Dropped, "dead-letter");
                 }
+                if mutant!("letter-error-swallowed") {
+                    let _sent = self.settle(delivery, Settlement::Term).await;
+                }
                 let wait = Duration::from_millis(version.manifest.retry.max_delay_ms);
                 let _sent = self.settle(delivery, Settlement::Nak(jittered(wait))).await;
                 (Outcome::Retried, "dead-letter")
@@ -143,9 +146,11 @@ fn again(retry: &Retry, failure: &Failure, attempt: u32) -> Option<Duration> {
         Remedy::GiveUp => None,
         Remedy::Retry if attempt >= retry.attempts_for(reason) => None,
         Remedy::Retry => Some(match failure {
+            Failure::Retry { after: Some(after), .. } if mutant!("asked-wait-unbounded") => *after,
             Failure::Retry { after: Some(after), .. } => retry.asked(*after),
             _ => jittered(retry.delay_after(reason, attempt)),
         }),
+        Remedy::Wait if mutant!("outage-gives-up") && attempt >= retry.attempts => None,
         // An outage must not become a hot loop, whatever the manifest says of failures.
         Remedy::Wait => Some(jittered(retry.delay_after(reason, attempt).max(LEAST_WAIT))),
     }

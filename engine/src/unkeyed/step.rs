@@ -5,12 +5,13 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 
 use super::input::Input;
+use super::sinks::Way;
 use super::{Deliverer, Setback, Version};
 use crate::bus::BusError;
 use crate::effects::{self, Output, Proposed, Rules};
 use crate::event::Event;
 use crate::faults::{failpoint, mutant};
-use crate::manifest::OutputDelivery;
+use crate::manifest::{Emit, OutputDelivery};
 use crate::outcome::{Failure, Handled, Trouble};
 use crate::subject::Pattern;
 
@@ -38,12 +39,12 @@ impl Deliverer {
         #[cfg(feature = "mutants")]
         let outputs = {
             let mut outputs = outputs;
-            super::mutants::spoil_ids(&mut outputs, version, &event, &input.name);
+            super::mutants::spoil(&mut outputs, version, &event, &input.name);
             outputs
         };
         failpoint!("checked");
         self.pace.wait(outputs.len(), version.manifest.limits.outputs_per_second).await;
-        self.publish_all(outputs).await?;
+        self.publish_all(&version.manifest.emit, outputs).await?;
         failpoint!("all-stored");
         Ok(())
     }
@@ -65,11 +66,49 @@ impl Deliverer {
         effects::check(emitter, event, input, proposed, rules)
     }
 
-    pub(super) async fn publish_all(&self, outputs: Vec<Output>) -> Result<(), Failure> {
-        let stored = outputs.into_iter().enumerate().map(|(index, output)| self.publish(index, output));
-        match try_join_all(stored).await {
+    pub(super) async fn publish_all(&self, emit: &Emit, outputs: Vec<Output>) -> Result<(), Failure> {
+        let ended = match self.sinks.way(&*self.bus, emit, &outputs).await {
+            Ok(Way::Singly) => self.publish_singly(outputs).await,
+            Ok(Way::Together(stream)) => self.publish_together(&stream, outputs).await,
+            Err(failure) => Err(failure),
+        };
+        match ended {
             Err(_) if mutant!("publish-error-swallowed") => Ok(()),
-            ended => ended.map(|_| ()),
+            ended => ended,
+        }
+    }
+
+    async fn publish_singly(&self, outputs: Vec<Output>) -> Result<(), Failure> {
+        let stored = outputs.into_iter().enumerate().map(|(index, output)| self.publish(index, output));
+        try_join_all(stored).await.map(|_| ())
+    }
+
+    /// Has all outputs stored or none, where that is possible.
+    async fn publish_together(&self, stream: &str, outputs: Vec<Output>) -> Result<(), Failure> {
+        outputs.iter().for_each(|_| {
+            failpoint!("output-sent");
+        });
+        let messages = outputs.iter().map(|output| output.message.clone()).collect();
+        match self.bus.publish_batch(messages).await {
+            Ok(_) => {
+                for _ in &outputs {
+                    failpoint!("output-stored");
+                    self.metrics.stored(false);
+                }
+                Ok(())
+            }
+            // Each is there already, and then dropped, or was missing and gets stored: right in both cases.
+            Err(BusError::Repeated) => self.publish_singly(outputs).await,
+            Err(BusError::NoBatch { .. }) => {
+                self.sinks.no_batches(stream);
+                self.publish_singly(outputs).await
+            }
+            Err(err) => {
+                if !err.is_transient() {
+                    self.sinks.look_again();
+                }
+                Err(Failure::Publish { index: 0, reason: err.to_string() })
+            }
         }
     }
 
@@ -90,7 +129,7 @@ impl Deliverer {
                 let reason = err.to_string();
                 let for_good = match err {
                     // Between two leaders a stream does not answer; that is no event's fault.
-                    BusError::NoStream { subject } => !self.has_stream(subject).await,
+                    BusError::NoStream { subject } => self.lacks_stream(subject).await,
                     BusError::Unacceptable { .. } => true,
                     _ => false,
                 };
@@ -104,11 +143,14 @@ impl Deliverer {
         }
     }
 
-    /// Whether some stream stores a subject, as far as anybody knows.
-    async fn has_stream(&self, subject: String) -> bool {
+    /// Whether it is known that no stream stores a subject. If nobody can tell, the event is not to blame.
+    async fn lacks_stream(&self, subject: String) -> bool {
         match Pattern::new(subject) {
-            Ok(pattern) => self.bus.streams_for(&pattern).await.is_ok_and(|streams| !streams.is_empty()),
-            Err(_) => false,
+            Ok(pattern) => match self.bus.streams_for(&pattern).await {
+                Ok(streams) => streams.is_empty(),
+                Err(_) => mutant!("unknown-is-for-good"),
+            },
+            Err(_) => true,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing here asserts how long something takes: tests wait for what they need, and the order of what comes tells the
 //! rest. The one bound, [`PATIENCE`], is there to turn a hang into a failure.
 
+mod batches;
 mod core;
 mod durable;
 mod identity;
@@ -90,6 +91,7 @@ fn stream() -> StreamSpec {
         max_bytes: None,
         max_age: None,
         replicas: 1,
+        atomic: false,
     }
 }
 

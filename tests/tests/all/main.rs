@@ -8,7 +8,9 @@
     reason = "tests assert by panicking, and so do the functions that they share"
 )]
 
+mod batches;
 mod bus_conformance;
+mod chaos;
 mod cli;
 mod dead_letters;
 mod delivery;

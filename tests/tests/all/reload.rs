@@ -227,6 +227,7 @@ async fn a_version_whose_stream_is_missing_waits_while_the_old_one_serves() {
         max_bytes: None,
         max_age: None,
         replicas: 1,
+        atomic: false,
     };
     bus.ensure_stream(&later).await.unwrap();
     let swapped = |status: &wasmill::status::PluginStatus| {

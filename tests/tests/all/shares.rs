@@ -38,6 +38,7 @@ async fn side_by_side(place: &Place, manifests: [(&str, String); 2], events: usi
         max_bytes: None,
         max_age: None,
         replicas: 1,
+        atomic: false,
     };
     bus.ensure_stream(&stream).await.unwrap();
     for (name, manifest) in &manifests {

@@ -67,6 +67,8 @@ impl MemoryIntake {
                 }
             };
             tokio::select! {
+                // In order, so that the same run is the same again.
+                biased;
                 () = &mut rung => {}
                 () = due => {}
                 () = &mut closing => return None,

@@ -1,6 +1,6 @@
 //! One stream in memory: an ordered log of messages, bounded in bytes and age, that drops repeated ids.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +39,7 @@ pub(super) struct Log {
     max_bytes: u64,
     max_age: Option<Duration>,
     duplicate_window: Duration,
+    pub(super) atomic: bool,
     ids: HashMap<String, u64>,
     /// When each id was seen, oldest first.
     id_order: VecDeque<(Instant, String)>,
@@ -56,6 +57,7 @@ impl Log {
             max_bytes: spec.max_bytes.unwrap_or(DEFAULT_MAX_BYTES),
             max_age: spec.max_age,
             duplicate_window: spec.duplicate_window,
+            atomic: spec.atomic,
             ids: HashMap::new(),
             id_order: VecDeque::new(),
         }
@@ -78,6 +80,14 @@ impl Log {
         self.bytes += bytes;
         self.trim(now);
         (sequence, false)
+    }
+
+    /// Whether some of the messages have an id that is known, or share one.
+    pub(super) fn repeats(&mut self, messages: &[Message], now: Instant) -> bool {
+        self.forget_old_ids(now);
+        let mut seen = HashSet::new();
+        let ids = messages.iter().filter_map(|message| message.headers.get(MESSAGE_ID));
+        ids.filter(|id| !id.is_empty()).any(|id| self.ids.contains_key(id) || !seen.insert(id))
     }
 
     fn forget_old_ids(&mut self, now: Instant) {
@@ -139,6 +149,8 @@ impl Log {
             incarnation_ms: self.incarnation_ms,
             messages: self.entries.len() as u64,
             last_sequence: self.last_sequence,
+            atomic: self.atomic,
+            max_message_bytes: None,
         }
     }
 }
@@ -174,6 +186,7 @@ mod tests {
             max_bytes: None,
             max_age: None,
             replicas: 1,
+            atomic: false,
         };
         change(&mut spec);
         Log::new(&spec, 1)

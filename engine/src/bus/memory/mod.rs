@@ -26,8 +26,8 @@ use self::listeners::Listeners;
 pub use self::log::DEFAULT_MAX_BYTES;
 use self::log::Log;
 use super::{
-    Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, READ_BYTES, ReadSpec, Receipt, Retention,
-    Settlement, Stored, StoredMessage, StreamInfo, StreamSpec, check_name,
+    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, READ_BYTES, ReadSpec, Receipt,
+    Retention, Settlement, Stored, StoredMessage, StreamInfo, StreamSpec, check_batch, check_name,
 };
 use crate::message::Message;
 use crate::subject::Pattern;
@@ -66,7 +66,13 @@ impl MemoryBus {
     /// An empty bus. Must be called inside a tokio runtime, whose clock it keeps.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        let born = (SystemTime::now(), Instant::now());
+        Self::born_at(SystemTime::now())
+    }
+
+    /// An empty bus which takes this for the time of day: positions and stored times then follow from tokio's clock alone.
+    #[must_use]
+    pub fn born_at(time: SystemTime) -> Arc<Self> {
+        let born = (time, Instant::now());
         let inner = Inner {
             state: Mutex::default(),
             events: broadcast::Sender::new(EVENTS_KEPT),
@@ -182,28 +188,61 @@ impl Inner {
 
     /// Stores a message if a stream has its subject, and hands it to who listens.
     fn route(&self, message: Message) -> Result<Option<Stored>, BusError> {
-        let bytes = message.wire_bytes();
-        if bytes > MAX_MESSAGE_BYTES {
-            let subject = message.subject.as_str().to_owned();
-            return Err(BusError::TooLarge { subject, bytes, limit: MAX_MESSAGE_BYTES });
-        }
+        check_size(&message)?;
         let now = Instant::now();
+        let mut state = self.open("publish")?;
+        Ok(self.store(&mut state, message, now))
+    }
+
+    /// The same for several that one stream has to store together.
+    fn route_batch(&self, messages: Vec<Message>) -> Result<BatchStored, BusError> {
+        check_batch(&messages)?;
+        messages.iter().try_for_each(check_size)?;
+        let now = Instant::now();
+        let mut state = self.open("publish a batch")?;
+        let mut found = None;
+        for message in &messages {
+            let subject = message.subject.as_str();
+            let stream = state.streams.iter().find(|(_, stream)| stream.log.stores(subject));
+            let Some((name, _)) = stream else {
+                return Err(BusError::NoStream { subject: subject.to_owned() });
+            };
+            if *found.get_or_insert(name) != name {
+                return Err(BusError::NoBatch {
+                    reason: "its subjects belong to different streams".to_owned(),
+                });
+            }
+        }
+        let name = found.cloned().unwrap_or_default();
+        let stream = state.streams.get_mut(&name).ok_or_else(|| BusError::StreamMissing(name.clone()))?;
+        if !stream.log.atomic {
+            return Err(BusError::NoBatch { reason: format!("stream {name:?} takes none") });
+        }
+        if stream.log.repeats(&messages, now) {
+            return Err(BusError::Repeated);
+        }
+        let mut stored = BatchStored { stream: name, last_sequence: 0, count: messages.len() };
+        for message in messages {
+            stored.last_sequence = self.store(&mut state, message, now).map_or(0, |stored| stored.sequence);
+        }
+        Ok(stored)
+    }
+
+    fn store(&self, state: &mut State, message: Message, now: Instant) -> Option<Stored> {
         let stored_ns = u64::try_from(self.since_epoch(now).as_nanos()).unwrap_or(u64::MAX);
         let message = Arc::new(message);
-        let mut state = self.open("publish")?;
-        let state = &mut *state;
         let full = state.listeners.deliver(&message);
         for subject in full {
             // Nobody may be listening: that is for them to choose.
             let _ = self.events.send(BusEvent::Dropped { subject, count: 1 });
         }
         let found = state.streams.iter_mut().find(|(_, stream)| stream.log.stores(message.subject.as_str()));
-        let Some((name, stream)) = found else { return Ok(None) };
+        let (name, stream) = found?;
         let (sequence, duplicate) = stream.log.append(message, now, stored_ns);
         if !duplicate {
             stream.consumers.values().for_each(|consumer| consumer.bell.notify_waiters());
         }
-        Ok(Some(Stored { stream: name.clone(), sequence, duplicate }))
+        Some(Stored { stream: name.clone(), sequence, duplicate })
     }
 
     fn settle(&self, receipt: &Receipt, settlement: Settlement) -> Result<(), BusError> {
@@ -263,6 +302,15 @@ impl Inner {
         state.listeners.clear();
         self.closing.notify_waiters();
     }
+}
+
+fn check_size(message: &Message) -> Result<(), BusError> {
+    let bytes = message.wire_bytes();
+    if bytes <= MAX_MESSAGE_BYTES {
+        return Ok(());
+    }
+    let subject = message.subject.as_str().to_owned();
+    Err(BusError::TooLarge { subject, bytes, limit: MAX_MESSAGE_BYTES })
 }
 
 /// A receipt is `mem.<stream>.<durable>.<sequence>.<attempt>`; names hold no dots.
@@ -337,6 +385,10 @@ impl Bus for MemoryBus {
             stored.ok_or_else(|| BusError::NoStream { subject: subject.into() })
         })
         .boxed()
+    }
+
+    fn publish_batch(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<BatchStored, BusError>> {
+        at_once(move || self.inner.route_batch(messages)).boxed()
     }
 
     fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>> {

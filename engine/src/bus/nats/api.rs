@@ -26,6 +26,13 @@ pub(super) const STREAM_NOT_FOUND: u64 = 10_059;
 /// Somebody created the stream first, with another configuration.
 pub(super) const STREAM_EXISTS: u64 = 10_058;
 
+/// The stream takes no batches.
+pub(super) const BATCHES_DISABLED: u64 = 10_174;
+/// More messages than a batch may have.
+pub(super) const BATCH_TOO_LARGE: u64 = 10_199;
+/// The stream holds a message with the id of one in the batch.
+pub(super) const BATCH_REPEATS: u64 = 10_201;
+
 /// What the server says when it does not do what it was asked.
 #[derive(Debug, Deserialize)]
 pub(super) struct ApiError {

@@ -1,11 +1,13 @@
 //! The bus that is a NATS server with JetStream. Nothing else in the engine imports the client library.
 //!
 //! In reading order: [`settings`] says how to connect (with `context` for those kept by the `nats` tool), `link` is the
-//! connection, `in_flight` and `publisher` publish with one reply inbox for all, `api` asks JetStream, `streams` and
-//! `consumer` keep what is on the server, `source` and `intake` pull from a durable consumer, `read` reads a
-//! stream without one, `core_sub` listens without a stream, and `convert` is the border to the client library's messages.
+//! connection, `in_flight` and `publisher` publish with one reply inbox for all, `batch` several messages at once, `api`
+//! asks JetStream, `streams` and `consumer` keep what is on the server, `source` and `intake` pull from a durable consumer,
+//! `read` reads a stream without one, `core_sub` listens without a stream, and `convert` is the border to the client
+//! library's messages.
 
 mod api;
+mod batch;
 mod consumer;
 mod context;
 mod convert;
@@ -36,8 +38,8 @@ use self::link::Link;
 use self::publisher::Publisher;
 pub use self::settings::{NatsSettings, Secret, TlsSettings};
 use super::{
-    Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, ReadSpec, Receipt, Settlement, Stored,
-    StoredMessage, StreamInfo, StreamSpec,
+    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, ReadSpec, Receipt, Settlement,
+    Stored, StoredMessage, StreamInfo, StreamSpec,
 };
 use crate::message::Message;
 use crate::subject::Pattern;
@@ -159,6 +161,10 @@ impl Bus for NatsBus {
 
     fn publish(&self, message: Message) -> BoxFuture<'_, Result<Stored, BusError>> {
         self.core.publisher.publish(&self.core.link, message).boxed()
+    }
+
+    fn publish_batch(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<BatchStored, BusError>> {
+        self.core.publisher.publish_batch(&self.core.link, messages).boxed()
     }
 
     fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>> {

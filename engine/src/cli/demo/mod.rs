@@ -92,6 +92,7 @@ fn streams() -> Result<Vec<StreamSpec>, crate::subject::SubjectError> {
                 max_bytes: Some(64 * 1_024 * 1_024),
                 max_age: None,
                 replicas: 1,
+                atomic: false,
             })
         })
         .collect()

@@ -9,8 +9,8 @@ use tokio::sync::broadcast;
 
 use crate::bus::memory::MemoryBus;
 use crate::bus::{
-    Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, ReadSpec, Receipt, Settlement, Stored,
-    StoredMessage, StreamInfo, StreamSpec,
+    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, ReadSpec, Receipt, Settlement,
+    Stored, StoredMessage, StreamInfo, StreamSpec,
 };
 use crate::message::Message;
 use crate::subject::Pattern;
@@ -112,6 +112,16 @@ impl Bus for Tap {
 
     fn subscribe<'a>(&'a self, spec: &'a CoreSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {
         self.bus.subscribe(spec)
+    }
+
+    fn publish_batch(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<BatchStored, BusError>> {
+        async move {
+            let subjects: Vec<_> = messages.iter().map(|message| message.subject.clone()).collect();
+            let stored = self.bus.publish_batch(messages).await?;
+            subjects.iter().for_each(|subject| self.note(subject.as_str(), None));
+            Ok(stored)
+        }
+        .boxed()
     }
 
     fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>> {

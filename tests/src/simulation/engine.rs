@@ -1,0 +1,229 @@
+//! The places at which engines run, one after the other, each as the supervisor keeps it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+use wasmill::breaker::Gate;
+use wasmill::bus::memory::MemoryBus;
+use wasmill::bus::{Bus, DurableSpec, Intake, Start};
+use wasmill::clock::Clock;
+use wasmill::dead_letter::DeadLetters;
+use wasmill::flow::{Budget, Load, Pace};
+use wasmill::manifest::PluginName;
+use wasmill::subject::Pattern;
+use wasmill::telemetry::Telemetry;
+use wasmill::unkeyed::{Deliverer, Firsts, Flow, Guard, Sinks};
+
+use super::Broken;
+use super::life::{Life, Mortal};
+use super::line::Line;
+use super::plugin::{self, PLUGIN, STREAM};
+use super::world::World;
+
+/// The wait before a subscription that failed is tried again.
+const RESUBSCRIBE: Duration = Duration::from_millis(250);
+/// Several engines may share one consumer: each works on this fraction of what may be unacked.
+const ENGINES_PER_CONSUMER: u32 = 4;
+
+/// An engine that runs.
+#[derive(Clone)]
+pub(super) struct Running {
+    pub life: Arc<Life>,
+    pub stop: CancellationToken,
+    /// Ends its present subscription only.
+    subscription: CancellationToken,
+    deliverer: Arc<Deliverer>,
+}
+
+/// A place at which an engine runs, and after its end the next one.
+pub(super) struct Slot {
+    pub number: usize,
+    world: Arc<World>,
+    bus: Arc<MemoryBus>,
+    /// Cancelled when no engine is to follow any more.
+    pub closed: CancellationToken,
+    /// The plugin's version and concurrency, as they lie in the engine's directory.
+    installed: Mutex<(u32, u32)>,
+    running: Mutex<Option<Running>>,
+}
+
+impl Slot {
+    pub fn new(number: usize, world: &Arc<World>, bus: &Arc<MemoryBus>) -> Arc<Self> {
+        Arc::new(Self {
+            number,
+            world: Arc::clone(world),
+            bus: Arc::clone(bus),
+            closed: CancellationToken::new(),
+            installed: Mutex::new((1, world.plan.concurrency)),
+            running: Mutex::default(),
+        })
+    }
+
+    /// The engine that runs here now, if one does.
+    pub fn running(&self) -> Option<Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_running(&self, running: Option<Running>) {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = running;
+    }
+
+    fn installed(&self) -> (u32, u32) {
+        *self.installed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs one engine after the other until closed.
+    pub async fn attend(self: Arc<Self>) {
+        while !self.closed.is_cancelled() {
+            let life = Life::new(self.world.next_engine());
+            let stop = self.closed.child_token();
+            self.world.note(life.number, 0, "starts in slot", self.number as u64);
+            let inner: BoxFuture<'_, _> = Box::pin(self.serve(Arc::clone(&life), stop));
+            let ended = Mortal { inner, life: Arc::clone(&life) }.await;
+            self.set_running(None);
+            let what = if ended.is_some() { "has stopped" } else { "is dead" };
+            self.world.note(life.number, 0, what, 0);
+            self.world.found(life.audit(ended.is_some()));
+            if let Some(Err(err)) = ended {
+                let broken = Broken { promise: "an-engine-runs", detail: err.to_string(), input: 0 };
+                self.world.found(Err(broken));
+            }
+            let down = self.world.weather(|weather, _| weather.delay());
+            tokio::select! {
+                biased;
+                () = self.world.cleared.cancelled() => {}
+                () = tokio::time::sleep(down) => {}
+            }
+        }
+    }
+
+    /// One engine, as the supervisor keeps it.
+    async fn serve(&self, life: Arc<Life>, stop: CancellationToken) -> anyhow::Result<()> {
+        let line = Line::new(&self.world, &life, &self.bus, self.number);
+        let bus: Arc<dyn Bus> = Arc::new(line);
+        let dead_letters = loop {
+            match DeadLetters::open(Arc::clone(&bus)).await {
+                Ok(dead_letters) => break dead_letters,
+                Err(_) if stop.is_cancelled() => return Ok(()),
+                Err(_) => tokio::time::sleep(RESUBSCRIBE).await,
+            }
+        };
+        let deliverer = Arc::new(self.deliverer(&life, &bus, dead_letters)?);
+        while !stop.is_cancelled() {
+            let subscription = stop.child_token();
+            self.set_running(Some(Running {
+                life: Arc::clone(&life),
+                stop: stop.clone(),
+                subscription: subscription.clone(),
+                deliverer: Arc::clone(&deliverer),
+            }));
+            let opened = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                opened = self.open(&bus, &deliverer) => opened?,
+            };
+            if let Some((intake, flow, concurrency)) = opened {
+                life.subscribes(flow, concurrency);
+                self.world.note(life.number, 0, subscribes(flow), concurrency.into());
+                let ended = deliverer.run(intake, flow, subscription).await;
+                self.world.note(life.number, 0, if ended.is_ok() { DRAINED } else { FAILED }, 0);
+                self.world.found(life.audit(true));
+                if ended.is_ok() && deliverer.guard.gate() != Gate::Open {
+                    continue;
+                }
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(RESUBSCRIBE) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn deliverer(
+        &self,
+        life: &Arc<Life>,
+        bus: &Arc<dyn Bus>,
+        dead_letters: DeadLetters,
+    ) -> anyhow::Result<Deliverer> {
+        let plugin = PluginName::new(PLUGIN)?;
+        let metrics = Telemetry::new().plugin(&plugin);
+        let (number, concurrency) = self.installed();
+        let version = plugin::version(&self.world, life, number, concurrency)?;
+        let budget = Budget::new(Load { events: self.world.plan.budget, bytes: u64::MAX });
+        let guard = Guard::new(version.manifest.breaker.clone());
+        life.watch(metrics.clone(), guard.watch());
+        Ok(Deliverer {
+            plugin,
+            bus: Arc::clone(bus),
+            dead_letters,
+            metrics,
+            clock: Arc::clone(&self.world.clock) as Arc<dyn Clock>,
+            share: Arc::new(budget.share(version.manifest.weight)),
+            pace: Pace::default(),
+            guard,
+            firsts: Firsts::default(),
+            sinks: Sinks::default(),
+            version: ArcSwap::from_pointee(version),
+        })
+    }
+
+    /// Subscribes, once the breaker lets events pass; none if it did not work.
+    async fn open(&self, bus: &Arc<dyn Bus>, deliverer: &Deliverer) -> anyhow::Result<Option<Opened>> {
+        let flow = match deliverer.guard.admitted().await {
+            Gate::Open => Flow::All,
+            Gate::Probing | Gate::Shut { .. } => Flow::Probes,
+        };
+        let concurrency = deliverer.version.load().manifest.concurrency;
+        let mut spec = durable(&self.world, concurrency)?;
+        if flow == Flow::Probes {
+            spec.prefetch = 1;
+        }
+        Ok(bus.consume(&spec).await.ok().map(|intake| (intake, flow, concurrency)))
+    }
+}
+
+/// A subscription, what it hands over, and how many at once.
+type Opened = (Box<dyn Intake>, Flow, u32);
+
+const DRAINED: &str = "has drained";
+const FAILED: &str = "has drained after an error";
+
+fn subscribes(flow: Flow) -> &'static str {
+    if flow == Flow::Probes { "subscribes for probes, concurrency" } else { "subscribes, concurrency" }
+}
+
+fn durable(world: &World, concurrency: u32) -> anyhow::Result<DurableSpec> {
+    Ok(DurableSpec {
+        stream: STREAM.to_owned(),
+        durable: format!("wasmill-{PLUGIN}"),
+        filters: vec![Pattern::new("in.>")?],
+        start: Start::All,
+        ack_wait: Duration::from_millis(world.plan.retry.ack_wait_ms),
+        max_ack_pending: concurrency * ENGINES_PER_CONSUMER,
+        prefetch: concurrency as usize,
+    })
+}
+
+impl Running {
+    /// Puts another version into service; with another concurrency, the subscription is made anew.
+    pub fn swap(&self, slot: &Slot, number: u32, concurrency: Option<u32>) {
+        let mut installed = slot.installed.lock().unwrap_or_else(PoisonError::into_inner);
+        *installed = (number, concurrency.unwrap_or(installed.1));
+        self.life.allow(installed.1);
+        // A version that cannot be made is none: the patterns in it are literals.
+        if let Ok(version) = plugin::version(&slot.world, &self.life, number, installed.1) {
+            let manifest = Arc::clone(&version.manifest);
+            self.deliverer.version.store(Arc::new(version));
+            self.deliverer.share.weigh(manifest.weight);
+            self.deliverer.guard.reset(manifest.breaker.clone());
+        }
+        if concurrency.is_some() {
+            self.subscription.cancel();
+        }
+    }
+}

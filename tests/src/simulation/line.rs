@@ -1,0 +1,282 @@
+//! The way from an engine to the bus and back, on which things are lost, late, and said twice.
+
+use std::future::ready;
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::sync::broadcast;
+use wasmill::bus::memory::MemoryBus;
+use wasmill::bus::{
+    BatchStored, Bus, BusError, BusEvent, CoreSpec, Delivery, DurableSpec, Intake, ReadSpec, Receipt,
+    Settlement, Stored, StoredMessage, StreamInfo, StreamSpec,
+};
+use wasmill::dead_letter;
+use wasmill::message::Message;
+use wasmill::subject::Pattern;
+
+use super::intake::LossyIntake;
+use super::ledger::{Cause, Parcel};
+use super::life::Life;
+use super::plan::Fault;
+use super::weather::{Place, Told, Way};
+use super::world::World;
+
+/// One engine's way to the bus.
+#[derive(Clone)]
+pub(super) struct Line {
+    pub world: Arc<World>,
+    pub life: Arc<Life>,
+    bus: Arc<MemoryBus>,
+    pub slot: usize,
+}
+
+impl Line {
+    pub fn new(world: &Arc<World>, life: &Arc<Life>, bus: &Arc<MemoryBus>, slot: usize) -> Self {
+        Self { world: Arc::clone(world), life: Arc::clone(life), bus: Arc::clone(bus), slot }
+    }
+
+    pub fn note(&self, input: u64, what: &'static str, number: u64) {
+        self.world.note(self.life.number, input, what, number);
+    }
+
+    /// An operation that changes nothing, or nothing that matters here.
+    async fn plain<T>(&self, operation: impl Future<Output = Result<T, BusError>>) -> Result<T, BusError> {
+        self.life.breathe(&self.world).await;
+        let cut = self.world.weather(|weather, _| weather.cut_until(self.slot)).is_some();
+        if cut || self.world.strikes(Fault::NoAnswer) {
+            self.note(0, "a question is not answered", 0);
+            return Err(if cut { Told::Disconnected } else { Told::TimedOut }.error("a question"));
+        }
+        operation.await
+    }
+
+    async fn send(&self, message: Message) -> Result<Stored, BusError> {
+        self.life.breathe(&self.world).await;
+        let parcel = Parcel::of(&message);
+        let place = place(&message);
+        self.note(parcel.input(), sent(parcel), number(parcel));
+        let quarantined = self.life.was_quarantined(parcel);
+        self.world.enter(|ledger, plan| ledger.sent(plan, parcel, &message, quarantined));
+        let way = self.world.weather(|weather, plan| weather.publish(plan, self.slot, place));
+        let subject = message.subject.as_str().to_owned();
+        let answer = self.carry(way, parcel, message).await;
+        tokio::time::sleep(way.back).await;
+        self.life.breathe(&self.world).await;
+        let answer = match (way.told, answer) {
+            (Some(told), _) => Err(told.error(&subject)),
+            (None, Some(answer)) => answer,
+            (None, None) => Err(Told::TimedOut.error(&subject)),
+        };
+        self.told(parcel, place, &answer);
+        answer
+    }
+
+    /// Brings a message to its stream, or loses it. What is under way arrives even if the engine dies meanwhile.
+    async fn carry(&self, way: Way, parcel: Parcel, message: Message) -> Option<Result<Stored, BusError>> {
+        if way.lost {
+            tokio::time::sleep(way.there).await;
+            self.note(parcel.input(), "  lost", 0);
+            return None;
+        }
+        if way.there.is_zero() {
+            return Some(self.store(parcel, message).await);
+        }
+        let line = self.clone();
+        let under_way = tokio::spawn(async move {
+            tokio::time::sleep(way.there).await;
+            line.store(parcel, message).await
+        });
+        if way.late { None } else { under_way.await.ok() }
+    }
+
+    async fn store(&self, parcel: Parcel, message: Message) -> Result<Stored, BusError> {
+        if self.world.over.is_cancelled() {
+            return Err(Told::TimedOut.error("store"));
+        }
+        let stored = self.bus.publish(message).await?;
+        let what = if stored.duplicate { "  dropped as a repeat" } else { "  stored" };
+        self.note(parcel.input(), what, number(parcel));
+        self.world.enter(|ledger, plan| ledger.stored(plan, parcel, stored.duplicate));
+        Ok(stored)
+    }
+
+    /// What the engine now knows of a message it sent.
+    fn told(&self, parcel: Parcel, place: Option<Place>, answer: &Result<Stored, BusError>) {
+        let is_letter = matches!(parcel, Parcel::Letter { .. });
+        match answer {
+            Ok(_) if is_letter => self.life.tally(|tally| tally.letters += 1),
+            Ok(stored) => self.life.tally(|tally| tally.outputs += u64::from(!stored.duplicate)),
+            Err(err) => {
+                self.note(parcel.input(), "  the engine is told of an error", number(parcel));
+                let causes: &[Cause] = match (is_letter, err) {
+                    (true, _) => &[Cause::Letter],
+                    // Which of them it is shows when the engine has asked for the stream, if it is told.
+                    (false, BusError::NoStream { .. }) if place.is_none() => {
+                        &[Cause::Failed("unstorable"), Cause::Outside("publish")]
+                    }
+                    (false, _) => &[Cause::Outside("publish")],
+                };
+                self.world.enter(|ledger, _| {
+                    let of = (self.life.number, parcel.input(), parcel.attempt());
+                    causes.iter().for_each(|cause| ledger.caused(of, *cause));
+                    Ok(())
+                });
+            }
+        }
+    }
+
+    async fn end(&self, receipt: Receipt, settlement: Settlement) -> Result<(), BusError> {
+        self.life.breathe(&self.world).await;
+        let (input, attempt) = self.world.known(|ledger| ledger.delivery(&receipt));
+        let delay = if let Settlement::Nak(delay) = settlement { delay.as_millis() as u64 } else { 0 };
+        self.note(input, settling(settlement), delay);
+        let (of, quarantined) = ((input, attempt), self.life.is_quarantined());
+        self.world.enter(|ledger, plan| ledger.settles(plan, self.life.number, of, settlement, quarantined));
+        let way = self.world.weather(|weather, plan| weather.settle(plan, self.slot));
+        if way.lost {
+            self.note(input, "  lost", u64::from(way.told.is_some()));
+        } else {
+            let line = self.clone();
+            let apply = async move {
+                tokio::time::sleep(way.there).await;
+                let applied = line.bus.settle(&receipt, settlement).await;
+                line.world.enter(|ledger, _| {
+                    ledger.applied(input, settlement);
+                    Ok(())
+                });
+                line.world.settled.notify_one();
+                applied
+            };
+            if way.there.is_zero() {
+                apply.await?;
+            } else {
+                self.note(input, "  late", way.there.as_millis() as u64);
+                tokio::spawn(apply);
+            }
+        }
+        self.life.breathe(&self.world).await;
+        match way.told {
+            Some(told) => Err(told.error("settle")),
+            None => {
+                self.life.tally(|tally| tally.acked += u64::from(settlement == Settlement::Ack));
+                Ok(())
+            }
+        }
+    }
+
+    /// Notes a delivery that the bus hands out.
+    pub fn delivered(&self, delivery: &Delivery) {
+        if let (Some(receipt), Some(position)) = (&delivery.receipt, &delivery.position) {
+            self.note(position.sequence, "delivered, in attempt", u64::from(position.attempt));
+            let of = (position.sequence, position.attempt);
+            self.world.enter(|ledger, plan| ledger.delivered(plan, receipt, of));
+        }
+    }
+}
+
+fn place(message: &Message) -> Option<Place> {
+    let subject = message.subject.as_str();
+    [("out.a.", Place::OutA), ("out.b.", Place::OutB), (dead_letter::SUBJECT_PREFIX, Place::Letters)]
+        .into_iter()
+        .find_map(|(prefix, place)| subject.starts_with(prefix).then_some(place))
+}
+
+fn number(parcel: Parcel) -> u64 {
+    match parcel {
+        Parcel::Output { index, .. } => u64::from(index),
+        Parcel::Letter { attempt, .. } => u64::from(attempt),
+        Parcel::Unknown => 0,
+    }
+}
+
+fn sent(parcel: Parcel) -> &'static str {
+    match parcel {
+        Parcel::Output { .. } => "publishes output",
+        Parcel::Letter { .. } => "publishes its dead letter, after attempts",
+        Parcel::Unknown => "publishes something",
+    }
+}
+
+fn settling(settlement: Settlement) -> &'static str {
+    match settlement {
+        Settlement::Ack => "acks",
+        Settlement::Nak(_) => "gives back, for ms",
+        Settlement::Term => "terminates",
+        Settlement::InProgress => "is at work",
+    }
+}
+
+impl Bus for Line {
+    fn ensure_stream<'a>(&'a self, spec: &'a StreamSpec) -> BoxFuture<'a, Result<StreamInfo, BusError>> {
+        self.plain(self.bus.ensure_stream(spec)).boxed()
+    }
+
+    fn stream<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<StreamInfo, BusError>> {
+        self.plain(self.bus.stream(name)).boxed()
+    }
+
+    fn streams_for<'a>(&'a self, pattern: &'a Pattern) -> BoxFuture<'a, Result<Vec<StreamInfo>, BusError>> {
+        self.plain(self.bus.streams_for(pattern)).boxed()
+    }
+
+    fn prepare<'a>(&'a self, spec: &'a DurableSpec) -> BoxFuture<'a, Result<(), BusError>> {
+        self.plain(self.bus.prepare(spec)).boxed()
+    }
+
+    fn consume<'a>(&'a self, spec: &'a DurableSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {
+        let open = async move {
+            let intake = self.plain(self.bus.consume(spec)).await?;
+            Ok(Box::new(LossyIntake::new(self.clone(), intake, spec.prefetch)) as Box<dyn Intake>)
+        };
+        open.boxed()
+    }
+
+    fn subscribe<'a>(&'a self, spec: &'a CoreSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {
+        self.plain(self.bus.subscribe(spec)).boxed()
+    }
+
+    fn publish(&self, message: Message) -> BoxFuture<'_, Result<Stored, BusError>> {
+        self.send(message).boxed()
+    }
+
+    fn publish_batch(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<BatchStored, BusError>> {
+        self.plain(self.bus.publish_batch(messages)).boxed()
+    }
+
+    fn read<'a>(&'a self, spec: &'a ReadSpec) -> BoxFuture<'a, Result<Vec<StoredMessage>, BusError>> {
+        self.plain(self.bus.read(spec)).boxed()
+    }
+
+    fn erase<'a>(&'a self, stream: &'a str, sequence: u64) -> BoxFuture<'a, Result<bool, BusError>> {
+        self.plain(self.bus.erase(stream, sequence)).boxed()
+    }
+
+    fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>> {
+        self.plain(self.bus.publish_core(message)).boxed()
+    }
+
+    fn settle<'a>(
+        &'a self,
+        receipt: &'a Receipt,
+        settlement: Settlement,
+    ) -> BoxFuture<'a, Result<(), BusError>> {
+        self.end(receipt.clone(), settlement).boxed()
+    }
+
+    fn flush(&self) -> BoxFuture<'_, Result<(), BusError>> {
+        self.plain(ready(Ok(()))).boxed()
+    }
+
+    fn max_message_bytes(&self) -> usize {
+        self.bus.max_message_bytes()
+    }
+
+    fn is_connected(&self) -> bool {
+        self.world.weather(|weather, _| weather.cut_until(self.slot)).is_none()
+    }
+
+    fn events(&self) -> broadcast::Receiver<BusEvent> {
+        self.bus.events()
+    }
+}
