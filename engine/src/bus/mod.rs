@@ -326,6 +326,9 @@ pub trait Bus: Send + Sync + 'static {
     /// what cannot be changed is refused.
     fn consume<'a>(&'a self, spec: &'a DurableSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>>;
 
+    /// Whether a stream has a durable consumer of this name: whether somebody subscribed so at some time.
+    fn has_durable<'a>(&'a self, stream: &'a str, durable: &'a str) -> BoxFuture<'a, Result<bool, BusError>>;
+
     /// Subscribes without a stream. When it returns, the server has the subscription: proven by a round trip.
     fn subscribe<'a>(&'a self, spec: &'a CoreSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>>;
 

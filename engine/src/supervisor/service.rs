@@ -14,7 +14,7 @@ use super::view::Views;
 use crate::breaker::Gate;
 use crate::bus::{BusError, CoreSpec, DurableSpec, Intake, Start};
 use crate::clock::SystemClock;
-use crate::dead_letter::{REDRIVES, redrive_subject, redrives_spec};
+use crate::dead_letter::{REDRIVES, redrive_durable, redrive_subject, redrives_spec};
 use crate::faults::failpoint;
 use crate::flow::Pace;
 use crate::manifest::{Manifest, PluginName, Subscribe};
@@ -212,7 +212,7 @@ fn sources(plugin: &PluginName, manifest: &Manifest, entry: &Subscribe) -> Vec<S
 fn redrives(plugin: &PluginName, manifest: &Manifest) -> Option<Source> {
     Some(Source::Redrives(DurableSpec {
         stream: REDRIVES.to_owned(),
-        durable: format!("wasmill-redrive-{plugin}"),
+        durable: redrive_durable(plugin),
         filters: vec![Pattern::new(redrive_subject(plugin)).ok()?],
         start: Start::All,
         ack_wait: Duration::from_millis(manifest.retry.ack_wait_ms),

@@ -150,6 +150,11 @@ impl Bus for NatsBus {
         intake::open(&self.core, spec).boxed()
     }
 
+    fn has_durable<'a>(&'a self, stream: &'a str, durable: &'a str) -> BoxFuture<'a, Result<bool, BusError>> {
+        async move { consumer::lookup(&self.core, stream, durable).await.map(|found| found.is_some()) }
+            .boxed()
+    }
+
     fn subscribe<'a>(&'a self, spec: &'a CoreSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {
         core_sub::open(&self.core, spec).boxed()
     }
