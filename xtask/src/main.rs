@@ -63,6 +63,12 @@ const TASKS: &[Task] = &[
         run: commands::bench,
     },
     Task {
+        name: "simulate",
+        arguments: "[--optimize] [arguments of wasmill-simulate]",
+        about: "delivery under faults, from seeds; with --mutant all, whether deliberate defects are found",
+        run: commands::simulate,
+    },
+    Task {
         name: "doctor",
         arguments: "",
         about: "say which tools are there and which will be fetched",
@@ -116,7 +122,7 @@ fn understand(arguments: &[String]) -> Result<Wanted<'_>> {
 fn help() -> String {
     let mut text = String::from("cargo xtask <command>\n\n");
     for task in TASKS {
-        text.push_str(&format!("  {:<7} {}\n", task.name, task.about));
+        text.push_str(&format!("  {:<8} {}\n", task.name, task.about));
     }
     text
 }

@@ -53,11 +53,13 @@ pub enum Fault {
     IntakeEnds,
     /// A question to the bus is not answered.
     NoAnswer,
+    /// Deliveries are held ahead, and wait in the engine for their turn.
+    Ahead,
 }
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Kill,
         Self::Freeze,
         Self::Stop,
@@ -79,6 +81,7 @@ impl Fault {
         Self::Reorder,
         Self::IntakeEnds,
         Self::NoAnswer,
+        Self::Ahead,
     ];
 
     /// Whether it strikes at a moment of its own, rather than an operation with some probability.

@@ -18,5 +18,6 @@ mod kill;
 mod quarantine;
 mod reload;
 mod setbacks;
+mod simulation;
 mod swap;
 mod tidy;
