@@ -16,8 +16,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::bus::StreamSpec;
 use crate::bus::nats::NatsSettings;
+use crate::bus::{Retention, StreamSpec};
 use crate::flow::Load;
 use crate::limits::{DEFAULT_IN_FLIGHT_EVENTS, DEFAULT_IN_FLIGHT_MIB, MIB};
 use crate::subject::Pattern;
@@ -115,6 +115,10 @@ pub struct Stream {
     #[serde(default = "Stream::default_replicas")]
     #[schemars(range(min = 1, max = 5))]
     pub replicas: usize,
+    /// Whether the outputs of one event that go there are stored together or not at all. It takes the server longer: small
+    /// batches are dear.
+    #[serde(default)]
+    pub atomic: bool,
 }
 
 impl Stream {
@@ -131,10 +135,12 @@ impl Stream {
         StreamSpec {
             name: self.name.clone(),
             subjects: self.subjects.clone(),
+            retention: Retention::Limits,
             duplicate_window: Duration::from_secs(self.duplicate_window_s),
             max_bytes: self.max_bytes,
             max_age: self.max_age_s.map(Duration::from_secs),
             replicas: self.replicas,
+            atomic: self.atomic,
         }
     }
 }

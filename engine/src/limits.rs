@@ -21,6 +21,9 @@ pub const MAX_INSTANCES: u32 = 2_048;
 /// The most instances of a plugin whose manifest does not say how many.
 pub const DEFAULT_INSTANCES: usize = 4;
 
+/// The weight of a plugin whose manifest gives none: its share of the processor, against those of the others.
+pub const DEFAULT_WEIGHT: u32 = 100;
+
 /// How many lines a plugin may log in a second. Beyond that they are counted, not written: the log is everybody's.
 pub const LOG_LINES_PER_SECOND: u32 = 1_000;
 

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::parts;
 
@@ -16,6 +16,9 @@ pub use corpus::HOSTILE;
 
 /// A mode that the Rust component does not have.
 pub const NO_MODE: &str = "there is no such mode";
+
+/// The mode of the Rust component that does what each event asks for.
+pub const CHAOS_MODE: &str = "chaos";
 
 /// Where a guest comes from.
 #[derive(Debug, Clone, Copy)]
@@ -108,6 +111,42 @@ impl Hostile {
 pub fn rust_component() -> Result<Vec<u8>> {
     let path = parts::test_guests()?;
     std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// What the Rust component calls itself in the outputs of [`CHAOS_MODE`], in its version of this number.
+#[must_use]
+pub fn chaos_version_name(number: u16) -> String {
+    format!("chaos version {number:04} of the test guests")
+}
+
+/// The Rust component in another version: it does the same, has another digest, and stamps its outputs with its name.
+///
+/// # Errors
+/// If the component was not built, or does not hold its name.
+pub fn chaos_version(number: u16) -> Result<Vec<u8>> {
+    renamed(&rust_component()?, &chaos_version_name(0), &chaos_version_name(number))
+}
+
+/// A component with every occurrence of one text replaced by another of the same length.
+///
+/// # Errors
+/// If the text does not occur, or the lengths differ.
+pub fn renamed(component: &[u8], from: &str, to: &str) -> Result<Vec<u8>> {
+    ensure!(from.len() == to.len(), "{from:?} and {to:?} are not of the same length");
+    let mut bytes = component.to_vec();
+    let places: Vec<usize> = component
+        .windows(from.len())
+        .enumerate()
+        .filter(|(_, window)| *window == from.as_bytes())
+        .map(|(at, _)| at)
+        .collect();
+    ensure!(!places.is_empty(), "the component does not hold {from:?}");
+    for at in places {
+        if let Some(place) = bytes.get_mut(at..at + to.len()) {
+            place.copy_from_slice(to.as_bytes());
+        }
+    }
+    Ok(bytes)
 }
 
 /// A component that answers every event with nothing: what is left is the cost of the call.

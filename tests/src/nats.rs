@@ -11,6 +11,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use tempfile::TempDir;
 
+mod cluster;
+
+pub use cluster::Cluster;
+
 /// The oldest server the tests are meant for: major and minor version.
 const OLDEST: (u32, u32) = (2, 12);
 /// How long a server may take until it says that it is ready.
@@ -91,6 +95,19 @@ impl NatsServer {
     pub fn kill(&mut self) -> Result<()> {
         if let Some(mut running) = self.running.take() {
             running.child.kill().context("kill nats-server")?;
+            running.child.wait().context("wait for nats-server to end")?;
+        }
+        Ok(())
+    }
+
+    /// Ends the server in good order: it hands its leaderships over first.
+    ///
+    /// # Errors
+    /// The system does not let us.
+    pub fn stop(&mut self) -> Result<()> {
+        if let Some(mut running) = self.running.take() {
+            let pid = running.child.id().to_string();
+            Command::new("kill").args(["-TERM", &pid]).status().context("stop nats-server")?;
             running.child.wait().context("wait for nats-server to end")?;
         }
         Ok(())

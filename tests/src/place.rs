@@ -2,9 +2,11 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
@@ -18,6 +20,8 @@ use crate::parts;
 
 /// How long a test waits for something that must come. Generous, because the machine may have other work.
 pub const PATIENCE: Duration = Duration::from_secs(90);
+/// How old a file is that nobody is still writing.
+const SETTLED: Duration = Duration::from_secs(600);
 
 /// The directories of one engine, gone when dropped.
 pub struct Place {
@@ -82,9 +86,24 @@ impl Place {
         self.rename_over(&format!("{name}.toml"), manifest.as_bytes())
     }
 
+    /// Replaces a file, which looks as if it had been lying there for a while, so that it is judged at once.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn put_settled(&self, file: &str, bytes: &[u8]) -> Result<()> {
+        self.put_file(file, bytes, Some(SystemTime::now() - SETTLED))
+    }
+
     fn rename_over(&self, file: &str, bytes: &[u8]) -> Result<()> {
+        self.put_file(file, bytes, None)
+    }
+
+    fn put_file(&self, file: &str, bytes: &[u8], modified: Option<SystemTime>) -> Result<()> {
         let draft = self.plugins().join(format!(".{file}.draft"));
         std::fs::write(&draft, bytes)?;
+        if let Some(modified) = modified {
+            std::fs::File::options().write(true).open(&draft)?.set_modified(modified)?;
+        }
         std::fs::rename(draft, self.plugins().join(file))?;
         Ok(())
     }
@@ -123,12 +142,22 @@ impl Place {
     /// # Errors
     /// If it does not start or does not say where it listens.
     pub fn spawn(&self, nats: &str) -> Result<Process> {
+        Process::start(&mut self.command(nats)?)
+    }
+
+    /// The command that starts an engine on a NATS server.
+    ///
+    /// # Errors
+    /// If the disk refuses, or there is no engine.
+    pub fn command(&self, nats: &str) -> Result<Command> {
         let config = self.file("wasmill.toml");
         let text = format!(
             "[bus]\nurl = \"{nats}\"\n[plugins]\ndir = \"plugins\"\n[data]\ndir = \"data\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n"
         );
         std::fs::write(&config, text)?;
-        Process::start(Command::new(parts::wasmill()?).arg("run").arg("-c").arg(&config))
+        let mut command = Command::new(parts::wasmill()?);
+        command.arg("run").arg("-c").arg(&config);
+        Ok(command)
     }
 }
 
@@ -203,6 +232,7 @@ impl Running {
 pub struct Process {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
     admin: String,
 }
 
@@ -212,12 +242,29 @@ impl Process {
     /// # Errors
     /// If it ends before; the error has its log.
     pub fn start(command: &mut Command) -> Result<Self> {
+        let (mut process, told) = Self::begin(command)?;
+        match told.recv_timeout(PATIENCE) {
+            Ok(address) => process.admin = format!("http://{address}"),
+            Err(_) => bail!("the engine does not say where it listens:\n{}", process.log()),
+        }
+        Ok(process)
+    }
+
+    /// Starts a command, and waits for nothing.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn launch(command: &mut Command) -> Result<Self> {
+        Self::begin(command).map(|(process, _)| process)
+    }
+
+    fn begin(command: &mut Command) -> Result<(Self, Receiver<String>)> {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let stderr = child.stderr.take().context("no standard error")?;
         let log = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&log);
         let (tell, told) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 if let Some(address) = listening(&line) {
                     // Only the first one is awaited.
@@ -226,12 +273,22 @@ impl Process {
                 kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
         });
-        let mut process = Self { child, log, admin: String::new() };
-        match told.recv_timeout(PATIENCE) {
-            Ok(address) => process.admin = format!("http://{address}"),
-            Err(_) => bail!("the engine does not say where it listens:\n{}", process.log()),
+        Ok((Self { child, log, reader: Some(reader), admin: String::new() }, told))
+    }
+
+    /// How it ended, if it has; from then on its log is whole.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        let status = self.child.try_wait()?;
+        if status.is_some()
+            && let Some(reader) = self.reader.take()
+        {
+            // It ends with the pipe, and a reader that panicked has ended too.
+            let _ended = reader.join();
         }
-        Ok(process)
+        Ok(status)
     }
 
     /// Its log so far.
@@ -278,7 +335,7 @@ impl Process {
     pub fn exit_code(mut self) -> Result<Option<i32>> {
         let deadline = std::time::Instant::now() + PATIENCE;
         loop {
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.ended()? {
                 return Ok(status.code());
             }
             if std::time::Instant::now() > deadline {

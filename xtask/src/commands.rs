@@ -71,6 +71,26 @@ pub fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     run("benchmark", &mut command)
 }
 
+/// `cargo xtask chaos`
+pub fn chaos(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    let server = tools::nats_server(workspace)?;
+    components::build(workspace, true)?;
+    let wants_mutant = arguments.iter().any(|argument| argument == "--mutant");
+    let mutants = if wants_mutant { ",wasmill-tests/mutants" } else { "" };
+    let mut command = cargo(workspace);
+    command.arg("build").args(HOST_PACKAGES).args(["--bin", "wasmill", "--bin", "wasmill-chaos"]);
+    command.arg("--features").arg(format!("wasmill-tests/failpoints{mutants}"));
+    run("wasmill with failpoints, development profile", &mut command)?;
+    // A copy: the next ordinary build puts its own in the place of this one, perhaps while trials run.
+    let engine = workspace.target.join("chaos/wasmill");
+    place(&engine, &std::fs::read(workspace.binary("debug", "wasmill"))?)?;
+    tools::make_executable(&engine)?;
+    let mut command = Command::new(workspace.binary("debug", "wasmill-chaos"));
+    command.current_dir(&workspace.root).args(arguments);
+    name_parts(workspace, &mut command, "debug", &server)?;
+    run("chaos", command.env("WASMILL_BIN", engine))
+}
+
 /// `cargo xtask simulate`
 ///
 /// The engine is built with its deliberate defects, all switched off, in the development profile: its dependencies are then

@@ -63,6 +63,12 @@ const TASKS: &[Task] = &[
         run: commands::bench,
     },
     Task {
+        name: "chaos",
+        arguments: "[arguments of wasmill-chaos]",
+        about: "kill, cut off and swap real engines under load, and judge what came of it",
+        run: commands::chaos,
+    },
+    Task {
         name: "simulate",
         arguments: "[--optimize] [arguments of wasmill-simulate]",
         about: "delivery under faults, from seeds; with --mutant all, whether deliberate defects are found",

@@ -119,15 +119,17 @@ fn fetch_nats_server(workspace: &Workspace) -> Result<PathBuf> {
     Ok(server)
 }
 
+/// Lets a file be run as a program.
 #[cfg(unix)]
-fn make_executable(file: &Path) -> Result<()> {
+pub fn make_executable(file: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(file, fs::Permissions::from_mode(0o755))
         .with_context(|| format!("cannot use {}", file.display()))
 }
 
+/// Here every file may be run.
 #[cfg(not(unix))]
-fn make_executable(_file: &Path) -> Result<()> {
+pub fn make_executable(_file: &Path) -> Result<()> {
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 //!
 //! Both pass one conformance suite. A delivery promise that the README makes is tested against a real server.
 
+mod batch;
 pub mod memory;
 pub mod nats;
 
@@ -12,6 +13,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+pub(crate) use self::batch::{BATCH_COMMIT_HEADER, BATCH_ID_HEADER, BATCH_SEQUENCE_HEADER, check_batch};
+pub use self::batch::{BATCH_OVERHEAD_BYTES, BatchStored, MAX_BATCH};
 pub use crate::manifest::Start;
 use crate::message::Message;
 use crate::subject::{MAX_NAME_BYTES, Pattern, is_stream_name};
@@ -92,6 +95,16 @@ pub struct CoreSpec {
     pub buffer: usize,
 }
 
+/// How long a stream keeps what it has delivered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Retention {
+    /// Until its limits are met: anybody may read it again.
+    #[default]
+    Limits,
+    /// Until its consumer is done with it: a work queue. No subject may have two consumers, and each begins with all.
+    WorkQueue,
+}
+
 /// A stream that a configuration declares. It is created if absent and never altered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamSpec {
@@ -99,6 +112,8 @@ pub struct StreamSpec {
     pub name: String,
     /// The subjects it stores.
     pub subjects: Vec<Pattern>,
+    /// How long it keeps what was delivered.
+    pub retention: Retention,
     /// How long it remembers message ids to drop repeats.
     pub duplicate_window: Duration,
     /// The most bytes it keeps, the oldest going first; none means no bound.
@@ -107,6 +122,8 @@ pub struct StreamSpec {
     pub max_age: Option<Duration>,
     /// How many servers keep a copy.
     pub replicas: usize,
+    /// Whether it takes batches, see [`Bus::publish_batch`].
+    pub atomic: bool,
 }
 
 /// What is known of a stream that exists.
@@ -124,7 +141,38 @@ pub struct StreamInfo {
     pub messages: u64,
     /// The sequence of the last message stored.
     pub last_sequence: u64,
+    /// Whether it takes batches, see [`Bus::publish_batch`].
+    pub atomic: bool,
+    /// The largest message that it stores, headers included, in bytes; none if it has no limit of its own.
+    pub max_message_bytes: Option<usize>,
 }
+
+/// What to read of a stream, without a consumer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadSpec {
+    /// The stream.
+    pub stream: String,
+    /// The first sequence of interest.
+    pub from: u64,
+    /// Which of its subjects; none means all.
+    pub filter: Option<Pattern>,
+    /// The most messages to return.
+    pub at_most: usize,
+}
+
+/// A message read back from a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// Its sequence in the stream.
+    pub sequence: u64,
+    /// When the stream stored it, nanoseconds since the Unix epoch.
+    pub stored_ns: u64,
+    /// The message.
+    pub message: Message,
+}
+
+/// What one read returns at most, in bytes, the last message aside. Whoever wants more reads on.
+pub const READ_BYTES: usize = 8 * 1_024 * 1_024;
 
 /// Where a stream stored a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,6 +235,15 @@ pub enum BusError {
         /// The subject.
         subject: String,
         /// The server's answer.
+        reason: String,
+    },
+    /// The stream holds a message with an id of the batch already, so it stored nothing of it.
+    #[error("publish a batch: the stream holds a message with one of its ids already")]
+    Repeated,
+    /// This can be no batch: the stream takes none, they are too many, or they go to different streams.
+    #[error("publish a batch: {reason}")]
+    NoBatch {
+        /// Why.
         reason: String,
     },
     /// Bigger than the server takes.
@@ -276,8 +333,23 @@ pub trait Bus: Send + Sync + 'static {
     /// publishing it again within the duplicate window stores nothing.
     fn publish(&self, message: Message) -> BoxFuture<'_, Result<Stored, BusError>>;
 
+    /// Publishes messages into one stream that takes batches ([`StreamInfo::atomic`]); it stores all of them or none.
+    ///
+    /// If the stream holds a message with the id of one of them, none is stored: [`BusError::Repeated`]. If they can be no
+    /// batch, [`BusError::NoBatch`]. Either way each may be published by itself.
+    fn publish_batch(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<BatchStored, BusError>>;
+
     /// Publishes without a stream's answer: at-most-once.
     fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>>;
+
+    /// Reads messages in order, without a consumer. Fewer than asked for does not mean the end: only none at all does.
+    ///
+    /// A message whose headers no client can read comes with what can be read of them and
+    /// [`crate::event::MALFORMED_HEADER`].
+    fn read<'a>(&'a self, spec: &'a ReadSpec) -> BoxFuture<'a, Result<Vec<StoredMessage>, BusError>>;
+
+    /// Takes a message out of a stream; says whether it was there.
+    fn erase<'a>(&'a self, stream: &'a str, sequence: u64) -> BoxFuture<'a, Result<bool, BusError>>;
 
     /// Settles one delivery. The server's answer is not awaited: a lost settlement means a redelivery, which the ids of
     /// the outputs make harmless.

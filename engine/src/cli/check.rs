@@ -3,6 +3,7 @@
 mod report;
 mod scratch;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,9 +15,10 @@ use super::exit::{Exit, Failure};
 use super::out::{self, Format};
 use super::settings::runtime;
 use crate::config::manifests::read_manifest;
+use crate::cycles::cycles;
 use crate::digest::Digest;
-use crate::limits::Limits;
-use crate::manifest::{Isolation, Manifest, PluginName};
+use crate::limits::{DEFAULT_WEIGHT, Limits};
+use crate::manifest::{Isolation, Manifest, ManifestError, PluginName};
 use crate::sandbox::{LoadSpec, LogLine, LogSink, Sandbox, this_program};
 use crate::subject::Pattern;
 
@@ -63,7 +65,24 @@ async fn check_all(files: &[PathBuf]) -> Result<Vec<Report>, Failure> {
     for file in files {
         reports.push(check_one(&sandbox, file).await);
     }
+    warn_of_cycles(&mut reports);
     Ok(reports)
+}
+
+/// Plugins that feed themselves, or each other if they are checked together.
+fn warn_of_cycles(reports: &mut [Report]) {
+    let named =
+        reports.iter().filter_map(|report| Some((name_of(&report.file).ok()?, report.manifest.as_ref()?)));
+    let plugins: BTreeMap<PluginName, &Manifest> = named.collect();
+    let found = cycles(plugins.iter().map(|(name, manifest)| (name, *manifest)));
+    for report in reports {
+        report.warnings.extend(name_of(&report.file).ok().and_then(|name| found.get(&name).cloned()));
+    }
+}
+
+/// The plugin that a component's file stands for.
+fn name_of(file: &Path) -> Result<PluginName, ManifestError> {
+    PluginName::new(file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default())
 }
 
 async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
@@ -74,8 +93,7 @@ async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
         given.to_owned()
     };
     let mut report = Report { file: file.clone(), ..Report::default() };
-    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let name = match PluginName::new(stem) {
+    let name = match name_of(&file) {
         Ok(name) => name,
         Err(fault) => {
             report.faults.push(fault.to_string());
@@ -98,6 +116,7 @@ async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
         digest,
         limits: manifest.as_ref().map_or_else(Limits::default, |manifest| manifest.limits.clone()),
         isolation: manifest.as_ref().map_or(Isolation::default(), |manifest| manifest.isolation),
+        weight: manifest.as_ref().map_or(DEFAULT_WEIGHT, |manifest| manifest.weight),
         config: manifest.as_ref().map(Manifest::config_json).unwrap_or_default(),
     };
     match sandbox.load(&bytes, &spec, log_sink(&file)).await {

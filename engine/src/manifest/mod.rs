@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::retry::{JITTER, ReasonPolicy, Retry};
 use crate::breaker::BreakerSettings;
-use crate::limits::Limits;
+use crate::limits::{DEFAULT_WEIGHT, Limits};
 use crate::subject::{Pattern, is_stream_name};
 
 /// A plugin's name: its file's name without the ending. It stands in subjects, consumer names and metrics.
@@ -193,7 +193,7 @@ fn default_concurrency() -> u32 {
 }
 
 fn default_weight() -> u32 {
-    100
+    DEFAULT_WEIGHT
 }
 
 impl Manifest {

@@ -15,12 +15,16 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use super::LoadSpec;
 use super::contract::{clock, config, log, random};
 use super::logs::CallLog;
+use super::priority;
+use super::shares::Share;
 use super::wasi::deny_all;
 use crate::limits::{EPOCH_TICK_MS, Limits, MAX_HOST_RESOURCES, MAX_RANDOM_BYTES, MAX_TABLE_ELEMENTS, MIB};
 use crate::outcome::Failure;
 
 /// Ticks before the first look at the clocks. Most calls end sooner and never pay for reading the CPU clock.
 pub(super) const FIRST_LOOK_TICKS: u64 = 2;
+/// The most ticks between two looks: what a long call uses is to count while it runs.
+const LOOK_TICKS: u64 = 10;
 
 /// What a plugin's calls have in common.
 #[derive(Debug)]
@@ -74,10 +78,12 @@ pub(crate) struct CallState {
     host_calls: u32,
     started: Instant,
     cpu_started: Option<Duration>,
+    /// Where CPU time is written down; none if the caller keeps no account.
+    share: Option<Arc<Share>>,
 }
 
 impl CallState {
-    pub fn new(shared: Arc<Shared>, log: CallLog) -> Self {
+    pub fn new(shared: Arc<Shared>, log: CallLog, share: Option<Arc<Share>>) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HOST_RESOURCES);
         Self {
@@ -95,6 +101,7 @@ impl CallState {
             host_calls: 0,
             started: Instant::now(),
             cpu_started: None,
+            share,
         }
     }
 
@@ -140,7 +147,13 @@ impl CallState {
     fn look(&mut self) -> wasmtime::Result<UpdateDeadline> {
         let limits = &self.shared.limits;
         let cpu = thread_cpu_time();
+        if let Some(share) = &self.share {
+            share.charge(cpu, self.started.elapsed());
+        }
         let cpu_used = cpu.saturating_sub(*self.cpu_started.get_or_insert(cpu));
+        if self.share.is_some() {
+            priority::note(cpu_used);
+        }
         let cpu_left = Duration::from_millis(limits.cpu_ms).saturating_sub(cpu_used);
         if cpu_left.is_zero() {
             return Err(refuse(Failure::CpuTime { limit_ms: limits.cpu_ms }));
@@ -150,7 +163,8 @@ impl CallState {
             return Err(refuse(Failure::WallTime { limit_ms: limits.wall_ms }));
         }
         let ticks = u64::try_from(cpu_left.min(wall_left).as_millis()).unwrap_or(u64::MAX) / EPOCH_TICK_MS;
-        Ok(UpdateDeadline::Continue(ticks.clamp(1, 1_000)))
+        let most = if priority::is_low() { LOOK_TICKS } else { FIRST_LOOK_TICKS };
+        Ok(UpdateDeadline::Continue(ticks.clamp(1, most)))
     }
 }
 
@@ -163,7 +177,8 @@ pub(super) fn refuse(failure: Failure) -> wasmtime::Error {
     wasmtime::Error::new(Refusal(failure))
 }
 
-fn thread_cpu_time() -> Duration {
+/// What the calling thread has used.
+pub(super) fn thread_cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())

@@ -11,6 +11,7 @@ use wasmtime_wasi::I32Exit;
 use super::contract::{self, About, DESCRIPTION, GuestFailure};
 use super::host::{CallState, FIRST_LOOK_TICKS, Refusal, on_deadline};
 use super::logs::{CallLog, LogSink};
+use super::shares::Share;
 use super::{LoadError, Prepared};
 use crate::effects::Proposed;
 use crate::event::Event;
@@ -40,9 +41,14 @@ impl From<Failure> for Cut {
 }
 
 /// What a store starts with.
-fn new_store(engine: &Engine, prepared: &Prepared, sink: &LogSink) -> Store<CallState> {
+fn new_store(
+    engine: &Engine,
+    prepared: &Prepared,
+    sink: &LogSink,
+    share: Option<Arc<Share>>,
+) -> Store<CallState> {
     let limits = &prepared.shared.limits;
-    let state = CallState::new(prepared.shared.clone(), CallLog::new(sink.clone(), limits));
+    let state = CallState::new(prepared.shared.clone(), CallLog::new(sink.clone(), limits), share);
     let mut store = Store::new(engine, state);
     store.limiter(|state| state);
     store.set_hostcall_fuel(answer_limit(limits));
@@ -61,9 +67,10 @@ impl Instance {
         engine: &Engine,
         prepared: &Arc<Prepared>,
         sink: &LogSink,
+        share: Option<Arc<Share>>,
         event: &Event,
     ) -> Result<Self, Cut> {
-        let mut store = new_store(engine, prepared, sink);
+        let mut store = new_store(engine, prepared, sink, share);
         begin(&mut store, Some(event));
         match prepared.fitted.pre.instantiate(&mut store) {
             Ok(instance) => Ok(Self { store, instance, prepared: Arc::clone(prepared) }),
@@ -104,7 +111,7 @@ pub(super) fn try_out(
     prepared: &Prepared,
     sink: &LogSink,
 ) -> Result<Option<About>, LoadError> {
-    let mut store = new_store(engine, prepared, sink);
+    let mut store = new_store(engine, prepared, sink, None);
     begin(&mut store, None);
     let started = prepared.fitted.pre.instantiate(&mut store);
     let instance = started.map_err(|err| LoadError::Start(explain(&err, &store)))?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use super::shares::Shares;
 use crate::limits::{
     EPOCH_TICK_MS, MAX_INSTANCES, MAX_MEMORY_MIB, MAX_TABLE_ELEMENTS, MAX_WASM_STACK_BYTES, MIB,
 };
@@ -83,7 +84,8 @@ pub(super) fn compatibility_key(engine: &Engine) -> String {
 pub(super) struct Ticker(Arc<AtomicBool>);
 
 impl Ticker {
-    pub fn start(engine: &Engine) -> std::io::Result<Self> {
+    /// Besides, it tells those who wait for their share of the cores that time has passed.
+    pub fn start(engine: &Engine, shares: Arc<Shares>) -> std::io::Result<Self> {
         let running = Arc::new(AtomicBool::new(true));
         let (weak, engine): (Weak<AtomicBool>, _) = (Arc::downgrade(&running), engine.weak());
         thread::Builder::new().name("wasmill-ticker".into()).spawn(move || {
@@ -93,6 +95,7 @@ impl Ticker {
                     Some(engine) => engine.increment_epoch(),
                     None => break,
                 }
+                shares.tick();
             }
         })?;
         Ok(Self(running))

@@ -1,7 +1,8 @@
 //! Guests: loading them, and calling them inside their limits. The only place that knows wasmtime.
 //!
 //! In reading order: [`Sandbox`] loads a component (`compile`, then `contract`), [`Workers`] run its instances on threads
-//! of their own (`workers`, `instance`), and `host`, `wasi` and `logs` are all that a guest can reach.
+//! of their own (`workers`, `instance`), each plugin within its share of the cores (`shares`, `priority`), and `host`, `wasi` and
+//! `logs` are all that a guest can reach.
 //!
 //! Guests run synchronously and never on the runtime's threads: a plugin that loops holds up its own threads only.
 
@@ -11,6 +12,8 @@ mod host;
 mod instance;
 mod logs;
 mod machine;
+mod priority;
+mod shares;
 mod wasi;
 mod workers;
 
@@ -106,6 +109,7 @@ pub struct Prepared {
     about: Option<About>,
     shape: Shape,
     isolation: Isolation,
+    weight: u32,
 }
 
 impl Prepared {
@@ -133,6 +137,8 @@ pub struct LoadSpec {
     pub limits: Limits,
     /// Whether instances are shared between events.
     pub isolation: Isolation,
+    /// Its share of the cores, where others want them too.
+    pub weight: u32,
     /// The `[config]` table.
     pub config: serde_json::Map<String, serde_json::Value>,
 }
@@ -142,6 +148,7 @@ pub struct Sandbox {
     engine: Engine,
     linker: wasmtime::component::Linker<host::CallState>,
     compiler: compile::Compiler,
+    scheduling: workers::Scheduling,
     _ticker: machine::Ticker,
 }
 
@@ -156,8 +163,12 @@ impl Sandbox {
         let engine = machine::running_engine().map_err(runtime)?;
         let linker = instance::linker(&engine).map_err(runtime)?;
         let compiler = compile::Compiler::new(compiler, cache, &engine)?;
-        let ticker = machine::Ticker::start(&engine).map_err(|err| LoadError::Runtime(err.to_string()))?;
-        Ok(Arc::new(Self { engine, linker, compiler, _ticker: ticker }))
+        let shares = shares::Shares::new();
+        let ticker = machine::Ticker::start(&engine, Arc::clone(&shares))
+            .map_err(|err| LoadError::Runtime(err.to_string()))?;
+        let spawner = priority::Spawner::start().map_err(|err| LoadError::Runtime(err.to_string()))?;
+        let scheduling = workers::Scheduling { shares, spawner };
+        Ok(Arc::new(Self { engine, linker, compiler, scheduling, _ticker: ticker }))
     }
 
     /// Loads a component: compiles it in another process, checks it against the contract, makes a first instance and asks
@@ -182,6 +193,7 @@ impl Sandbox {
             about: None,
             shape: contract::shape(&component),
             isolation: spec.isolation,
+            weight: spec.weight,
         };
         let sandbox = Arc::clone(self);
         let tried = tokio::task::spawn_blocking(move || {
@@ -197,12 +209,12 @@ impl Sandbox {
     /// # Errors
     /// If the system gives no threads.
     pub fn start(self: &Arc<Self>, prepared: Arc<Prepared>, sink: LogSink) -> std::io::Result<Workers> {
-        Workers::start(self.engine.clone(), prepared, sink)
+        Workers::start(self.engine.clone(), &self.scheduling, prepared, sink)
     }
 
-    /// Something that calls the plugin on the thread that asks.
+    /// Something that calls the plugin on the thread that asks, whoever else wants the cores.
     #[must_use]
     pub fn caller(self: &Arc<Self>, prepared: Arc<Prepared>, sink: LogSink) -> Caller {
-        Caller::new(self.engine.clone(), prepared, sink)
+        Caller::new(self.engine.clone(), prepared, sink, None)
     }
 }

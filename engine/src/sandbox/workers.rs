@@ -10,9 +10,10 @@ use wasmtime::Engine;
 use super::Prepared;
 use super::instance::{Cut, Instance};
 use super::logs::LogSink;
+use super::priority::{self, Spawner};
+use super::shares::{Share, Shares};
 use crate::effects::Proposed;
 use crate::event::Event;
-use crate::limits::WORKER_STACK_BYTES;
 use crate::manifest::Isolation;
 use crate::outcome::{Failure, Handled};
 
@@ -37,15 +38,31 @@ pub struct Workers {
 }
 
 impl Workers {
-    pub(super) fn start(engine: Engine, prepared: Arc<Prepared>, sink: LogSink) -> std::io::Result<Self> {
+    pub(super) fn start(
+        engine: Engine,
+        scheduling: &Scheduling,
+        prepared: Arc<Prepared>,
+        sink: LogSink,
+    ) -> std::io::Result<Self> {
         let (calls, waiting) = async_channel::bounded(MAX_WAITING_CALLS);
-        for index in 0..prepared.shared.limits.instance_count() {
-            let caller = Caller::new(engine.clone(), Arc::clone(&prepared), sink.clone());
-            let waiting: async_channel::Receiver<Call> = waiting.clone();
-            std::thread::Builder::new()
-                .name(format!("{}-{index}", prepared.shared.name))
-                .stack_size(WORKER_STACK_BYTES)
-                .spawn(move || caller.serve(&waiting))?;
+        let shared = &prepared.shared;
+        for index in 0..shared.limits.instance_count() {
+            let share = scheduling.shares.share(&shared.name, prepared.weight, shared.limits.cpu_ms);
+            let worker = Worker {
+                name: format!("{}-{index}", shared.name),
+                caller: Caller::new(
+                    engine.clone(),
+                    Arc::clone(&prepared),
+                    sink.clone(),
+                    Some(Arc::clone(&share)),
+                ),
+                share,
+                waiting: waiting.clone(),
+                spawner: scheduling.spawner.clone(),
+            };
+            let thread = scheduling.spawner.thread(worker.name.clone())?;
+            // The thread waits for just this.
+            let _started = thread.send(Box::new(move || worker.serve()));
         }
         Ok(Self { calls, prepared })
     }
@@ -69,36 +86,68 @@ impl Workers {
     }
 }
 
+/// What decides when and where calls run.
+pub(super) struct Scheduling {
+    pub shares: Arc<Shares>,
+    pub spawner: Spawner,
+}
+
+/// One thread's work.
+struct Worker {
+    name: String,
+    caller: Caller,
+    share: Arc<Share>,
+    waiting: async_channel::Receiver<Call>,
+    spawner: Spawner,
+}
+
+impl Worker {
+    fn serve(mut self) {
+        let mut answers = Vec::with_capacity(ANSWERS_AT_ONCE);
+        while let Ok(first) = self.waiting.recv_blocking() {
+            let turn = self.share.turn(Instant::now());
+            let started = turn.began();
+            let mut next = Some(first);
+            while let Some(Call { event, reply }) = next {
+                if !reply.is_closed() {
+                    answers.push((reply, self.caller.call_unwinding(&event)));
+                }
+                let go_on = answers.len() < ANSWERS_AT_ONCE && started.elapsed() < HOLD_ANSWERS;
+                next = if go_on { self.waiting.try_recv().ok() } else { None };
+            }
+            drop(turn);
+            for (reply, result) in answers.drain(..) {
+                let _caller_gone = reply.send(result);
+            }
+            // Without a thread to take over, a slow one is better than none.
+            if priority::is_low()
+                && let Ok(thread) = self.spawner.thread(self.name.clone())
+            {
+                let _taken_over = thread.send(Box::new(move || self.serve()));
+                return;
+            }
+        }
+    }
+}
+
 /// Calls a plugin's handler on the thread that asks, one event after the other.
 pub struct Caller {
     engine: Engine,
     prepared: Arc<Prepared>,
     sink: LogSink,
+    share: Option<Arc<Share>>,
     /// The instance of `reuse` isolation.
     kept: Option<Instance>,
 }
 
 impl Caller {
-    pub(super) fn new(engine: Engine, prepared: Arc<Prepared>, sink: LogSink) -> Self {
-        Self { engine, prepared, sink, kept: None }
-    }
-
-    fn serve(mut self, waiting: &async_channel::Receiver<Call>) {
-        let mut answers = Vec::with_capacity(ANSWERS_AT_ONCE);
-        while let Ok(first) = waiting.recv_blocking() {
-            let started = Instant::now();
-            let mut next = Some(first);
-            while let Some(Call { event, reply }) = next {
-                if !reply.is_closed() {
-                    answers.push((reply, self.call_unwinding(&event)));
-                }
-                let go_on = answers.len() < ANSWERS_AT_ONCE && started.elapsed() < HOLD_ANSWERS;
-                next = if go_on { waiting.try_recv().ok() } else { None };
-            }
-            for (reply, result) in answers.drain(..) {
-                let _caller_gone = reply.send(result);
-            }
-        }
+    pub(super) fn new(
+        engine: Engine,
+        prepared: Arc<Prepared>,
+        sink: LogSink,
+        share: Option<Arc<Share>>,
+    ) -> Self {
+        Self { engine, prepared, sink, share, kept: None }
     }
 
     /// A defect in the runtime must not take the thread with it: the next event may be a better one.
@@ -122,7 +171,7 @@ impl Caller {
     pub fn call(&mut self, event: &Event) -> Result<Vec<Proposed>, Cut> {
         let mut instance = match self.kept.take() {
             Some(instance) => instance,
-            None => Instance::new(&self.engine, &self.prepared, &self.sink, event)?,
+            None => Instance::new(&self.engine, &self.prepared, &self.sink, self.share.clone(), event)?,
         };
         let (result, intact) = instance.handle(event);
         if intact && self.prepared.isolation == Isolation::Reuse {

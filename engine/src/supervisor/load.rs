@@ -65,6 +65,7 @@ pub(super) async fn load(
         digest: source.files.component,
         limits: manifest.limits.clone(),
         isolation: manifest.isolation,
+        weight: manifest.weight,
         config: manifest.config_json(),
     };
     let sink = guest_log::sink(name);

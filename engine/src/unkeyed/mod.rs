@@ -4,7 +4,7 @@
 //! dead letter; an input is never acked before what it caused is stored.
 //!
 //! In reading order: this file (events taken and settled), `step` (the way of one that goes well), `setback` (of one that
-//! does not), `guard` (what keeps a plugin from its events), `firsts`, `input` (which event a delivery is). Bus, clock and plugin are parameters: a simulation brings its own.
+//! does not), `guard` (what keeps a plugin from its events), `firsts`, `sinks` (where outputs go), `input` (which event a delivery is). Bus, clock and plugin are parameters: a simulation brings its own.
 
 mod firsts;
 mod guard;
@@ -12,6 +12,7 @@ mod input;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod setback;
+mod sinks;
 mod step;
 
 use std::sync::{Arc, Weak};
@@ -26,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::firsts::Firsts;
 pub use self::guard::{Condition, Guard};
+use self::input::Input;
+pub use self::sinks::Sinks;
 use crate::breaker::Gate;
 use crate::bus::{Bus, BusError, Delivery, Intake, Settlement};
 use crate::clock::Clock;
@@ -116,6 +119,8 @@ pub struct Deliverer {
     pub pace: Pace,
     /// What keeps it from its events.
     pub guard: Guard,
+    /// The streams that its outputs go to.
+    pub sinks: Sinks,
     /// When the events that are tried again failed first.
     pub firsts: Firsts,
     /// The version that takes the next event. Events in flight stay with the one that took them.
@@ -217,6 +222,11 @@ impl Deliverer {
         drop(watch.wait_for(|condition| condition.gate != wanted).await);
     }
 
+    /// Looks the streams that the outputs go to up anew, now and then and when asked to; never ends.
+    pub async fn keep_sinks(&self) {
+        self.sinks.keep(&*self.bus, || self.version.load().manifest.emit.clone()).await;
+    }
+
     /// Brings one delivery to its one outcome. What it takes of the budget is given back then.
     async fn deliver(&self, delivery: Arc<Delivery>, taken: Taken) {
         self.metrics.received();
@@ -237,20 +247,31 @@ impl Deliverer {
     }
 
     async fn handle(&self, version: &Arc<Version>, delivery: &Delivery) -> Ended {
-        let input = input::name(delivery);
+        let input = match Input::of(delivery, &*self.bus, &*self.clock).await {
+            Ok(input) => input,
+            Err(err) => return self.unread(version, delivery, &err).await,
+        };
+        let ended = self.bring_through(version, delivery, &input).await;
+        if matches!(ended, (Outcome::Done | Outcome::DeadLettered, _)) {
+            input.clean_up(&*self.bus).await;
+        }
+        ended
+    }
+
+    async fn bring_through(&self, version: &Arc<Version>, delivery: &Delivery, input: &Input<'_>) -> Ended {
         if mutant!("ack-before-publish") {
             let _sent = self.settle(delivery, Settlement::Ack).await;
         }
-        match self.step(version, delivery, &input).await {
+        match self.step(version, input).await {
             Ok(()) => {}
             Err(Setback::Quarantined) => return self.wait_out(delivery).await,
-            Err(Setback::Failed(trouble)) => return self.failed(version, delivery, &input, trouble).await,
+            Err(Setback::Failed(trouble)) => return self.failed(version, delivery, input, trouble).await,
         }
         if self.counts(version, delivery) {
             self.guard.well();
         }
-        if input::attempt(delivery) > 1 {
-            self.firsts.ended(&input);
+        if input.origin.attempt > 1 {
+            self.firsts.ended(&input.name);
         }
         let acked = self.settle(delivery, Settlement::Ack).await;
         failpoint!("acked");

@@ -4,51 +4,47 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 
-use super::{Deliverer, Setback, Version, input};
-use crate::bus::{BusError, Delivery};
+use super::input::Input;
+use super::sinks::Way;
+use super::{Deliverer, Setback, Version};
+use crate::bus::BusError;
 use crate::effects::{self, Output, Proposed, Rules};
 use crate::event::Event;
 use crate::faults::{failpoint, mutant};
-use crate::manifest::OutputDelivery;
+use crate::manifest::{Emit, OutputDelivery};
 use crate::outcome::{Failure, Handled, Trouble};
 use crate::subject::Pattern;
 
 impl Deliverer {
     /// Brings one event through. When it returns well, all that the event caused is stored.
-    pub(super) async fn step(
-        &self,
-        version: &Version,
-        delivery: &Delivery,
-        input: &str,
-    ) -> Result<(), Setback> {
-        let origin = input::origin(delivery, &*self.clock);
-        let event = Event::decode(&delivery.message, origin).map_err(Failure::Malformed)?;
+    pub(super) async fn step(&self, version: &Version, input: &Input<'_>) -> Result<(), Setback> {
+        let event = Event::decode(&input.message, &input.origin).map_err(Failure::Malformed)?;
         let event = Arc::new(event);
         failpoint!("before-call");
         let Handled { answer, took, backtrace } = tokio::select! {
             biased;
             handled = version.handler.handle(Arc::clone(&event)) => handled,
             // Nothing has come of it yet, so it may wait for better days; what a guest still answers is not looked at.
-            () = self.guard.shut(), if delivery.receipt.is_some() => return Err(Setback::Quarantined),
+            () = self.guard.shut(), if input.delivery.receipt.is_some() => return Err(Setback::Quarantined),
         };
         failpoint!("called");
         #[cfg(feature = "mutants")]
-        self.publish_before_check(version, &event, input, &answer).await;
+        self.publish_before_check(version, &event, &input.name, &answer).await;
         self.metrics.called(took);
         let used = |failure| Trouble { failure, took: Some(took), backtrace };
-        let outputs = match answer.and_then(|proposed| self.checked(version, &event, input, proposed)) {
+        let outputs = match answer.and_then(|proposed| self.checked(version, &event, &input.name, proposed)) {
             Ok(outputs) => outputs,
             Err(failure) => return Err(used(failure).into()),
         };
         #[cfg(feature = "mutants")]
         let outputs = {
             let mut outputs = outputs;
-            super::mutants::spoil(&mut outputs, version, &event, input);
+            super::mutants::spoil(&mut outputs, version, &event, &input.name);
             outputs
         };
         failpoint!("checked");
         self.pace.wait(outputs.len(), version.manifest.limits.outputs_per_second).await;
-        self.publish_all(outputs).await?;
+        self.publish_all(&version.manifest.emit, outputs).await?;
         failpoint!("all-stored");
         Ok(())
     }
@@ -70,11 +66,49 @@ impl Deliverer {
         effects::check(emitter, event, input, proposed, rules)
     }
 
-    pub(super) async fn publish_all(&self, outputs: Vec<Output>) -> Result<(), Failure> {
-        let stored = outputs.into_iter().enumerate().map(|(index, output)| self.publish(index, output));
-        match try_join_all(stored).await {
+    pub(super) async fn publish_all(&self, emit: &Emit, outputs: Vec<Output>) -> Result<(), Failure> {
+        let ended = match self.sinks.way(&*self.bus, emit, &outputs).await {
+            Ok(Way::Singly) => self.publish_singly(outputs).await,
+            Ok(Way::Together(stream)) => self.publish_together(&stream, outputs).await,
+            Err(failure) => Err(failure),
+        };
+        match ended {
             Err(_) if mutant!("publish-error-swallowed") => Ok(()),
-            ended => ended.map(|_| ()),
+            ended => ended,
+        }
+    }
+
+    async fn publish_singly(&self, outputs: Vec<Output>) -> Result<(), Failure> {
+        let stored = outputs.into_iter().enumerate().map(|(index, output)| self.publish(index, output));
+        try_join_all(stored).await.map(|_| ())
+    }
+
+    /// Has all outputs stored or none, where that is possible.
+    async fn publish_together(&self, stream: &str, outputs: Vec<Output>) -> Result<(), Failure> {
+        outputs.iter().for_each(|_| {
+            failpoint!("output-sent");
+        });
+        let messages = outputs.iter().map(|output| output.message.clone()).collect();
+        match self.bus.publish_batch(messages).await {
+            Ok(_) => {
+                for _ in &outputs {
+                    failpoint!("output-stored");
+                    self.metrics.stored(false);
+                }
+                Ok(())
+            }
+            // Each is there already, and then dropped, or was missing and gets stored: right in both cases.
+            Err(BusError::Repeated) => self.publish_singly(outputs).await,
+            Err(BusError::NoBatch { .. }) => {
+                self.sinks.no_batches(stream);
+                self.publish_singly(outputs).await
+            }
+            Err(err) => {
+                if !err.is_transient() {
+                    self.sinks.look_again();
+                }
+                Err(Failure::Publish { index: 0, reason: err.to_string() })
+            }
         }
     }
 

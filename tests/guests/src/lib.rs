@@ -1,6 +1,7 @@
 //! Guests that misbehave. One component: `mode` in the `[config]` table of its manifest chooses what it does, and other
 //! keys of that table fill in the details. What must come of each stands in the tests' table `HOSTILE`.
 //!
+//! - [`chaos`]: what each event asks for.
 //! - [`ends`]: traps, exits, retries and rejections.
 //! - [`endless`]: calls that do not end by themselves.
 //! - [`memory`]: growth, leaks and what an instance remembers.
@@ -15,6 +16,7 @@
     reason = "misbehaving is what this crate is for"
 )]
 
+mod chaos;
 mod endless;
 mod ends;
 mod logs;
@@ -39,8 +41,15 @@ type Answer = Result<Vec<Output>, Failure>;
 type Mode = (&'static str, fn(&Event) -> Answer);
 
 /// The families of modes, each in its own file.
-const MODES: [&[Mode]; 6] =
-    [ends::MODES, endless::MODES, memory::MODES, outputs::MODES, logs::MODES, surroundings::MODES];
+const MODES: [&[Mode]; 7] = [
+    chaos::MODES,
+    ends::MODES,
+    endless::MODES,
+    memory::MODES,
+    outputs::MODES,
+    logs::MODES,
+    surroundings::MODES,
+];
 
 struct Misbehaving;
 

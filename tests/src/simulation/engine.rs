@@ -15,7 +15,7 @@ use wasmill::flow::{Budget, Load, Pace};
 use wasmill::manifest::PluginName;
 use wasmill::subject::Pattern;
 use wasmill::telemetry::Telemetry;
-use wasmill::unkeyed::{Deliverer, Firsts, Flow, Guard};
+use wasmill::unkeyed::{Deliverer, Firsts, Flow, Guard, Sinks};
 
 use super::Broken;
 use super::life::{Life, Mortal};
@@ -167,6 +167,7 @@ impl Slot {
             pace: Pace::default(),
             guard,
             firsts: Firsts::default(),
+            sinks: Sinks::default(),
             version: ArcSwap::from_pointee(version),
         })
     }

@@ -8,8 +8,8 @@ use futures::future::BoxFuture;
 use tokio::sync::broadcast;
 use wasmill::bus::memory::MemoryBus;
 use wasmill::bus::{
-    Bus, BusError, BusEvent, CoreSpec, Delivery, DurableSpec, Intake, Receipt, Settlement, Stored,
-    StreamInfo, StreamSpec,
+    BatchStored, Bus, BusError, BusEvent, CoreSpec, Delivery, DurableSpec, Intake, ReadSpec, Receipt,
+    Settlement, Stored, StoredMessage, StreamInfo, StreamSpec,
 };
 use wasmill::dead_letter;
 use wasmill::message::Message;
@@ -238,6 +238,18 @@ impl Bus for Line {
 
     fn publish(&self, message: Message) -> BoxFuture<'_, Result<Stored, BusError>> {
         self.send(message).boxed()
+    }
+
+    fn publish_batch(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<BatchStored, BusError>> {
+        self.plain(self.bus.publish_batch(messages)).boxed()
+    }
+
+    fn read<'a>(&'a self, spec: &'a ReadSpec) -> BoxFuture<'a, Result<Vec<StoredMessage>, BusError>> {
+        self.plain(self.bus.read(spec)).boxed()
+    }
+
+    fn erase<'a>(&'a self, stream: &'a str, sequence: u64) -> BoxFuture<'a, Result<bool, BusError>> {
+        self.plain(self.bus.erase(stream, sequence)).boxed()
     }
 
     fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>> {

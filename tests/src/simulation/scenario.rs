@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use futures::future::join_all;
 use tokio::time::timeout;
 use wasmill::bus::memory::MemoryBus;
-use wasmill::bus::{Bus as _, BusError, StreamSpec};
+use wasmill::bus::{Bus as _, BusError, Retention, StreamSpec};
 use wasmill::dead_letter;
 use wasmill::event::{HOPS_HEADER, MSG_ID_HEADER};
 use wasmill::message::Message;
@@ -103,6 +103,8 @@ async fn create_streams(bus: &MemoryBus, plan: &Plan) -> anyhow::Result<()> {
             max_bytes: None,
             max_age: None,
             replicas: 1,
+            retention: Retention::default(),
+            atomic: false,
         };
         bus.ensure_stream(&spec).await?;
     }

@@ -3,10 +3,12 @@
 //! Nothing here asserts how long something takes: tests wait for what they need, and the order of what comes tells the
 //! rest. The one bound, [`PATIENCE`], is there to turn a hang into a failure.
 
+mod batches;
 mod core;
 mod durable;
 mod identity;
 mod outages;
+mod reading;
 mod settling;
 mod streams;
 
@@ -16,7 +18,7 @@ use std::time::Duration;
 
 use wasmill::bus::memory::MemoryBus;
 use wasmill::bus::nats::{NatsBus, NatsSettings};
-use wasmill::bus::{Bus, Delivery, DurableSpec, Intake, Settlement, Start, StreamSpec};
+use wasmill::bus::{Bus, Delivery, DurableSpec, Intake, Retention, Settlement, Start, StreamSpec};
 use wasmill::message::Message;
 use wasmill::subject::{Pattern, Subject};
 use wasmill_tests::nats::NatsServer;
@@ -84,10 +86,12 @@ fn stream() -> StreamSpec {
     StreamSpec {
         name: "S".into(),
         subjects: vec![pattern("in.>")],
+        retention: Retention::Limits,
         duplicate_window: Duration::from_secs(120),
         max_bytes: None,
         max_age: None,
         replicas: 1,
+        atomic: false,
     }
 }
 

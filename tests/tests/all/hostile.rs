@@ -47,6 +47,7 @@ impl Running {
             digest: Digest::of(bytes),
             limits: manifest.limits.clone(),
             isolation: manifest.isolation,
+            weight: manifest.weight,
             config,
         };
         let said = Arc::new(Mutex::new(Vec::new()));

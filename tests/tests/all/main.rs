@@ -8,8 +8,11 @@
     reason = "tests assert by panicking, and so do the functions that they share"
 )]
 
+mod batches;
 mod bus_conformance;
+mod chaos;
 mod cli;
+mod dead_letters;
 mod delivery;
 mod demo;
 mod examples;
@@ -18,6 +21,7 @@ mod kill;
 mod quarantine;
 mod reload;
 mod setbacks;
+mod shares;
 mod simulation;
 mod swap;
 mod tidy;

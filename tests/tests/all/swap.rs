@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::Value;
 use wasmill::digest::Digest;
+use wasmill_tests::guests::renamed;
 use wasmill_tests::place::{Place, Running};
 use wasmill_tests::streams;
 
@@ -28,21 +29,6 @@ threshold = 0
 output = "alerts.card.any"
 "#;
 
-/// The same component under another name, which stands in every alert that it makes.
-fn renamed(component: &[u8]) -> Vec<u8> {
-    let (old, new) = (b"amount-threshold", b"amount-thr3sh0ld");
-    let mut bytes = component.to_vec();
-    let mut count = 0;
-    for at in 0..bytes.len() - old.len() {
-        if bytes[at..].starts_with(old) {
-            bytes[at..at + new.len()].copy_from_slice(new);
-            count += 1;
-        }
-    }
-    assert!(count > 0, "the component says its name");
-    bytes
-}
-
 /// Files that must never replace a good version, each with what the refusal says of it.
 fn bad_files(good: &[u8]) -> [(&'static str, Vec<u8>, &'static str); 5] {
     let mut flipped = good.to_vec();
@@ -57,29 +43,20 @@ fn bad_files(good: &[u8]) -> [(&'static str, Vec<u8>, &'static str); 5] {
     ]
 }
 
-/// Puts a component that looks as if it had been lying there for a while, so that it is judged at once.
-fn put_old(place: &Place, bytes: &[u8]) {
-    let draft = place.plugins().join(".old.draft");
-    std::fs::write(&draft, bytes).unwrap();
-    let file = std::fs::File::options().write(true).open(&draft).unwrap();
-    file.set_modified(SystemTime::now() - Duration::from_secs(600)).unwrap();
-    std::fs::rename(draft, place.plugins().join("rule.wasm")).unwrap();
-}
-
 async fn swap_on(place: &Place, running: &Running, versions: &[Vec<u8>; 2]) {
     for number in 1..=SWAPS {
         let next = &versions[number % 2];
         if number % 20 == 0 {
             let serving = running.engine.status()[0].running.clone();
             let (what, bytes, wanted) = &bad_files(next)[number / 20 % 5];
-            put_old(place, bytes);
+            place.put_settled("rule.wasm", bytes).unwrap();
             let refused = |status: &wasmill::status::PluginStatus| {
                 status.problem.as_ref().is_some_and(|problem| problem.contains(wanted))
             };
             let status = running.until("rule", &format!("refusing a file {what}"), refused).await.unwrap();
             assert_eq!(status.running, serving, "a file {what} changed what serves");
         }
-        put_old(place, next);
+        place.put_settled("rule.wasm", next).unwrap();
         let status = running.running("rule", Some(next)).await.unwrap();
         assert_eq!(status.problem, None);
     }
@@ -88,7 +65,8 @@ async fn swap_on(place: &Place, running: &Running, versions: &[Vec<u8>; 2]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_swaps_lose_nothing_and_repeat_nothing() {
     let Scene { server, jetstream, place } = scene().await;
-    let versions = [amount_threshold(), renamed(&amount_threshold())];
+    let versions =
+        [amount_threshold(), renamed(&amount_threshold(), "amount-threshold", "amount-thr3sh0ld").unwrap()];
     place.put("rule", &versions[0], MANIFEST).unwrap();
     let running = place.start(bus(&server).await).await.unwrap();
     running.running("rule", Some(&versions[0])).await.unwrap();

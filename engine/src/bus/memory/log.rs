@@ -1,12 +1,12 @@
 //! One stream in memory: an ordered log of messages, bounded in bytes and age, that drops repeated ids.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::bus::{BusError, StreamInfo, StreamSpec};
+use crate::bus::{BusError, Retention, StreamInfo, StreamSpec};
 use crate::message::Message;
 use crate::subject::Pattern;
 
@@ -31,12 +31,15 @@ pub(super) struct Entry {
 pub(super) struct Log {
     pub(super) subjects: Vec<Pattern>,
     pub(super) incarnation_ms: u64,
+    pub(super) retention: Retention,
+    /// In the order of their sequences, of which some may be missing.
     entries: VecDeque<Entry>,
     last_sequence: u64,
     bytes: u64,
     max_bytes: u64,
     max_age: Option<Duration>,
     duplicate_window: Duration,
+    pub(super) atomic: bool,
     ids: HashMap<String, u64>,
     /// When each id was seen, oldest first.
     id_order: VecDeque<(Instant, String)>,
@@ -47,12 +50,14 @@ impl Log {
         Self {
             subjects: spec.subjects.clone(),
             incarnation_ms,
+            retention: spec.retention,
             entries: VecDeque::new(),
             last_sequence: 0,
             bytes: 0,
             max_bytes: spec.max_bytes.unwrap_or(DEFAULT_MAX_BYTES),
             max_age: spec.max_age,
             duplicate_window: spec.duplicate_window,
+            atomic: spec.atomic,
             ids: HashMap::new(),
             id_order: VecDeque::new(),
         }
@@ -75,6 +80,14 @@ impl Log {
         self.bytes += bytes;
         self.trim(now);
         (sequence, false)
+    }
+
+    /// Whether some of the messages have an id that is known, or share one.
+    pub(super) fn repeats(&mut self, messages: &[Message], now: Instant) -> bool {
+        self.forget_old_ids(now);
+        let mut seen = HashSet::new();
+        let ids = messages.iter().filter_map(|message| message.headers.get(MESSAGE_ID));
+        ids.filter(|id| !id.is_empty()).any(|id| self.ids.contains_key(id) || !seen.insert(id))
     }
 
     fn forget_old_ids(&mut self, now: Instant) {
@@ -101,15 +114,23 @@ impl Log {
 
     /// The message at a sequence, if it is still kept.
     pub(super) fn at(&self, sequence: u64) -> Option<&Entry> {
-        let first = self.entries.front()?.sequence;
-        self.entries.get(usize::try_from(sequence.checked_sub(first)?).ok()?)
+        self.entries.get(self.place(sequence)?)
+    }
+
+    fn place(&self, sequence: u64) -> Option<usize> {
+        self.entries.binary_search_by_key(&sequence, |entry| entry.sequence).ok()
+    }
+
+    /// Takes a message out; says whether it was there.
+    pub(super) fn erase(&mut self, sequence: u64) -> bool {
+        let erased = self.place(sequence).and_then(|place| self.entries.remove(place));
+        self.bytes -= erased.as_ref().map_or(0, |entry| entry.bytes);
+        erased.is_some()
     }
 
     /// All messages kept from a sequence on.
     pub(super) fn from(&self, sequence: u64) -> impl Iterator<Item = &Entry> {
-        let first = self.entries.front().map_or(sequence, |entry| entry.sequence);
-        let skip = usize::try_from(sequence.saturating_sub(first)).unwrap_or(usize::MAX);
-        self.entries.range(skip.min(self.entries.len())..)
+        self.entries.range(self.entries.partition_point(|entry| entry.sequence < sequence)..)
     }
 
     pub(super) fn last_sequence(&self) -> u64 {
@@ -128,6 +149,8 @@ impl Log {
             incarnation_ms: self.incarnation_ms,
             messages: self.entries.len() as u64,
             last_sequence: self.last_sequence,
+            atomic: self.atomic,
+            max_message_bytes: None,
         }
     }
 }
@@ -158,10 +181,12 @@ mod tests {
         let mut spec = StreamSpec {
             name: "S".into(),
             subjects: vec![Pattern::new("a").unwrap()],
+            retention: Retention::Limits,
             duplicate_window: Duration::from_secs(10),
             max_bytes: None,
             max_age: None,
             replicas: 1,
+            atomic: false,
         };
         change(&mut spec);
         Log::new(&spec, 1)

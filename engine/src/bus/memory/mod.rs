@@ -26,8 +26,8 @@ use self::listeners::Listeners;
 pub use self::log::DEFAULT_MAX_BYTES;
 use self::log::Log;
 use super::{
-    Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, Receipt, Settlement, Stored, StreamInfo,
-    StreamSpec, check_name,
+    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, READ_BYTES, ReadSpec, Receipt,
+    Retention, Settlement, Stored, StoredMessage, StreamInfo, StreamSpec, check_batch, check_name,
 };
 use crate::message::Message;
 use crate::subject::Pattern;
@@ -167,6 +167,13 @@ impl Inner {
         match stream.consumers.get_mut(&spec.durable) {
             Some(consumer) => consumer.update(spec),
             None => {
+                let is_queue = stream.log.retention == Retention::WorkQueue;
+                if is_queue && stream.consumers.values().any(|other| other.overlaps(&spec.filters)) {
+                    return Err(BusError::Refused {
+                        operation: format!("consume stream {:?} as {:?}", spec.stream, spec.durable),
+                        reason: "filtered consumer not unique on workqueue stream".to_owned(),
+                    });
+                }
                 let consumer = Consumer::new(spec, stream.log.last_sequence());
                 stream.consumers.insert(spec.durable.clone(), consumer);
             }
@@ -181,28 +188,61 @@ impl Inner {
 
     /// Stores a message if a stream has its subject, and hands it to who listens.
     fn route(&self, message: Message) -> Result<Option<Stored>, BusError> {
-        let bytes = message.wire_bytes();
-        if bytes > MAX_MESSAGE_BYTES {
-            let subject = message.subject.as_str().to_owned();
-            return Err(BusError::TooLarge { subject, bytes, limit: MAX_MESSAGE_BYTES });
-        }
+        check_size(&message)?;
         let now = Instant::now();
+        let mut state = self.open("publish")?;
+        Ok(self.store(&mut state, message, now))
+    }
+
+    /// The same for several that one stream has to store together.
+    fn route_batch(&self, messages: Vec<Message>) -> Result<BatchStored, BusError> {
+        check_batch(&messages)?;
+        messages.iter().try_for_each(check_size)?;
+        let now = Instant::now();
+        let mut state = self.open("publish a batch")?;
+        let mut found = None;
+        for message in &messages {
+            let subject = message.subject.as_str();
+            let stream = state.streams.iter().find(|(_, stream)| stream.log.stores(subject));
+            let Some((name, _)) = stream else {
+                return Err(BusError::NoStream { subject: subject.to_owned() });
+            };
+            if *found.get_or_insert(name) != name {
+                return Err(BusError::NoBatch {
+                    reason: "its subjects belong to different streams".to_owned(),
+                });
+            }
+        }
+        let name = found.cloned().unwrap_or_default();
+        let stream = state.streams.get_mut(&name).ok_or_else(|| BusError::StreamMissing(name.clone()))?;
+        if !stream.log.atomic {
+            return Err(BusError::NoBatch { reason: format!("stream {name:?} takes none") });
+        }
+        if stream.log.repeats(&messages, now) {
+            return Err(BusError::Repeated);
+        }
+        let mut stored = BatchStored { stream: name, last_sequence: 0, count: messages.len() };
+        for message in messages {
+            stored.last_sequence = self.store(&mut state, message, now).map_or(0, |stored| stored.sequence);
+        }
+        Ok(stored)
+    }
+
+    fn store(&self, state: &mut State, message: Message, now: Instant) -> Option<Stored> {
         let stored_ns = u64::try_from(self.since_epoch(now).as_nanos()).unwrap_or(u64::MAX);
         let message = Arc::new(message);
-        let mut state = self.open("publish")?;
-        let state = &mut *state;
         let full = state.listeners.deliver(&message);
         for subject in full {
             // Nobody may be listening: that is for them to choose.
             let _ = self.events.send(BusEvent::Dropped { subject, count: 1 });
         }
         let found = state.streams.iter_mut().find(|(_, stream)| stream.log.stores(message.subject.as_str()));
-        let Some((name, stream)) = found else { return Ok(None) };
+        let (name, stream) = found?;
         let (sequence, duplicate) = stream.log.append(message, now, stored_ns);
         if !duplicate {
             stream.consumers.values().for_each(|consumer| consumer.bell.notify_waiters());
         }
-        Ok(Some(Stored { stream: name.clone(), sequence, duplicate }))
+        Some(Stored { stream: name.clone(), sequence, duplicate })
     }
 
     fn settle(&self, receipt: &Receipt, settlement: Settlement) -> Result<(), BusError> {
@@ -216,9 +256,44 @@ impl Inner {
         if let Some(stream) = state.streams.get_mut(parts.stream)
             && let Some(consumer) = stream.consumers.get_mut(parts.durable)
         {
-            consumer.settle(parts.sequence, parts.attempt, settlement, Instant::now());
+            let done = consumer.settle(parts.sequence, parts.attempt, settlement, Instant::now());
+            if done && stream.log.retention == Retention::WorkQueue {
+                stream.log.erase(parts.sequence);
+            }
         }
         Ok(())
+    }
+
+    fn read(&self, spec: &ReadSpec) -> Result<Vec<StoredMessage>, BusError> {
+        check_name("read a stream", &spec.stream)?;
+        let mut state = self.open("read a stream")?;
+        let stream = state
+            .streams
+            .get_mut(&spec.stream)
+            .ok_or_else(|| BusError::StreamMissing(spec.stream.clone()))?;
+        stream.log.trim(Instant::now());
+        let wanted = |subject: &str| spec.filter.as_ref().is_none_or(|filter| filter.matches(subject));
+        let mut bytes = 0;
+        let mut found = Vec::new();
+        for entry in stream.log.from(spec.from).filter(|entry| wanted(entry.message.subject.as_str())) {
+            if found.len() >= spec.at_most || bytes >= READ_BYTES {
+                break;
+            }
+            bytes += entry.message.wire_bytes();
+            found.push(StoredMessage {
+                sequence: entry.sequence,
+                stored_ns: entry.stored_ns,
+                message: Message { reply_to: None, ..Message::clone(&entry.message) },
+            });
+        }
+        Ok(found)
+    }
+
+    fn erase(&self, name: &str, sequence: u64) -> Result<bool, BusError> {
+        check_name("erase a message", name)?;
+        let mut state = self.open("erase a message")?;
+        let stream = state.streams.get_mut(name).ok_or_else(|| BusError::StreamMissing(name.to_owned()))?;
+        Ok(stream.log.erase(sequence))
     }
 
     fn close(&self) {
@@ -227,6 +302,15 @@ impl Inner {
         state.listeners.clear();
         self.closing.notify_waiters();
     }
+}
+
+fn check_size(message: &Message) -> Result<(), BusError> {
+    let bytes = message.wire_bytes();
+    if bytes <= MAX_MESSAGE_BYTES {
+        return Ok(());
+    }
+    let subject = message.subject.as_str().to_owned();
+    Err(BusError::TooLarge { subject, bytes, limit: MAX_MESSAGE_BYTES })
 }
 
 /// A receipt is `mem.<stream>.<durable>.<sequence>.<attempt>`; names hold no dots.
@@ -293,8 +377,20 @@ impl Bus for MemoryBus {
         .boxed()
     }
 
+    fn publish_batch(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<BatchStored, BusError>> {
+        at_once(move || self.inner.route_batch(messages)).boxed()
+    }
+
     fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>> {
         at_once(move || self.inner.route(message).map(|_| ())).boxed()
+    }
+
+    fn read<'a>(&'a self, spec: &'a ReadSpec) -> BoxFuture<'a, Result<Vec<StoredMessage>, BusError>> {
+        at_once(|| self.inner.read(spec)).boxed()
+    }
+
+    fn erase<'a>(&'a self, stream: &'a str, sequence: u64) -> BoxFuture<'a, Result<bool, BusError>> {
+        at_once(move || self.inner.erase(stream, sequence)).boxed()
     }
 
     fn settle<'a>(

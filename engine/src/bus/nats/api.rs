@@ -17,10 +17,21 @@ use crate::bus::BusError;
 pub(super) const CONSUMER_NOT_FOUND: u64 = 10_014;
 /// Somebody created the consumer first, with another configuration.
 pub(super) const CONSUMER_EXISTS: [u64; 2] = [10_013, 10_148];
+/// The stream has no such message.
+pub(super) const MESSAGE_NOT_FOUND: u64 = 10_037;
+/// The stream has no message at this sequence to take out.
+pub(super) const SEQUENCE_NOT_FOUND: u64 = 10_043;
 /// There is no such stream.
 pub(super) const STREAM_NOT_FOUND: u64 = 10_059;
 /// Somebody created the stream first, with another configuration.
 pub(super) const STREAM_EXISTS: u64 = 10_058;
+
+/// The stream takes no batches.
+pub(super) const BATCHES_DISABLED: u64 = 10_174;
+/// More messages than a batch may have.
+pub(super) const BATCH_TOO_LARGE: u64 = 10_199;
+/// The stream holds a message with the id of one in the batch.
+pub(super) const BATCH_REPEATS: u64 = 10_201;
 
 /// What the server says when it does not do what it was asked.
 #[derive(Debug, Deserialize)]

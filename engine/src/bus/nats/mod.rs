@@ -1,11 +1,13 @@
 //! The bus that is a NATS server with JetStream. Nothing else in the engine imports the client library.
 //!
 //! In reading order: [`settings`] says how to connect (with `context` for those kept by the `nats` tool), `link` is the
-//! connection, `in_flight` and `publisher` publish with one reply inbox for all, `api` asks JetStream, `streams` and
-//! `consumer` keep what is on the server, `source` and `intake` pull from a durable consumer, `core_sub` listens without
-//! a stream, and `convert` is the border to the client library's messages.
+//! connection, `in_flight` and `publisher` publish with one reply inbox for all, `batch` several messages at once, `api`
+//! asks JetStream, `streams` and `consumer` keep what is on the server, `source` and `intake` pull from a durable consumer,
+//! `read` reads a stream without one, `core_sub` listens without a stream, and `convert` is the border to the client
+//! library's messages.
 
 mod api;
+mod batch;
 mod consumer;
 mod context;
 mod convert;
@@ -14,6 +16,7 @@ mod in_flight;
 mod intake;
 mod link;
 mod publisher;
+mod read;
 pub mod settings;
 mod source;
 mod streams;
@@ -35,8 +38,8 @@ use self::link::Link;
 use self::publisher::Publisher;
 pub use self::settings::{NatsSettings, Secret, TlsSettings};
 use super::{
-    Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, Receipt, Settlement, Stored, StreamInfo,
-    StreamSpec,
+    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, ReadSpec, Receipt, Settlement,
+    Stored, StoredMessage, StreamInfo, StreamSpec,
 };
 use crate::message::Message;
 use crate::subject::Pattern;
@@ -155,8 +158,20 @@ impl Bus for NatsBus {
         self.core.publisher.publish(&self.core.link, message).boxed()
     }
 
+    fn publish_batch(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<BatchStored, BusError>> {
+        self.core.publisher.publish_batch(&self.core.link, messages).boxed()
+    }
+
     fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>> {
         self.core.publish_core(message).boxed()
+    }
+
+    fn read<'a>(&'a self, spec: &'a ReadSpec) -> BoxFuture<'a, Result<Vec<StoredMessage>, BusError>> {
+        read::read(&self.core, spec).boxed()
+    }
+
+    fn erase<'a>(&'a self, stream: &'a str, sequence: u64) -> BoxFuture<'a, Result<bool, BusError>> {
+        read::erase(&self.core, stream, sequence).boxed()
     }
 
     fn settle<'a>(

@@ -9,7 +9,7 @@ use async_nats::message::OutboundMessage;
 use bytes::Bytes;
 use futures::StreamExt;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::api::{self, ApiError};
@@ -27,14 +27,16 @@ const ROUND_TRIPS: usize = 64;
 
 /// Publishes and proves round trips.
 pub(super) struct Publisher {
-    in_flight: Arc<InFlight>,
+    pub(super) in_flight: Arc<InFlight>,
     /// Admits publishes; the table never has more places than its permits and [`ROUND_TRIPS`].
-    window: Semaphore,
+    pub(super) window: Semaphore,
     window_size: usize,
     round_trips: Semaphore,
+    /// Held while a batch is sent.
+    pub(super) batches: Mutex<()>,
     /// The reply inbox with its final dot.
-    inbox: String,
-    ack_timeout: Duration,
+    pub(super) inbox: String,
+    pub(super) ack_timeout: Duration,
     _stop: DropGuard,
 }
 
@@ -76,6 +78,7 @@ impl Publisher {
             window: Semaphore::new(settings.publish_window),
             window_size: settings.publish_window,
             round_trips: Semaphore::new(ROUND_TRIPS),
+            batches: Mutex::new(()),
             inbox,
             ack_timeout,
             _stop: stop.drop_guard(),

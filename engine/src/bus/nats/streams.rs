@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Core;
 use super::api::{STREAM_EXISTS, STREAM_NOT_FOUND, refused};
-use crate::bus::{BusError, StreamInfo, StreamSpec, check_name};
+use crate::bus::{BusError, Retention, StreamInfo, StreamSpec, check_name};
 use crate::subject::Pattern;
 
 #[derive(Deserialize)]
@@ -25,6 +25,11 @@ struct Config {
     /// Nanoseconds.
     #[serde(default)]
     duplicate_window: u64,
+    #[serde(default)]
+    allow_atomic: bool,
+    /// -1 means no limit.
+    #[serde(default)]
+    max_msg_size: i64,
 }
 
 #[derive(Deserialize)]
@@ -45,7 +50,7 @@ struct Page {
 }
 
 impl Info {
-    fn read(self, operation: &str) -> Result<StreamInfo, BusError> {
+    fn read(self, core: &Core, operation: &str) -> Result<StreamInfo, BusError> {
         let created: jiff::Timestamp = self.created.parse().map_err(|error| BusError::Refused {
             operation: operation.to_owned(),
             reason: format!("the server's time of creation {:?} cannot be read: {error}", self.created),
@@ -58,6 +63,8 @@ impl Info {
             incarnation_ms: u64::try_from(created.as_millisecond()).unwrap_or(0),
             messages: self.state.messages,
             last_sequence: self.state.last_seq,
+            atomic: self.config.allow_atomic && core.link.takes_ids_in_batches(),
+            max_message_bytes: usize::try_from(self.config.max_msg_size).ok().filter(|bytes| *bytes > 0),
         })
     }
 }
@@ -68,7 +75,7 @@ pub(super) async fn lookup(core: &Core, name: &str) -> Result<StreamInfo, BusErr
     check_name(&operation, name)?;
     let verb = format!("STREAM.INFO.{name}");
     match core.api.request::<Info>(&core.link, &operation, &verb, None).await? {
-        Ok(info) => info.read(&operation),
+        Ok(info) => info.read(core, &operation),
         Err(error) if error.err_code == STREAM_NOT_FOUND => Err(BusError::StreamMissing(name.to_owned())),
         Err(error) => Err(refused(&operation, &error)),
     }
@@ -83,7 +90,7 @@ pub(super) async fn ensure(core: &Core, spec: &StreamSpec) -> Result<StreamInfo,
     let operation = format!("create stream {:?}", spec.name);
     let verb = format!("STREAM.CREATE.{}", spec.name);
     match core.api.request::<Info>(&core.link, &operation, &verb, Some(&config(spec))).await? {
-        Ok(info) => info.read(&operation),
+        Ok(info) => info.read(core, &operation),
         // Somebody was faster: theirs is the one that exists.
         Err(error) if error.err_code == STREAM_EXISTS => lookup(core, &spec.name).await,
         Err(error) => Err(refused(&operation, &error)),
@@ -92,10 +99,13 @@ pub(super) async fn ensure(core: &Core, spec: &StreamSpec) -> Result<StreamInfo,
 
 fn config(spec: &StreamSpec) -> Value {
     let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    json!({
+    let mut config = json!({
         "name": spec.name,
         "subjects": spec.subjects,
-        "retention": "limits",
+        "retention": match spec.retention {
+            Retention::Limits => "limits",
+            Retention::WorkQueue => "workqueue",
+        },
         "discard": "old",
         "storage": "file",
         "max_consumers": -1,
@@ -105,7 +115,12 @@ fn config(spec: &StreamSpec) -> Value {
         "num_replicas": spec.replicas.max(1),
         "duplicate_window": nanos(spec.duplicate_window),
         "allow_direct": true,
-    })
+    });
+    // Left out rather than false: servers before 2.12 do not know it.
+    if let Some(config) = config.as_object_mut().filter(|_| spec.atomic) {
+        config.insert("allow_atomic".to_owned(), json!(true));
+    }
+    config
 }
 
 /// Those that store some subject under a pattern.
@@ -121,7 +136,7 @@ pub(super) async fn matching(core: &Core, pattern: &Pattern) -> Result<Vec<Strea
         offset += streams.len();
         let last = streams.is_empty() || offset >= page.total;
         for info in streams {
-            let info = info.read(&operation)?;
+            let info = info.read(core, &operation)?;
             if info.subjects.iter().any(|subject| subject.overlaps(pattern)) {
                 found.push(info);
             }

@@ -9,8 +9,8 @@ use tokio::sync::broadcast;
 
 use crate::bus::memory::MemoryBus;
 use crate::bus::{
-    Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, Receipt, Settlement, Stored, StreamInfo,
-    StreamSpec,
+    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, ReadSpec, Receipt, Settlement,
+    Stored, StoredMessage, StreamInfo, StreamSpec,
 };
 use crate::message::Message;
 use crate::subject::Pattern;
@@ -110,8 +110,26 @@ impl Bus for Tap {
         self.bus.subscribe(spec)
     }
 
+    fn publish_batch(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<BatchStored, BusError>> {
+        async move {
+            let subjects: Vec<_> = messages.iter().map(|message| message.subject.clone()).collect();
+            let stored = self.bus.publish_batch(messages).await?;
+            subjects.iter().for_each(|subject| self.note(subject.as_str(), None));
+            Ok(stored)
+        }
+        .boxed()
+    }
+
     fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>> {
         self.bus.publish_core(message)
+    }
+
+    fn read<'a>(&'a self, spec: &'a ReadSpec) -> BoxFuture<'a, Result<Vec<StoredMessage>, BusError>> {
+        self.bus.read(spec)
+    }
+
+    fn erase<'a>(&'a self, stream: &'a str, sequence: u64) -> BoxFuture<'a, Result<bool, BusError>> {
+        self.bus.erase(stream, sequence)
     }
 
     fn settle<'a>(

@@ -71,6 +71,7 @@ pub async fn run() -> Result<()> {
                 digest: Digest::of(component),
                 limits: Limits::default(),
                 isolation,
+                weight: wasmill::limits::DEFAULT_WEIGHT,
                 config: config.as_object().cloned().unwrap_or_default(),
             };
             let prepared = sandbox.load(component, &spec, Arc::clone(&silent)).await?;

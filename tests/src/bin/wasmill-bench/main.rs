@@ -6,11 +6,12 @@
 
 mod calls;
 mod native;
+mod neighbour;
 mod throughput;
 
 use anyhow::{Result, bail};
 
-const USAGE: &str = "usage: wasmill-bench [calls|throughput] [--events N] [--rounds N]";
+const USAGE: &str = "usage: wasmill-bench [calls|throughput|neighbour] [--events N] [--rounds N]";
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -28,9 +29,13 @@ fn main() -> Result<()> {
             return runtime.block_on(native::consume(args.get(1).map_or("", String::as_str), with_context));
         }
         Some("calls") => return runtime.block_on(calls::run()),
+        Some("neighbour") => {
+            return runtime.block_on(neighbour::run(number("--events", 10_000)?, number("--rounds", 3)?));
+        }
         Some("throughput") => {}
         Some(other) if !other.starts_with("--") => bail!("{other:?} is no part of the benchmark\n{USAGE}"),
         _ => runtime.block_on(calls::run())?,
     }
-    runtime.block_on(throughput::run(number("--events", 200_000)?, number("--rounds", 3)?))
+    runtime.block_on(throughput::run(number("--events", 200_000)?, number("--rounds", 3)?))?;
+    runtime.block_on(neighbour::run(10_000, number("--rounds", 3)?))
 }

@@ -136,3 +136,16 @@ fn a_manifest_unlike_the_description_is_a_warning() {
     let checked = run(dir.path(), &["check", "bare.wasm"]).done();
     assert!(checked.stdout.contains("no manifest bare.toml beside it"), "{}", checked.stdout);
 }
+
+#[test]
+fn plugins_that_feed_each_other_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let back = LARGE_AMOUNT.replace("payments.card", "alerts.*").replace("\"alerts.>\"", "\"payments.card\"");
+    let files = [
+        put(dir.path(), "there", &amount_threshold(), &LARGE_AMOUNT.replace("alerts.>", "alerts.a")),
+        put(dir.path(), "back", &amount_threshold(), &back),
+    ];
+    let ended = run(dir.path(), &["check", "--strict", &files[0], &files[1]]);
+    let text = ended.stdout;
+    assert!(text.contains("there emits alerts.a, then back emits payments.card, which there"), "{text}");
+}

@@ -147,7 +147,7 @@ async fn a_swap_can_be_taken_back() {
 /// Every metric, but for those that need a failure first.
 const METRICS: [&str; 13] = [
     "wasmill_events_received_total{plugin=\"large-amount\"}",
-    "wasmill_events_ended_total{plugin=\"large-amount\",outcome=\"done\"}",
+    "wasmill_events_ended_total{plugin=\"large-amount\",outcome=\"done\",",
     "wasmill_event_failures_total{plugin=\"large-amount\",reason=\"rejected\"} 1",
     "wasmill_outputs_total{plugin=\"large-amount\"} 1",
     "wasmill_outputs_repeated_total{plugin=\"large-amount\"} 0",
@@ -177,8 +177,10 @@ async fn an_engine_is_ready_once_its_plugins_have_their_streams() {
     until("ready", ready, |page| page.0 == 200).await;
     streams::publish(&scene.bus, "later.card", [payment(1, 999.0), "no JSON".into()]).await.unwrap();
     let page = || scene.engine.page("/metrics").unwrap().1;
-    let ended =
-        |page: &String| page.contains("outcome=\"dead-lettered\"} 1") && page.contains("outcome=\"done\"} 1");
+    let ended = |page: &String| {
+        page.contains("outcome=\"dead-lettered\",reason=\"rejected\"} 1")
+            && page.contains("outcome=\"done\",reason=\"\"} 1")
+    };
     let page = until("both ended", page, ended).await;
     for metric in METRICS {
         assert!(page.lines().any(|line| line.starts_with(metric)), "no {metric} in {page}");
