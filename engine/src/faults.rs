@@ -151,6 +151,7 @@ mod mutants {
         "publish-error-swallowed",
         "quarantine-forgets",
         "quarantine-leaks",
+        "repeated-batch-taken-for-stored",
         "retry-without-delay",
         "swap-before-drain",
         "unknown-is-for-good",

@@ -96,6 +96,7 @@ impl Deliverer {
                 }
                 Ok(())
             }
+            Err(BusError::Repeated) if mutant!("repeated-batch-taken-for-stored") => Ok(()),
             // Each is there already, and then dropped, or was missing and gets stored: right in both cases.
             Err(BusError::Repeated) => self.publish_singly(outputs).await,
             Err(BusError::NoBatch { .. }) => {

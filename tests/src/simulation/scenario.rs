@@ -93,9 +93,13 @@ async fn all_settled(world: &World) {
 
 async fn create_streams(bus: &MemoryBus, plan: &Plan) -> anyhow::Result<()> {
     let letters = format!("{}.>", dead_letter::SUBJECT_PREFIX);
-    for (name, subjects) in
-        [(STREAM, "in.>"), ("OUT_A", "out.a.>"), ("OUT_B", "out.b.>"), (dead_letter::STREAM, &letters)]
-    {
+    let [a, b] = plan.atomic;
+    for (name, subjects, atomic) in [
+        (STREAM, "in.>", false),
+        ("OUT_A", "out.a.>", a),
+        ("OUT_B", "out.b.>", b),
+        (dead_letter::STREAM, &letters, false),
+    ] {
         let spec = StreamSpec {
             name: name.to_owned(),
             subjects: vec![Pattern::new(subjects)?],
@@ -104,7 +108,7 @@ async fn create_streams(bus: &MemoryBus, plan: &Plan) -> anyhow::Result<()> {
             max_age: None,
             replicas: 1,
             retention: Retention::default(),
-            atomic: false,
+            atomic,
         };
         bus.ensure_stream(&spec).await?;
     }

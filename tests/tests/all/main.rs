@@ -22,5 +22,6 @@ mod quarantine;
 mod reload;
 mod setbacks;
 mod shares;
+mod simulation;
 mod swap;
 mod tidy;
