@@ -82,6 +82,8 @@ pub struct DurableSpec {
     pub max_ack_pending: u32,
     /// The most messages to hold here ahead of their handling.
     pub prefetch: usize,
+    /// The most bytes of them. One message of the largest size that the server takes may always wait.
+    pub prefetch_bytes: usize,
 }
 
 /// A subscription without a stream: at-most-once.

@@ -17,6 +17,7 @@ use crate::clock::SystemClock;
 use crate::dead_letter::{REDRIVES, redrive_durable, redrive_subject, redrives_spec};
 use crate::faults::failpoint;
 use crate::flow::Pace;
+use crate::limits::PREFETCH_BYTES;
 use crate::manifest::{Manifest, PluginName, Subscribe};
 use crate::subject::Pattern;
 use crate::telemetry::PluginMetrics;
@@ -235,6 +236,7 @@ pub(super) fn durable_spec(
         ack_wait: Duration::from_millis(manifest.retry.ack_wait_ms),
         max_ack_pending: manifest.concurrency * ENGINES_PER_CONSUMER,
         prefetch: manifest.concurrency as usize,
+        prefetch_bytes: PREFETCH_BYTES,
     })
 }
 

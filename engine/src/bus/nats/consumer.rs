@@ -24,6 +24,8 @@ pub(super) enum Begin {
 pub(super) struct PullLimits {
     /// Messages; none means no limit.
     pub(super) batch: Option<usize>,
+    /// Bytes; none means no limit.
+    pub(super) bytes: Option<usize>,
     /// How long it may stand; none means no limit.
     pub(super) expires: Option<Duration>,
 }
@@ -200,8 +202,10 @@ fn conflict(existing: &Map<String, Value>) -> Option<String> {
 
 fn pull_limits(config: &Map<String, Value>) -> PullLimits {
     let positive = |name: &str| config.get(name).and_then(Value::as_u64).filter(|value| *value > 0);
+    let count = |name: &str| positive(name).map(|count| usize::try_from(count).unwrap_or(usize::MAX));
     PullLimits {
-        batch: positive("max_batch").map(|batch| usize::try_from(batch).unwrap_or(usize::MAX)),
+        batch: count("max_batch"),
+        bytes: count("max_bytes"),
         expires: positive("max_expires").map(Duration::from_nanos),
     }
 }
@@ -220,6 +224,7 @@ mod tests {
             ack_wait: Duration::from_secs(30),
             max_ack_pending: 100,
             prefetch: 10,
+            prefetch_bytes: 1_000,
         }
     }
 

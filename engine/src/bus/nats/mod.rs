@@ -2,10 +2,11 @@
 //!
 //! In reading order: [`settings`] says how to connect (with `context` for those kept by the `nats` tool), `link` is the
 //! connection, `in_flight` and `publisher` publish with one reply inbox for all, `batch` several messages at once, `api`
-//! asks JetStream, `streams` and `consumer` keep what is on the server, `source` and `intake` pull from a durable consumer,
-//! `read` reads a stream without one, `core_sub` listens without a stream, and `convert` is the border to the client
-//! library's messages.
+//! asks JetStream, `streams` and `consumer` keep what is on the server, `source` and `intake` pull from a durable consumer
+//! as far `ahead` as they may, `read` reads a stream without one, `core_sub` listens without a stream, and `convert` is the
+//! border to the client library's messages.
 
+mod ahead;
 mod api;
 mod batch;
 mod consumer;
