@@ -219,6 +219,7 @@ fn redrives(plugin: &PluginName, manifest: &Manifest) -> Option<Source> {
         ack_wait: Duration::from_millis(manifest.retry.ack_wait_ms),
         max_ack_pending: manifest.concurrency * ENGINES_PER_CONSUMER,
         prefetch: REDRIVES_AHEAD.min(manifest.concurrency as usize),
+        prefetch_bytes: PREFETCH_BYTES,
     }))
 }
 
