@@ -16,8 +16,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::bus::StreamSpec;
 use crate::bus::nats::NatsSettings;
+use crate::bus::{Retention, StreamSpec};
 use crate::flow::Load;
 use crate::limits::{DEFAULT_IN_FLIGHT_EVENTS, DEFAULT_IN_FLIGHT_MIB, MIB};
 use crate::subject::Pattern;
@@ -135,6 +135,7 @@ impl Stream {
         StreamSpec {
             name: self.name.clone(),
             subjects: self.subjects.clone(),
+            retention: Retention::Limits,
             duplicate_window: Duration::from_secs(self.duplicate_window_s),
             max_bytes: self.max_bytes,
             max_age: self.max_age_s.map(Duration::from_secs),

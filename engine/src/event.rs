@@ -99,7 +99,7 @@ impl Event {
     ///
     /// # Errors
     /// Only where a message claims to be a CloudEvent and is not, or has made too many hops.
-    pub fn decode(message: &Message, origin: Origin) -> Result<Self, EventError> {
+    pub fn decode(message: &Message, origin: &Origin) -> Result<Self, EventError> {
         let hops = message.headers.get(HOPS_HEADER).and_then(|hops| hops.parse().ok()).unwrap_or(0);
         if hops >= MAX_HOPS {
             return Err(EventError::Hops(hops));
@@ -212,12 +212,12 @@ impl Event {
         }
     }
 
-    fn fill_from(&mut self, origin: Origin) {
+    fn fill_from(&mut self, origin: &Origin) {
         if self.id.is_empty() {
-            self.id = origin.id;
+            self.id.clone_from(&origin.id);
         }
         if self.source.is_empty() {
-            self.source = origin.source;
+            self.source.clone_from(&origin.source);
         }
         if self.kind.is_empty() {
             PLAIN_TYPE.clone_into(&mut self.kind);
@@ -282,7 +282,7 @@ mod tests {
             headers: all,
             payload: Bytes::copy_from_slice(payload),
         };
-        Event::decode(&message, origin())
+        Event::decode(&message, &origin())
     }
 
     #[test]

@@ -87,6 +87,13 @@ impl Headers {
         self.push(name, value);
     }
 
+    /// Takes all headers of a name away; says whether there were any.
+    pub fn remove(&mut self, name: &str) -> bool {
+        let before = self.0.len();
+        self.0.retain(|(have, _)| !have.eq_ignore_ascii_case(name));
+        self.0.len() < before
+    }
+
     /// Adds a header as the bus delivered it.
     pub fn push_received(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.0.push((Cow::Owned(name.into()), value.into()));

@@ -91,6 +91,25 @@ pub fn chaos(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     run("chaos", command.env("WASMILL_BIN", engine))
 }
 
+/// `cargo xtask simulate`
+///
+/// The engine is built with its deliberate defects, all switched off, in the development profile: its dependencies are then
+/// those of the tests. Optimised, it takes minutes more to build and runs four times as fast.
+pub fn simulate(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    let mut command = cargo(workspace);
+    command.arg("build").args(HOST_PACKAGES);
+    command.args(["--bin", "wasmill-simulate", "--features", "wasmill-tests/mutants"]);
+    let (ours, rest): (Vec<&String>, Vec<&String>) =
+        arguments.iter().partition(|argument| *argument == "--optimize");
+    if !ours.is_empty() {
+        for package in ["wasmill", "wasmill-tests"] {
+            command.arg("--config").arg(format!("profile.dev.package.{package}.opt-level=2"));
+        }
+    }
+    run("the simulation", &mut command)?;
+    run("simulated delivery", Command::new(workspace.binary("debug", "wasmill-simulate")).args(rest))
+}
+
 /// `cargo xtask doctor`
 pub fn doctor(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     no_arguments("doctor", arguments)?;

@@ -69,6 +69,12 @@ const TASKS: &[Task] = &[
         run: commands::chaos,
     },
     Task {
+        name: "simulate",
+        arguments: "[--optimize] [arguments of wasmill-simulate]",
+        about: "delivery under faults, from seeds; with --mutant all, whether deliberate defects are found",
+        run: commands::simulate,
+    },
+    Task {
         name: "doctor",
         arguments: "",
         about: "say which tools are there and which will be fetched",
@@ -122,7 +128,7 @@ fn understand(arguments: &[String]) -> Result<Wanted<'_>> {
 fn help() -> String {
     let mut text = String::from("cargo xtask <command>\n\n");
     for task in TASKS {
-        text.push_str(&format!("  {:<7} {}\n", task.name, task.about));
+        text.push_str(&format!("  {:<8} {}\n", task.name, task.about));
     }
     text
 }

@@ -97,6 +97,16 @@ pub struct CoreSpec {
     pub buffer: usize,
 }
 
+/// How long a stream keeps what it has delivered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Retention {
+    /// Until its limits are met: anybody may read it again.
+    #[default]
+    Limits,
+    /// Until its consumer is done with it: a work queue. No subject may have two consumers, and each begins with all.
+    WorkQueue,
+}
+
 /// A stream that a configuration declares. It is created if absent and never altered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamSpec {
@@ -104,6 +114,8 @@ pub struct StreamSpec {
     pub name: String,
     /// The subjects it stores.
     pub subjects: Vec<Pattern>,
+    /// How long it keeps what was delivered.
+    pub retention: Retention,
     /// How long it remembers message ids to drop repeats.
     pub duplicate_window: Duration,
     /// The most bytes it keeps, the oldest going first; none means no bound.
@@ -136,6 +148,33 @@ pub struct StreamInfo {
     /// The largest message that it stores, headers included, in bytes; none if it has no limit of its own.
     pub max_message_bytes: Option<usize>,
 }
+
+/// What to read of a stream, without a consumer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadSpec {
+    /// The stream.
+    pub stream: String,
+    /// The first sequence of interest.
+    pub from: u64,
+    /// Which of its subjects; none means all.
+    pub filter: Option<Pattern>,
+    /// The most messages to return.
+    pub at_most: usize,
+}
+
+/// A message read back from a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// Its sequence in the stream.
+    pub sequence: u64,
+    /// When the stream stored it, nanoseconds since the Unix epoch.
+    pub stored_ns: u64,
+    /// The message.
+    pub message: Message,
+}
+
+/// What one read returns at most, in bytes, the last message aside. Whoever wants more reads on.
+pub const READ_BYTES: usize = 8 * 1_024 * 1_024;
 
 /// Where a stream stored a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -289,6 +328,9 @@ pub trait Bus: Send + Sync + 'static {
     /// what cannot be changed is refused.
     fn consume<'a>(&'a self, spec: &'a DurableSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>>;
 
+    /// Whether a stream has a durable consumer of this name: whether somebody subscribed so at some time.
+    fn has_durable<'a>(&'a self, stream: &'a str, durable: &'a str) -> BoxFuture<'a, Result<bool, BusError>>;
+
     /// Subscribes without a stream. When it returns, the server has the subscription: proven by a round trip.
     fn subscribe<'a>(&'a self, spec: &'a CoreSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>>;
 
@@ -304,6 +346,15 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Publishes without a stream's answer: at-most-once.
     fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>>;
+
+    /// Reads messages in order, without a consumer. Fewer than asked for does not mean the end: only none at all does.
+    ///
+    /// A message whose headers no client can read comes with what can be read of them and
+    /// [`crate::event::MALFORMED_HEADER`].
+    fn read<'a>(&'a self, spec: &'a ReadSpec) -> BoxFuture<'a, Result<Vec<StoredMessage>, BusError>>;
+
+    /// Takes a message out of a stream; says whether it was there.
+    fn erase<'a>(&'a self, stream: &'a str, sequence: u64) -> BoxFuture<'a, Result<bool, BusError>>;
 
     /// Settles one delivery. The server's answer is not awaited: a lost settlement means a redelivery, which the ids of
     /// the outputs make harmless.

@@ -6,6 +6,7 @@
 pub mod check;
 pub mod completions;
 pub mod config;
+pub mod dead_letter;
 pub mod demo;
 pub mod exit;
 pub mod logging;
@@ -42,6 +43,8 @@ enum Command {
     #[command(subcommand)]
     Config(config::ConfigCommand),
     Publish(Box<publish::PublishArgs>),
+    #[command(subcommand, visible_alias = "dl")]
+    DeadLetter(Box<dead_letter::DeadLetterCommand>),
     Completions(completions::CompletionsArgs),
 }
 
@@ -68,6 +71,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Plugin(command) => plugin::run(command),
         Command::Config(command) => config::run(command),
         Command::Publish(args) => publish::run(args),
+        Command::DeadLetter(command) => dead_letter::run(command),
         Command::Completions(args) => completions::run(args),
     }
 }

@@ -12,8 +12,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::reload::Surroundings;
 use super::view::Views;
 use crate::breaker::Gate;
-use crate::bus::{BusError, CoreSpec, DurableSpec, Intake};
+use crate::bus::{BusError, CoreSpec, DurableSpec, Intake, Start};
 use crate::clock::SystemClock;
+use crate::dead_letter::{REDRIVES, redrive_durable, redrive_subject, redrives_spec};
 use crate::faults::failpoint;
 use crate::flow::Pace;
 use crate::limits::PREFETCH_BYTES;
@@ -24,6 +25,8 @@ use crate::unkeyed::{Deliverer, Firsts, Flow, Guard, Sinks, Version};
 
 /// Messages of a core subscription that may wait for their plugin.
 const CORE_BUFFER: usize = 8_192;
+/// Redrives to hold ahead of their handling: they come when an operator sends them, and other engines want some too.
+const REDRIVES_AHEAD: usize = 16;
 /// The wait before a subscription that failed is tried again, first and at most.
 const RESUBSCRIBE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
 /// How often a stream that is being read is looked up.
@@ -117,23 +120,24 @@ impl Service {
             failpoint!("resubscribing");
             signal.cancel();
         }));
-        for entry in &manifest.subscribe {
-            for source in sources(&self.deliverer.plugin, &manifest, entry) {
-                let what = source.to_string();
-                self.views.subscription(&self.deliverer.plugin, &what, Some("it is being set up".to_owned()));
-                let attendant = Attendant {
-                    what,
-                    deliverer: Arc::clone(&self.deliverer),
-                    views: self.views.clone(),
-                    stop: self.stop.clone(),
-                    source,
-                };
-                let finished = finished.clone();
-                self.intakes.push(tokio::spawn(async move {
-                    finished.cancelled().await;
-                    attendant.run().await;
-                }));
+        let plugin = &self.deliverer.plugin;
+        let subscribed = manifest.subscribe.iter().flat_map(|entry| sources(plugin, &manifest, entry));
+        for source in subscribed.chain(redrives(plugin, &manifest)) {
+            let attendant = Attendant {
+                what: source.to_string(),
+                deliverer: Arc::clone(&self.deliverer),
+                views: self.views.clone(),
+                stop: self.stop.clone(),
+                source,
+            };
+            if !matches!(attendant.source, Source::Redrives(_)) {
+                attendant.tell(Some("it is being set up".to_owned()));
             }
+            let finished = finished.clone();
+            self.intakes.push(tokio::spawn(async move {
+                finished.cancelled().await;
+                attendant.run().await;
+            }));
         }
     }
 
@@ -171,20 +175,22 @@ fn reads_the_same(before: &Manifest, after: &Manifest) -> bool {
 /// One subscription on the bus.
 enum Source {
     Durable(DurableSpec),
+    /// Dead letters that somebody sends back. A plugin that cannot have them does its work all the same.
+    Redrives(DurableSpec),
     Core(CoreSpec),
 }
 
 impl Source {
     /// Whether the breaker decides what passes: without a stream events cannot wait.
     fn is_guarded(&self) -> bool {
-        matches!(self, Self::Durable(_))
+        matches!(self, Self::Durable(_) | Self::Redrives(_))
     }
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Durable(spec) => write!(f, "stream {}", spec.stream),
+            Self::Durable(spec) | Self::Redrives(spec) => write!(f, "stream {}", spec.stream),
             Self::Core(spec) => write!(f, "subject {}", spec.subject),
         }
     }
@@ -201,6 +207,20 @@ fn sources(plugin: &PluginName, manifest: &Manifest, entry: &Subscribe) -> Vec<S
         buffer: CORE_BUFFER,
     };
     entry.subjects.iter().map(core).map(Source::Core).collect()
+}
+
+/// The redrives for a plugin; none if its subject cannot be written, which no plugin's name leads to.
+fn redrives(plugin: &PluginName, manifest: &Manifest) -> Option<Source> {
+    Some(Source::Redrives(DurableSpec {
+        stream: REDRIVES.to_owned(),
+        durable: redrive_durable(plugin),
+        filters: vec![Pattern::new(redrive_subject(plugin)).ok()?],
+        start: Start::All,
+        ack_wait: Duration::from_millis(manifest.retry.ack_wait_ms),
+        max_ack_pending: manifest.concurrency * ENGINES_PER_CONSUMER,
+        prefetch: REDRIVES_AHEAD.min(manifest.concurrency as usize),
+        prefetch_bytes: PREFETCH_BYTES,
+    }))
 }
 
 /// The durable consumer behind a subscription; none for a core subscription.
@@ -236,6 +256,7 @@ impl Attendant {
         let what = &self.what;
         let plugin = &self.deliverer.plugin;
         let mut wait = RESUBSCRIBE.0;
+        let mut logged = None;
         while !self.stop.is_cancelled() {
             let opened = tokio::select! {
                 () = self.stop.cancelled() => return,
@@ -243,7 +264,7 @@ impl Attendant {
             };
             let ended = match opened {
                 Ok((intake, flow)) => {
-                    self.views.subscription(plugin, what, None);
+                    self.tell(None);
                     failpoint!("resubscribed");
                     wait = RESUBSCRIBE.0;
                     tokio::select! {
@@ -258,14 +279,30 @@ impl Attendant {
                 Ok(()) => {}
                 Err(err) => {
                     let problem = err.to_string();
-                    tracing::warn!(plugin = plugin.as_str(), "{what}: {problem}; trying again in {wait:?}");
-                    self.views.subscription(plugin, what, Some(problem));
+                    // An engine that may not read redrives is one that its operator wants so.
+                    if !matches!(self.source, Source::Redrives(_)) || logged.as_ref() != Some(&problem) {
+                        tracing::warn!(
+                            plugin = plugin.as_str(),
+                            "{what}: {problem}; trying again in {wait:?}"
+                        );
+                        logged = Some(problem.clone());
+                    }
+                    self.tell(Some(problem));
                 }
             }
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep(wait) => wait = (wait * 2).min(RESUBSCRIBE.1),
             }
+        }
+    }
+
+    /// Tells why the subscription does not stand, or that it does.
+    fn tell(&self, problem: Option<String>) {
+        let plugin = &self.deliverer.plugin;
+        match &self.source {
+            Source::Redrives(_) => self.views.redrives(plugin, problem),
+            Source::Durable(_) | Source::Core(_) => self.views.subscription(plugin, &self.what, problem),
         }
     }
 
@@ -284,7 +321,7 @@ impl Attendant {
             };
             if missing.is_some() != told {
                 told = missing.is_some();
-                self.views.subscription(&self.deliverer.plugin, &self.what, missing);
+                self.tell(missing);
             }
         }
     }
@@ -292,8 +329,11 @@ impl Attendant {
     /// Subscribes, once the breaker lets events pass.
     async fn open(&self) -> Result<(Box<dyn Intake>, Flow), BusError> {
         let bus = &self.deliverer.bus;
+        if matches!(self.source, Source::Redrives(_)) {
+            bus.ensure_stream(&redrives_spec()?).await?;
+        }
         match &self.source {
-            Source::Durable(spec) => match self.deliverer.guard.admitted().await {
+            Source::Durable(spec) | Source::Redrives(spec) => match self.deliverer.guard.admitted().await {
                 Gate::Open => Ok((bus.consume(spec).await?, Flow::All)),
                 Gate::Probing | Gate::Shut { .. } => {
                     let one = DurableSpec { prefetch: 1, ..spec.clone() };

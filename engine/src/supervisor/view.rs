@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::cycles::cycles;
+use crate::dead_letter::REDRIVES;
 use crate::kept::Record;
 use crate::manifest::{Isolation, Manifest, PluginName};
 use crate::status::{PluginState, PluginStatus, QuarantineStatus, VersionStatus};
@@ -23,6 +24,8 @@ pub(super) struct View {
     /// By subscription: why it is not set up.
     subscription_problems: BTreeMap<String, String>,
     warnings: Vec<String>,
+    /// Why redriven dead letters do not come in.
+    redrives_problem: Option<String>,
     /// How its events may come back to it.
     cycle: Option<String>,
     quarantine: Option<QuarantineStatus>,
@@ -82,6 +85,7 @@ impl Views {
                 problem: None,
                 subscription_problems: BTreeMap::new(),
                 warnings: Vec::new(),
+                redrives_problem: None,
                 cycle: None,
                 quarantine: None,
                 dead_letters: None,
@@ -145,6 +149,7 @@ impl Views {
             view.running = None;
             view.problem = None;
             view.subscription_problems.clear();
+            view.redrives_problem = None;
             view.quarantine = None;
             view.dead_letters = None;
             view.state = state;
@@ -193,6 +198,11 @@ impl Views {
         }
     }
 
+    /// Redriven dead letters come in, or do not: no reason not to work.
+    pub fn redrives(&self, name: &PluginName, problem: Option<String>) {
+        self.change(name, |view| view.redrives_problem = problem);
+    }
+
     pub fn one(&self, name: &PluginName) -> Option<PluginStatus> {
         self.lock().get(name).map(|view| view.status(name))
     }
@@ -225,6 +235,9 @@ impl View {
             let QuarantineStatus { since, reason, next_probe } = quarantine;
             format!("quarantined since {since}: {reason}\n  hint: its events wait in their stream; the next is tried at {next_probe}, or as soon as its files change")
         });
+        let redrives = self.redrives_problem.iter().map(|why| {
+            format!("redriven dead letters do not come in: {why}\n  hint: the engine needs stream {REDRIVES}")
+        });
         let problem: Vec<String> = problems.chain(blocked).chain(quarantined).chain(waiting).collect();
         PluginStatus {
             name: name.to_string(),
@@ -235,7 +248,7 @@ impl View {
             problem: (!problem.is_empty()).then(|| problem.join("\n")),
             last_failure: self.metrics.last_failure(),
             quarantine: self.quarantine.clone(),
-            warnings: self.warnings.iter().chain(&self.cycle).cloned().collect(),
+            warnings: self.warnings.iter().chain(&self.cycle).cloned().chain(redrives).collect(),
             subscriptions: manifest.map(subscriptions).unwrap_or_default(),
             emits: manifest
                 .map(|m| m.emit.subjects.iter().map(ToString::to_string).collect())

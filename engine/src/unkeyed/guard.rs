@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::breaker::{Breaker, BreakerSettings, Gate};
@@ -27,6 +27,9 @@ pub struct Guard {
     born: Instant,
     breaker: Mutex<Breaker>,
     condition: watch::Sender<Condition>,
+    /// Told when the gate is shut. Every event in flight waits for that, and is woken in its turn: a watch wakes in an order
+    /// of its own, so that no two runs of a simulation would be the same.
+    shutting: Notify,
 }
 
 impl Guard {
@@ -38,6 +41,7 @@ impl Guard {
             born: Instant::now(),
             breaker: Mutex::new(Breaker::new(settings)),
             condition: watch::Sender::new(condition),
+            shutting: Notify::new(),
         }
     }
 
@@ -71,6 +75,7 @@ impl Guard {
                 gate => return gate,
             };
             tokio::select! {
+                biased;
                 () = tokio::time::sleep_until(self.born + until) => {
                     let gate = {
                         let mut breaker = self.lock();
@@ -87,9 +92,14 @@ impl Guard {
 
     /// Resolves when nothing passes.
     pub async fn shut(&self) {
-        let mut watch = self.watch();
-        // The sender is our own and lives.
-        drop(watch.wait_for(|condition| matches!(condition.gate, Gate::Shut { .. })).await);
+        loop {
+            // Made before the look, so that no telling after it is missed.
+            let told = self.shutting.notified();
+            if matches!(self.gate(), Gate::Shut { .. }) {
+                return;
+            }
+            told.await;
+        }
     }
 
     /// An event ended as the plugin should let it end.
@@ -158,6 +168,9 @@ impl Guard {
 
     fn tell(&self, change: impl FnOnce(&mut Condition)) {
         self.condition.send_modify(change);
+        if matches!(self.gate(), Gate::Shut { .. }) {
+            self.shutting.notify_waiters();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Breaker> {

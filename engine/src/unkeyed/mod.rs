@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::firsts::Firsts;
 pub use self::guard::{Condition, Guard};
+use self::input::Input;
 pub use self::sinks::Sinks;
 use crate::breaker::Gate;
 use crate::bus::{Bus, BusError, Delivery, Intake, Settlement};
@@ -246,20 +247,31 @@ impl Deliverer {
     }
 
     async fn handle(&self, version: &Arc<Version>, delivery: &Delivery) -> Ended {
-        let input = input::name(delivery);
+        let input = match Input::of(delivery, &*self.bus, &*self.clock).await {
+            Ok(input) => input,
+            Err(err) => return self.unread(version, delivery, &err).await,
+        };
+        let ended = self.bring_through(version, delivery, &input).await;
+        if matches!(ended, (Outcome::Done | Outcome::DeadLettered, _)) {
+            input.clean_up(&*self.bus).await;
+        }
+        ended
+    }
+
+    async fn bring_through(&self, version: &Arc<Version>, delivery: &Delivery, input: &Input<'_>) -> Ended {
         if mutant!("ack-before-publish") {
             let _sent = self.settle(delivery, Settlement::Ack).await;
         }
-        match self.step(version, delivery, &input).await {
+        match self.step(version, input).await {
             Ok(()) => {}
             Err(Setback::Quarantined) => return self.wait_out(delivery).await,
-            Err(Setback::Failed(trouble)) => return self.failed(version, delivery, &input, trouble).await,
+            Err(Setback::Failed(trouble)) => return self.failed(version, delivery, input, trouble).await,
         }
         if self.counts(version, delivery) {
             self.guard.well();
         }
-        if input::attempt(delivery) > 1 {
-            self.firsts.ended(&input);
+        if input.origin.attempt > 1 {
+            self.firsts.ended(&input.name);
         }
         let acked = self.settle(delivery, Settlement::Ack).await;
         failpoint!("acked");

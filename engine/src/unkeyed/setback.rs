@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Deliverer, Ended, Version, input};
+use super::input::Input;
+use super::{Deliverer, Ended, Version};
 use crate::breaker::Gate;
-use crate::bus::{Delivery, Settlement};
+use crate::bus::{BusError, Delivery, Settlement};
 use crate::dead_letter::Failed;
 use crate::faults::{failpoint, mutant};
 use crate::manifest::{JITTER, Retry};
@@ -20,18 +21,18 @@ impl Deliverer {
         &self,
         version: &Arc<Version>,
         delivery: &Delivery,
-        input: &str,
+        input: &Input<'_>,
         trouble: Trouble,
     ) -> Ended {
-        let attempt = input::attempt(delivery);
+        let attempt = input.origin.attempt;
         let failure = &trouble.failure;
-        self.metrics.failed(failure, input, attempt);
+        self.metrics.failed(failure, &input.name, attempt);
         let wait = again(&version.manifest.retry, failure, attempt)
-            .or_else(|| self.reprieve(version, delivery, failure));
+            .or_else(|| self.reprieve(version, attempt, failure));
         self.judge(version, delivery, failure);
         match wait.filter(|_| delivery.receipt.is_some()) {
             Some(wait) => {
-                self.firsts.failed(input, self.clock.now());
+                self.firsts.failed(&input.name, self.clock.now());
                 failpoint!("retrying");
                 let wait = if mutant!("retry-without-delay") { Duration::ZERO } else { wait };
                 // If it does not arrive, the server delivers the event again after the ack wait.
@@ -65,9 +66,9 @@ impl Deliverer {
 
     /// Whether an event that would be set aside now is kept because the plugin, not the event, is what is wrong: nothing is
     /// set aside by a plugin's fault while it is quarantined.
-    fn reprieve(&self, version: &Version, delivery: &Delivery, failure: &Failure) -> Option<Duration> {
+    fn reprieve(&self, version: &Version, attempt: u32, failure: &Failure) -> Option<Duration> {
         let quarantined = self.guard.gate() != Gate::Open && !mutant!("quarantine-forgets");
-        let wait = version.manifest.retry.delay_after(failure.name(), input::attempt(delivery));
+        let wait = version.manifest.retry.delay_after(failure.name(), attempt);
         (quarantined && failure.is_plugins_fault()).then(|| jittered(wait.max(LEAST_WAIT)))
     }
 
@@ -77,21 +78,31 @@ impl Deliverer {
         (Outcome::Retried, "quarantined")
     }
 
+    /// Puts off a redriven event that could not be fetched.
+    pub(super) async fn unread(&self, version: &Version, delivery: &Delivery, err: &BusError) -> Ended {
+        tracing::warn!(plugin = self.plugin.as_str(), "a redriven event was not read: {err}");
+        let wait = Duration::from_millis(version.manifest.retry.max_delay_ms).max(LEAST_WAIT);
+        let _sent = self.settle(delivery, Settlement::Nak(jittered(wait))).await;
+        (Outcome::Retried, "redrive-unread")
+    }
+
     /// Stores a dead letter, and only then gives the event up.
     async fn set_aside(
         &self,
         version: &Version,
         delivery: &Delivery,
-        input: &str,
+        input: &Input<'_>,
         trouble: &Trouble,
     ) -> Ended {
         let letter = Failed {
-            message: &delivery.message,
-            position: delivery.position.as_ref(),
-            input,
+            message: &input.message,
+            input: &input.name,
+            origin: &input.origin,
+            position: input.position(),
+            redrive_of: input.redrive_of(),
             emitter: &version.emitter,
             trouble,
-            first_time: self.firsts.ended(input),
+            first_time: self.firsts.ended(&input.name),
             time: self.clock.now(),
         };
         if mutant!("dead-letter-after-term") {
@@ -110,7 +121,7 @@ impl Deliverer {
             Err(err) => {
                 tracing::error!(
                     plugin = self.plugin.as_str(),
-                    event = input,
+                    event = input.name,
                     "its dead letter was not stored: {err}"
                 );
                 self.guard.dead_letter(Err(err.to_string()));

@@ -4,47 +4,41 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 
-use super::sinks::Way;
-use super::{Deliverer, Setback, Version, input};
-use crate::bus::{BusError, Delivery};
+use super::input::Input;
+use super::sinks::{Way, lacks_stream};
+use super::{Deliverer, Setback, Version};
+use crate::bus::BusError;
 use crate::effects::{self, Output, Proposed, Rules};
 use crate::event::Event;
 use crate::faults::{failpoint, mutant};
 use crate::manifest::{Emit, OutputDelivery};
 use crate::outcome::{Failure, Handled, Trouble};
-use crate::subject::Pattern;
 
 impl Deliverer {
     /// Brings one event through. When it returns well, all that the event caused is stored.
-    pub(super) async fn step(
-        &self,
-        version: &Version,
-        delivery: &Delivery,
-        input: &str,
-    ) -> Result<(), Setback> {
-        let origin = input::origin(delivery, &*self.clock);
-        let event = Event::decode(&delivery.message, origin).map_err(Failure::Malformed)?;
+    pub(super) async fn step(&self, version: &Version, input: &Input<'_>) -> Result<(), Setback> {
+        let event = Event::decode(&input.message, &input.origin).map_err(Failure::Malformed)?;
         let event = Arc::new(event);
         failpoint!("before-call");
         let Handled { answer, took, backtrace } = tokio::select! {
             biased;
             handled = version.handler.handle(Arc::clone(&event)) => handled,
             // Nothing has come of it yet, so it may wait for better days; what a guest still answers is not looked at.
-            () = self.guard.shut(), if delivery.receipt.is_some() => return Err(Setback::Quarantined),
+            () = self.guard.shut(), if input.delivery.receipt.is_some() => return Err(Setback::Quarantined),
         };
         failpoint!("called");
         #[cfg(feature = "mutants")]
-        self.publish_before_check(version, &event, input, &answer).await;
+        self.publish_before_check(version, &event, &input.name, &answer).await;
         self.metrics.called(took);
         let used = |failure| Trouble { failure, took: Some(took), backtrace };
-        let outputs = match answer.and_then(|proposed| self.checked(version, &event, input, proposed)) {
+        let outputs = match answer.and_then(|proposed| self.checked(version, &event, &input.name, proposed)) {
             Ok(outputs) => outputs,
             Err(failure) => return Err(used(failure).into()),
         };
         #[cfg(feature = "mutants")]
         let outputs = {
             let mut outputs = outputs;
-            super::mutants::spoil(&mut outputs, version, &event, input);
+            super::mutants::spoil(&mut outputs, version, &event, &input.name);
             outputs
         };
         failpoint!("checked");
@@ -102,6 +96,7 @@ impl Deliverer {
                 }
                 Ok(())
             }
+            Err(BusError::Repeated) if mutant!("repeated-batch-taken-for-stored") => Ok(()),
             // Each is there already, and then dropped, or was missing and gets stored: right in both cases.
             Err(BusError::Repeated) => self.publish_singly(outputs).await,
             Err(BusError::NoBatch { .. }) => {
@@ -134,7 +129,7 @@ impl Deliverer {
                 let reason = err.to_string();
                 let for_good = match err {
                     // Between two leaders a stream does not answer; that is no event's fault.
-                    BusError::NoStream { subject } => self.lacks_stream(subject).await,
+                    BusError::NoStream { subject } => lacks_stream(&*self.bus, &subject).await,
                     BusError::Unacceptable { .. } => true,
                     _ => false,
                 };
@@ -145,17 +140,6 @@ impl Deliverer {
                 };
                 Err(failure)
             }
-        }
-    }
-
-    /// Whether it is known that no stream stores a subject. If nobody can tell, the event is not to blame.
-    async fn lacks_stream(&self, subject: String) -> bool {
-        match Pattern::new(subject) {
-            Ok(pattern) => match self.bus.streams_for(&pattern).await {
-                Ok(streams) => streams.is_empty(),
-                Err(_) => mutant!("unknown-is-for-good"),
-            },
-            Err(_) => true,
         }
     }
 }

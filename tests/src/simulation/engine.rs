@@ -112,18 +112,33 @@ impl Slot {
             }
         };
         let deliverer = Arc::new(self.deliverer(&life, &bus, dead_letters)?);
+        tokio::select! {
+            biased;
+            () = deliverer.keep_sinks() => Ok(()),
+            ended = self.deliver(&life, &bus, &deliverer, &stop) => ended,
+        }
+    }
+
+    /// Keeps the subscription up until told to stop.
+    async fn deliver(
+        &self,
+        life: &Arc<Life>,
+        bus: &Arc<dyn Bus>,
+        deliverer: &Arc<Deliverer>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
         while !stop.is_cancelled() {
             let subscription = stop.child_token();
             self.set_running(Some(Running {
-                life: Arc::clone(&life),
+                life: Arc::clone(life),
                 stop: stop.clone(),
                 subscription: subscription.clone(),
-                deliverer: Arc::clone(&deliverer),
+                deliverer: Arc::clone(deliverer),
             }));
             let opened = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                opened = self.open(&bus, &deliverer) => opened?,
+                opened = self.open(bus, deliverer) => opened?,
             };
             if let Some((intake, flow, concurrency)) = opened {
                 life.subscribes(flow, concurrency);

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Report, run};
+use super::{Broken, Report, run};
 
 /// What came of many seeds.
 #[derive(Debug)]
@@ -19,11 +19,12 @@ pub struct Hunt {
     pub broken: Option<Report>,
 }
 
-/// Runs seeds in order, `jobs` at a time. The first that breaks a promise ends it, however the threads run.
+/// Runs seeds in order, `jobs` at a time. The first that breaks a promise ends it, however the threads run. `twice` runs
+/// each a second time and takes it for broken if that is another run.
 ///
 /// # Errors
 /// When a run could not be made.
-pub fn hunt(seeds: Range<u64>, jobs: usize) -> std::io::Result<Hunt> {
+pub fn hunt(seeds: Range<u64>, jobs: usize, twice: bool) -> std::io::Result<Hunt> {
     let began = Instant::now();
     let next = AtomicU64::new(seeds.start);
     // No seed from here on is begun.
@@ -36,7 +37,7 @@ pub fn hunt(seeds: Range<u64>, jobs: usize) -> std::io::Result<Hunt> {
             if seed >= end.load(Ordering::Relaxed) {
                 return Ok(ran);
             }
-            let report = run(seed)?;
+            let report = if twice { run_twice(seed)? } else { run(seed)? };
             ran += 1;
             if report.broken.is_some() {
                 end.fetch_min(seed, Ordering::Relaxed);
@@ -58,4 +59,15 @@ pub fn hunt(seeds: Range<u64>, jobs: usize) -> std::io::Result<Hunt> {
     })?;
     let broken = broken.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Hunt { ran, took: began.elapsed(), broken })
+}
+
+fn run_twice(seed: u64) -> std::io::Result<Report> {
+    let (mut one, other) = (run(seed)?, run(seed)?);
+    if one.broken.is_none() && one.trace != other.trace {
+        let (first, second) = (one.trace.render(None), other.trace.render(None));
+        let differs = first.lines().zip(second.lines()).find(|(first, second)| first != second);
+        let detail = format!("it goes on differently here: {differs:#?}");
+        one.broken = Some(Broken { promise: "a-run-is-a-function-of-its-seed", detail, input: 0 });
+    }
+    Ok(one)
 }

@@ -51,6 +51,9 @@ impl LossyIntake {
                 continue;
             }
             self.cut_told = false;
+            if world.strikes(Fault::Ahead) {
+                self.fill();
+            }
             if let Some(delivery) = self.arrived() {
                 return self.hand_out(delivery);
             }
@@ -71,6 +74,17 @@ impl LossyIntake {
             }
         }
         None
+    }
+
+    /// Takes what there is at once, as far as there is room.
+    fn fill(&mut self) {
+        while self.held.len() < self.ahead {
+            let Some(Some(Ok(delivery))) = self.inner.next().now_or_never() else { return };
+            self.line.delivered(&delivery);
+            let input = delivery.position.as_ref().map_or(0, |position| position.sequence);
+            self.line.note(input, "  waits in the engine", self.held.len() as u64);
+            self.carry(delivery);
+        }
     }
 
     /// Takes one of those that have arrived; any of them, if they come out of order.

@@ -41,6 +41,8 @@ struct Vital {
     open: Option<Instant>,
     /// When it was last seen to let anything through.
     passing: Option<Instant>,
+    /// When a question of it was last not answered.
+    unanswered: Option<Instant>,
     /// The dead letters it has sent, by event and attempt.
     letters: BTreeSet<(u64, u32)>,
     /// The most calls it may have under way; none before its first subscription.
@@ -147,6 +149,16 @@ impl Life {
     /// Whether its plugin is quarantined.
     pub fn is_quarantined(&self) -> bool {
         self.lock().is_quarantined()
+    }
+
+    /// A question of it is not answered.
+    pub fn is_not_answered(&self) {
+        self.lock().unanswered = Some(Instant::now());
+    }
+
+    /// Whether a question of it was not answered at this very moment.
+    pub fn was_not_answered(&self) -> bool {
+        self.lock().unanswered == Some(Instant::now())
     }
 
     /// Whether nothing is let through, and was not before this very moment.

@@ -8,8 +8,8 @@ use futures::future::BoxFuture;
 use tokio::sync::broadcast;
 use wasmill::bus::memory::MemoryBus;
 use wasmill::bus::{
-    BatchStored, Bus, BusError, BusEvent, CoreSpec, Delivery, DurableSpec, Intake, Receipt, Settlement,
-    Stored, StreamInfo, StreamSpec,
+    BatchStored, Bus, BusError, BusEvent, CoreSpec, Delivery, DurableSpec, Intake, ReadSpec, Receipt,
+    Settlement, Stored, StoredMessage, StreamInfo, StreamSpec,
 };
 use wasmill::dead_letter;
 use wasmill::message::Message;
@@ -46,6 +46,7 @@ impl Line {
         let cut = self.world.weather(|weather, _| weather.cut_until(self.slot)).is_some();
         if cut || self.world.strikes(Fault::NoAnswer) {
             self.note(0, "a question is not answered", 0);
+            self.life.is_not_answered();
             return Err(if cut { Told::Disconnected } else { Told::TimedOut }.error("a question"));
         }
         operation.await
@@ -53,77 +54,133 @@ impl Line {
 
     async fn send(&self, message: Message) -> Result<Stored, BusError> {
         self.life.breathe(&self.world).await;
-        let parcel = Parcel::of(&message);
-        let place = place(&message);
-        self.note(parcel.input(), sent(parcel), number(parcel));
-        let quarantined = self.life.was_quarantined(parcel);
-        self.world.enter(|ledger, plan| ledger.sent(plan, parcel, &message, quarantined));
+        let (parcel, place) = (self.announce(&message), place(&message));
         let way = self.world.weather(|weather, plan| weather.publish(plan, self.slot, place));
         let subject = message.subject.as_str().to_owned();
-        let answer = self.carry(way, parcel, message).await;
-        tokio::time::sleep(way.back).await;
-        self.life.breathe(&self.world).await;
-        let answer = match (way.told, answer) {
-            (Some(told), _) => Err(told.error(&subject)),
-            (None, Some(answer)) => answer,
-            (None, None) => Err(Told::TimedOut.error(&subject)),
-        };
-        self.told(parcel, place, &answer);
+        let stored = self.carry(way, parcel, self.clone().store(parcel, message)).await;
+        let answer = self.answer(way, &subject, stored).await;
+        match &answer {
+            Ok(_) if matches!(parcel, Parcel::Letter { .. }) => self.life.tally(|tally| tally.letters += 1),
+            Ok(stored) => self.life.tally(|tally| tally.outputs += u64::from(!stored.duplicate)),
+            Err(err) => self.failed(parcel, place, err),
+        }
         answer
     }
 
-    /// Brings a message to its stream, or loses it. What is under way arrives even if the engine dies meanwhile.
-    async fn carry(&self, way: Way, parcel: Parcel, message: Message) -> Option<Result<Stored, BusError>> {
+    async fn send_batch(&self, messages: Vec<Message>) -> Result<BatchStored, BusError> {
+        self.life.breathe(&self.world).await;
+        let parcels: Vec<Parcel> = messages.iter().map(|message| self.announce(message)).collect();
+        let (first, place) =
+            (parcels.first().copied().unwrap_or(Parcel::Unknown), messages.first().and_then(place));
+        self.note(first.input(), "  as a batch of", messages.len() as u64);
+        if self.world.strikes(Fault::NoBatch) {
+            return Err(BusError::NoBatch { reason: "simulated".to_owned() });
+        }
+        let way = self.world.weather(|weather, plan| weather.publish(plan, self.slot, place));
+        let stored = self.carry(way, first, self.clone().store_batch(parcels, messages)).await;
+        let answer = self.answer(way, "a batch", stored).await;
+        match &answer {
+            Ok(stored) => self.life.tally(|tally| tally.outputs += stored.count as u64),
+            // Then each is published by itself.
+            Err(BusError::Repeated | BusError::NoBatch { .. }) => {
+                self.note(first.input(), "  not as a batch", 0)
+            }
+            Err(err) => self.failed(first, place, err),
+        }
+        answer
+    }
+
+    /// Enters a message that the engine hands to the bus.
+    fn announce(&self, message: &Message) -> Parcel {
+        let parcel = Parcel::of(message);
+        self.note(parcel.input(), sent(parcel), number(parcel));
+        let quarantined = self.life.was_quarantined(parcel);
+        self.world.enter(|ledger, plan| ledger.sent(plan, parcel, message, quarantined));
+        parcel
+    }
+
+    /// Brings something to its stream, or loses it. What is under way arrives even if the engine dies meanwhile.
+    async fn carry<T: Send + 'static>(
+        &self,
+        way: Way,
+        parcel: Parcel,
+        store: impl Future<Output = Result<T, BusError>> + Send + 'static,
+    ) -> Option<Result<T, BusError>> {
         if way.lost {
             tokio::time::sleep(way.there).await;
             self.note(parcel.input(), "  lost", 0);
             return None;
         }
         if way.there.is_zero() {
-            return Some(self.store(parcel, message).await);
+            return Some(store.await);
         }
-        let line = self.clone();
         let under_way = tokio::spawn(async move {
             tokio::time::sleep(way.there).await;
-            line.store(parcel, message).await
+            store.await
         });
         if way.late { None } else { under_way.await.ok() }
     }
 
-    async fn store(&self, parcel: Parcel, message: Message) -> Result<Stored, BusError> {
+    /// Brings the answer back, or another.
+    async fn answer<T>(
+        &self,
+        way: Way,
+        subject: &str,
+        stored: Option<Result<T, BusError>>,
+    ) -> Result<T, BusError> {
+        tokio::time::sleep(way.back).await;
+        self.life.breathe(&self.world).await;
+        match (way.told, stored) {
+            (Some(told), _) => Err(told.error(subject)),
+            (None, Some(answer)) => answer,
+            (None, None) => Err(Told::TimedOut.error(subject)),
+        }
+    }
+
+    async fn store(self, parcel: Parcel, message: Message) -> Result<Stored, BusError> {
         if self.world.over.is_cancelled() {
             return Err(Told::TimedOut.error("store"));
         }
         let stored = self.bus.publish(message).await?;
-        let what = if stored.duplicate { "  dropped as a repeat" } else { "  stored" };
-        self.note(parcel.input(), what, number(parcel));
-        self.world.enter(|ledger, plan| ledger.stored(plan, parcel, stored.duplicate));
+        self.stored(parcel, stored.duplicate);
         Ok(stored)
     }
 
-    /// What the engine now knows of a message it sent.
-    fn told(&self, parcel: Parcel, place: Option<Place>, answer: &Result<Stored, BusError>) {
-        let is_letter = matches!(parcel, Parcel::Letter { .. });
-        match answer {
-            Ok(_) if is_letter => self.life.tally(|tally| tally.letters += 1),
-            Ok(stored) => self.life.tally(|tally| tally.outputs += u64::from(!stored.duplicate)),
-            Err(err) => {
-                self.note(parcel.input(), "  the engine is told of an error", number(parcel));
-                let causes: &[Cause] = match (is_letter, err) {
-                    (true, _) => &[Cause::Letter],
-                    // Which of them it is shows when the engine has asked for the stream, if it is told.
-                    (false, BusError::NoStream { .. }) if place.is_none() => {
-                        &[Cause::Failed("unstorable"), Cause::Outside("publish")]
-                    }
-                    (false, _) => &[Cause::Outside("publish")],
-                };
-                self.world.enter(|ledger, _| {
-                    let of = (self.life.number, parcel.input(), parcel.attempt());
-                    causes.iter().for_each(|cause| ledger.caused(of, *cause));
-                    Ok(())
-                });
-            }
+    async fn store_batch(
+        self,
+        parcels: Vec<Parcel>,
+        messages: Vec<Message>,
+    ) -> Result<BatchStored, BusError> {
+        if self.world.over.is_cancelled() {
+            return Err(Told::TimedOut.error("store"));
         }
+        let stored = self.bus.publish_batch(messages).await?;
+        parcels.into_iter().for_each(|parcel| self.stored(parcel, false));
+        Ok(stored)
+    }
+
+    fn stored(&self, parcel: Parcel, repeat: bool) {
+        let what = if repeat { "  dropped as a repeat" } else { "  stored" };
+        self.note(parcel.input(), what, number(parcel));
+        self.world.enter(|ledger, plan| ledger.stored(plan, parcel, repeat));
+    }
+
+    /// The engine is told that something was not stored, and may have to give the event back for it.
+    fn failed(&self, parcel: Parcel, place: Option<Place>, err: &BusError) {
+        self.note(parcel.input(), "  the engine is told of an error", number(parcel));
+        let causes: &[Cause] = match (parcel, err) {
+            (Parcel::Letter { .. }, _) => &[Cause::Letter],
+            // Which of them it is shows when the engine has asked for the stream, if it is told.
+            (_, BusError::NoStream { .. }) if place.is_none() => {
+                &[Cause::Failed("unstorable"), Cause::Outside("publish")]
+            }
+            _ => &[Cause::Outside("publish")],
+        };
+        self.world.enter(|ledger, _| {
+            let of = (self.life.number, parcel.input(), parcel.attempt());
+            causes.iter().for_each(|cause| ledger.caused(of, *cause));
+            Ok(())
+        });
     }
 
     async fn end(&self, receipt: Receipt, settlement: Settlement) -> Result<(), BusError> {
@@ -132,6 +189,14 @@ impl Line {
         let delay = if let Settlement::Nak(delay) = settlement { delay.as_millis() as u64 } else { 0 };
         self.note(input, settling(settlement), delay);
         let (of, quarantined) = ((input, attempt), self.life.is_quarantined());
+        if self.life.was_not_answered() {
+            // It may have asked for the streams of this event's outputs.
+            let of = (self.life.number, input, attempt);
+            self.world.enter(|ledger, _| {
+                ledger.caused(of, Cause::Outside("publish"));
+                Ok(())
+            });
+        }
         self.world.enter(|ledger, plan| ledger.settles(plan, self.life.number, of, settlement, quarantined));
         let way = self.world.weather(|weather, plan| weather.settle(plan, self.slot));
         if way.lost {
@@ -232,6 +297,10 @@ impl Bus for Line {
         open.boxed()
     }
 
+    fn has_durable<'a>(&'a self, stream: &'a str, durable: &'a str) -> BoxFuture<'a, Result<bool, BusError>> {
+        self.plain(self.bus.has_durable(stream, durable)).boxed()
+    }
+
     fn subscribe<'a>(&'a self, spec: &'a CoreSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {
         self.plain(self.bus.subscribe(spec)).boxed()
     }
@@ -241,7 +310,15 @@ impl Bus for Line {
     }
 
     fn publish_batch(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<BatchStored, BusError>> {
-        self.plain(self.bus.publish_batch(messages)).boxed()
+        self.send_batch(messages).boxed()
+    }
+
+    fn read<'a>(&'a self, spec: &'a ReadSpec) -> BoxFuture<'a, Result<Vec<StoredMessage>, BusError>> {
+        self.plain(self.bus.read(spec)).boxed()
+    }
+
+    fn erase<'a>(&'a self, stream: &'a str, sequence: u64) -> BoxFuture<'a, Result<bool, BusError>> {
+        self.plain(self.bus.erase(stream, sequence)).boxed()
     }
 
     fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>> {

@@ -53,11 +53,15 @@ pub enum Fault {
     IntakeEnds,
     /// A question to the bus is not answered.
     NoAnswer,
+    /// Deliveries are held ahead, and wait in the engine for their turn.
+    Ahead,
+    /// A stream takes no batch, though it said that it does.
+    NoBatch,
 }
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::Kill,
         Self::Freeze,
         Self::Stop,
@@ -79,6 +83,8 @@ impl Fault {
         Self::Reorder,
         Self::IntakeEnds,
         Self::NoAnswer,
+        Self::Ahead,
+        Self::NoBatch,
     ];
 
     /// Whether it strikes at a moment of its own, rather than an operation with some probability.
@@ -104,6 +110,8 @@ pub struct Plan {
     pub(super) concurrency: u32,
     pub(super) retry: Retry,
     pub(super) breaker: BreakerSettings,
+    /// Whether the streams of outputs take batches.
+    pub(super) atomic: [bool; 2],
     /// Outputs that may leave in a second; 0 for no bound.
     pub(super) pace: u32,
     /// Events that all of one engine may have in flight.
@@ -145,6 +153,7 @@ impl Plan {
             engines: rng.usize(1..=2),
             concurrency: *rng.choice(&[1, 2, 8, 64]).unwrap_or(&8),
             breaker: breaker(rng),
+            atomic: [rng.bool(), rng.bool()],
             pace: if rng.bool() { 0 } else { rng.u32(5..=200) },
             budget: if rng.bool() { 1_000 } else { rng.u64(2..=20) },
             retry,
@@ -289,6 +298,7 @@ fn input(rng: &mut Rng, retry: &Retry, over: Duration) -> Input {
         at: over.mul_f64(rng.f64()),
         kind,
         outputs: rng.u32(least..=MOST_OUTPUTS),
+        together: rng.bool(),
         takes: Duration::from_millis(takes),
         hops: rng.u32(0..=3),
     }

@@ -119,7 +119,8 @@ fn answer(script: &Input, input: u64, attempt: u32, version: u32) -> Result<Vec<
     let output = |index: u32| {
         // The last one is the bad one, so that the others are good when it is found.
         let bad = index + 1 == script.outputs;
-        let place = if (input + u64::from(index)).is_multiple_of(2) { "out.a.x" } else { "out.b.x" };
+        let turn = if script.together { 0 } else { u64::from(index) };
+        let place = if (input + turn).is_multiple_of(2) { "out.a.x" } else { "out.b.x" };
         let subject = match script.kind {
             Kind::Nowhere => "out.nowhere",
             Kind::NotGranted if bad => "elsewhere.x",

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use futures::future::join_all;
 use tokio::time::timeout;
 use wasmill::bus::memory::MemoryBus;
-use wasmill::bus::{Bus as _, BusError, StreamSpec};
+use wasmill::bus::{Bus as _, BusError, Retention, StreamSpec};
 use wasmill::dead_letter;
 use wasmill::event::{HOPS_HEADER, MSG_ID_HEADER};
 use wasmill::message::Message;
@@ -93,9 +93,13 @@ async fn all_settled(world: &World) {
 
 async fn create_streams(bus: &MemoryBus, plan: &Plan) -> anyhow::Result<()> {
     let letters = format!("{}.>", dead_letter::SUBJECT_PREFIX);
-    for (name, subjects) in
-        [(STREAM, "in.>"), ("OUT_A", "out.a.>"), ("OUT_B", "out.b.>"), (dead_letter::STREAM, &letters)]
-    {
+    let [a, b] = plan.atomic;
+    for (name, subjects, atomic) in [
+        (STREAM, "in.>", false),
+        ("OUT_A", "out.a.>", a),
+        ("OUT_B", "out.b.>", b),
+        (dead_letter::STREAM, &letters, false),
+    ] {
         let spec = StreamSpec {
             name: name.to_owned(),
             subjects: vec![Pattern::new(subjects)?],
@@ -103,7 +107,8 @@ async fn create_streams(bus: &MemoryBus, plan: &Plan) -> anyhow::Result<()> {
             max_bytes: None,
             max_age: None,
             replicas: 1,
-            atomic: false,
+            retention: Retention::default(),
+            atomic,
         };
         bus.ensure_stream(&spec).await?;
     }

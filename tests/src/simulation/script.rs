@@ -37,6 +37,8 @@ pub(super) struct Input {
     pub kind: Kind,
     /// How many outputs it has.
     pub outputs: u32,
+    /// Whether they all go to one stream.
+    pub together: bool,
     /// How long the plugin takes over it.
     pub takes: Duration,
     /// How many plugins it has been through.

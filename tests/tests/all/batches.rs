@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_nats::HeaderMap;
-use wasmill::bus::{Bus as _, StreamSpec};
+use wasmill::bus::{Bus as _, Retention, StreamSpec};
 use wasmill::subject::Pattern;
 use wasmill_tests::streams;
 
@@ -35,6 +35,7 @@ async fn atomic_scene() -> Scene {
         max_bytes: None,
         max_age: None,
         replicas: 1,
+        retention: Retention::default(),
         atomic: true,
     };
     let info = bus(&scene.server).await.ensure_stream(&spec).await.unwrap();

@@ -8,6 +8,7 @@ mod core;
 mod durable;
 mod identity;
 mod outages;
+mod reading;
 mod settling;
 mod streams;
 
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use wasmill::bus::memory::MemoryBus;
 use wasmill::bus::nats::{NatsBus, NatsSettings};
-use wasmill::bus::{Bus, Delivery, DurableSpec, Intake, Settlement, Start, StreamSpec};
+use wasmill::bus::{Bus, Delivery, DurableSpec, Intake, Retention, Settlement, Start, StreamSpec};
 use wasmill::message::Message;
 use wasmill::subject::{Pattern, Subject};
 use wasmill_tests::nats::NatsServer;
@@ -85,6 +86,7 @@ fn stream() -> StreamSpec {
     StreamSpec {
         name: "S".into(),
         subjects: vec![pattern("in.>")],
+        retention: Retention::Limits,
         duplicate_window: Duration::from_secs(120),
         max_bytes: None,
         max_age: None,

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use wasmill::bus::memory::MemoryBus;
-use wasmill::bus::{Bus as _, StreamSpec};
+use wasmill::bus::{Bus as _, Retention, StreamSpec};
 use wasmill::manifest::PluginName;
 use wasmill::status::PluginState;
 use wasmill::subject::Pattern;
@@ -222,6 +222,7 @@ async fn a_version_whose_stream_is_missing_waits_while_the_old_one_serves() {
     let later = StreamSpec {
         name: "LATER".into(),
         subjects: vec![Pattern::new("in.>").unwrap()],
+        retention: Retention::Limits,
         duplicate_window: Duration::from_secs(120),
         max_bytes: None,
         max_age: None,

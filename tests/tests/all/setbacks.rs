@@ -222,7 +222,7 @@ async fn a_dead_letter_stream_that_was_deleted_is_made_again() {
 }
 
 /// Publishes bytes that no client library would send.
-fn publish_raw(server: &NatsServer, subject: &str, header_block: &[u8], payload: &[u8]) {
+pub fn publish_raw(server: &NatsServer, subject: &str, header_block: &[u8], payload: &[u8]) {
     let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
     let (headers, total) = (header_block.len(), header_block.len() + payload.len());
     let mut bytes = b"CONNECT {\"headers\":true,\"verbose\":false}\r\n".to_vec();

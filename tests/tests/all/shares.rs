@@ -33,6 +33,7 @@ async fn side_by_side(place: &Place, manifests: [(&str, String); 2], events: usi
     let stream = StreamSpec {
         name: "IN".into(),
         subjects: vec![Pattern::new("in").unwrap()],
+        retention: wasmill::bus::Retention::Limits,
         duplicate_window: Duration::from_secs(120),
         max_bytes: None,
         max_age: None,

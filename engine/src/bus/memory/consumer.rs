@@ -63,6 +63,12 @@ impl Consumer {
         self.bell.notify_waiters();
     }
 
+    /// Whether some subject is for both this one and a consumer with the given filters.
+    pub(super) fn overlaps(&self, filters: &[Pattern]) -> bool {
+        let all = self.filters.is_empty() || filters.is_empty();
+        all || self.filters.iter().any(|mine| filters.iter().any(|theirs| mine.overlaps(theirs)))
+    }
+
     fn wants(&self, subject: &str) -> bool {
         self.filters.is_empty() || self.filters.iter().any(|pattern| pattern.matches(subject))
     }
@@ -97,13 +103,20 @@ impl Consumer {
         self.unsettled.insert(sequence, Unsettled { attempt, due });
     }
 
-    /// Settles a delivery. One that is settled already, or is under way again, is left alone, as the server does.
-    pub(super) fn settle(&mut self, sequence: u64, attempt: u32, settlement: Settlement, now: Instant) {
-        let Some(unsettled) = self.unsettled.get(&sequence) else { return };
+    /// Settles a delivery, and says whether its message is done with. One that is settled already, or is under way again, is
+    /// left alone, as the server does.
+    pub(super) fn settle(
+        &mut self,
+        sequence: u64,
+        attempt: u32,
+        settlement: Settlement,
+        now: Instant,
+    ) -> bool {
+        let Some(unsettled) = self.unsettled.get(&sequence) else { return false };
         let (current, due) = (unsettled.attempt, unsettled.due);
         let again_at = match settlement {
             Settlement::Ack | Settlement::Term => None,
-            Settlement::Nak(_) | Settlement::InProgress if current != attempt => return,
+            Settlement::Nak(_) | Settlement::InProgress if current != attempt => return false,
             Settlement::Nak(delay) => Some(later(now, delay)),
             Settlement::InProgress => Some(later(now, self.ack_wait)),
         };
@@ -115,6 +128,7 @@ impl Consumer {
             }
         }
         self.bell.notify_waiters();
+        again_at.is_none()
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::bus::{BusError, StreamInfo, StreamSpec};
+use crate::bus::{BusError, Retention, StreamInfo, StreamSpec};
 use crate::message::Message;
 use crate::subject::Pattern;
 
@@ -31,6 +31,8 @@ pub(super) struct Entry {
 pub(super) struct Log {
     pub(super) subjects: Vec<Pattern>,
     pub(super) incarnation_ms: u64,
+    pub(super) retention: Retention,
+    /// In the order of their sequences, of which some may be missing.
     entries: VecDeque<Entry>,
     last_sequence: u64,
     bytes: u64,
@@ -48,6 +50,7 @@ impl Log {
         Self {
             subjects: spec.subjects.clone(),
             incarnation_ms,
+            retention: spec.retention,
             entries: VecDeque::new(),
             last_sequence: 0,
             bytes: 0,
@@ -111,15 +114,23 @@ impl Log {
 
     /// The message at a sequence, if it is still kept.
     pub(super) fn at(&self, sequence: u64) -> Option<&Entry> {
-        let first = self.entries.front()?.sequence;
-        self.entries.get(usize::try_from(sequence.checked_sub(first)?).ok()?)
+        self.entries.get(self.place(sequence)?)
+    }
+
+    fn place(&self, sequence: u64) -> Option<usize> {
+        self.entries.binary_search_by_key(&sequence, |entry| entry.sequence).ok()
+    }
+
+    /// Takes a message out; says whether it was there.
+    pub(super) fn erase(&mut self, sequence: u64) -> bool {
+        let erased = self.place(sequence).and_then(|place| self.entries.remove(place));
+        self.bytes -= erased.as_ref().map_or(0, |entry| entry.bytes);
+        erased.is_some()
     }
 
     /// All messages kept from a sequence on.
     pub(super) fn from(&self, sequence: u64) -> impl Iterator<Item = &Entry> {
-        let first = self.entries.front().map_or(sequence, |entry| entry.sequence);
-        let skip = usize::try_from(sequence.saturating_sub(first)).unwrap_or(usize::MAX);
-        self.entries.range(skip.min(self.entries.len())..)
+        self.entries.range(self.entries.partition_point(|entry| entry.sequence < sequence)..)
     }
 
     pub(super) fn last_sequence(&self) -> u64 {
@@ -170,6 +181,7 @@ mod tests {
         let mut spec = StreamSpec {
             name: "S".into(),
             subjects: vec![Pattern::new("a").unwrap()],
+            retention: Retention::Limits,
             duplicate_window: Duration::from_secs(10),
             max_bytes: None,
             max_age: None,

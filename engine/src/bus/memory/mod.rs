@@ -3,13 +3,14 @@
 //! It is **not durable**: all is gone when it is dropped. It behaves like the server as far as [`Bus`] goes, and keeps
 //! tokio's time, so that a test which pauses the clock decides when an ack wait is over.
 //!
-//! `log` is a stream, `consumer` a durable consumer of one, `listeners` are the subscriptions without a stream, and
-//! `intake` is what a subscriber holds of either.
+//! `log` is a stream, `consumer` a durable consumer of one, `reading` reads one without, `listeners` are the
+//! subscriptions without a stream, and `intake` is what a subscriber holds of either.
 
 mod consumer;
 mod intake;
 mod listeners;
 mod log;
+mod reading;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,8 +27,8 @@ use self::listeners::Listeners;
 pub use self::log::DEFAULT_MAX_BYTES;
 use self::log::Log;
 use super::{
-    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, Receipt, Settlement, Stored,
-    StreamInfo, StreamSpec, check_batch, check_name,
+    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, ReadSpec, Receipt, Retention,
+    Settlement, Stored, StoredMessage, StreamInfo, StreamSpec, check_batch, check_name,
 };
 use crate::message::Message;
 use crate::subject::Pattern;
@@ -167,6 +168,13 @@ impl Inner {
         match stream.consumers.get_mut(&spec.durable) {
             Some(consumer) => consumer.update(spec),
             None => {
+                let is_queue = stream.log.retention == Retention::WorkQueue;
+                if is_queue && stream.consumers.values().any(|other| other.overlaps(&spec.filters)) {
+                    return Err(BusError::Refused {
+                        operation: format!("consume stream {:?} as {:?}", spec.stream, spec.durable),
+                        reason: "filtered consumer not unique on workqueue stream".to_owned(),
+                    });
+                }
                 let consumer = Consumer::new(spec, stream.log.last_sequence());
                 stream.consumers.insert(spec.durable.clone(), consumer);
             }
@@ -249,7 +257,10 @@ impl Inner {
         if let Some(stream) = state.streams.get_mut(parts.stream)
             && let Some(consumer) = stream.consumers.get_mut(parts.durable)
         {
-            consumer.settle(parts.sequence, parts.attempt, settlement, Instant::now());
+            let done = consumer.settle(parts.sequence, parts.attempt, settlement, Instant::now());
+            if done && stream.log.retention == Retention::WorkQueue {
+                stream.log.erase(parts.sequence);
+            }
         }
         Ok(())
     }
@@ -318,6 +329,10 @@ impl Bus for MemoryBus {
         at_once(|| self.inner.consume(spec).map(|intake| Box::new(intake) as Box<dyn Intake>)).boxed()
     }
 
+    fn has_durable<'a>(&'a self, stream: &'a str, durable: &'a str) -> BoxFuture<'a, Result<bool, BusError>> {
+        at_once(move || self.inner.has_durable(stream, durable)).boxed()
+    }
+
     fn subscribe<'a>(&'a self, spec: &'a CoreSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {
         at_once(|| {
             let (ready, dropped) = self.inner.open("subscribe")?.listeners.add(spec);
@@ -341,6 +356,14 @@ impl Bus for MemoryBus {
 
     fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>> {
         at_once(move || self.inner.route(message).map(|_| ())).boxed()
+    }
+
+    fn read<'a>(&'a self, spec: &'a ReadSpec) -> BoxFuture<'a, Result<Vec<StoredMessage>, BusError>> {
+        at_once(|| self.inner.read(spec)).boxed()
+    }
+
+    fn erase<'a>(&'a self, stream: &'a str, sequence: u64) -> BoxFuture<'a, Result<bool, BusError>> {
+        at_once(move || self.inner.erase(stream, sequence)).boxed()
     }
 
     fn settle<'a>(

@@ -17,6 +17,10 @@ use crate::bus::BusError;
 pub(super) const CONSUMER_NOT_FOUND: u64 = 10_014;
 /// Somebody created the consumer first, with another configuration.
 pub(super) const CONSUMER_EXISTS: [u64; 2] = [10_013, 10_148];
+/// The stream has no such message.
+pub(super) const MESSAGE_NOT_FOUND: u64 = 10_037;
+/// The stream has no message at this sequence to take out.
+pub(super) const SEQUENCE_NOT_FOUND: u64 = 10_043;
 /// There is no such stream.
 pub(super) const STREAM_NOT_FOUND: u64 = 10_059;
 /// Somebody created the stream first, with another configuration.

@@ -39,12 +39,12 @@ struct Info {
 pub(super) async fn ensure(core: &Core, spec: &DurableSpec, begin: Begin) -> Result<PullLimits, BusError> {
     check_name("consume", &spec.stream)?;
     check_name("consume", &spec.durable)?;
-    let existing = match lookup(core, spec).await? {
+    let existing = match lookup(core, &spec.stream, &spec.durable).await? {
         Some(config) => config,
         None => match create(core, spec, begin).await? {
             Some(config) => return Ok(pull_limits(&config)),
             // Another engine was faster: from here on it is one that exists.
-            None => lookup(core, spec).await?.ok_or_else(|| BusError::Refused {
+            None => lookup(core, &spec.stream, &spec.durable).await?.ok_or_else(|| BusError::Refused {
                 operation: operation(spec),
                 reason: "the consumer comes and goes; does something delete it?".to_owned(),
             })?,
@@ -68,13 +68,21 @@ fn operation(spec: &DurableSpec) -> String {
     format!("consume stream {:?} as {:?}", spec.stream, spec.durable)
 }
 
-async fn lookup(core: &Core, spec: &DurableSpec) -> Result<Option<Map<String, Value>>, BusError> {
-    let verb = format!("CONSUMER.INFO.{}.{}", spec.stream, spec.durable);
-    match core.api.request::<Info>(&core.link, &operation(spec), &verb, None).await? {
+/// The configuration of a consumer, if there is one of the name.
+pub(super) async fn lookup(
+    core: &Core,
+    stream: &str,
+    durable: &str,
+) -> Result<Option<Map<String, Value>>, BusError> {
+    let operation = format!("look up consumer {durable:?} of stream {stream:?}");
+    check_name(&operation, stream)?;
+    check_name(&operation, durable)?;
+    let verb = format!("CONSUMER.INFO.{stream}.{durable}");
+    match core.api.request::<Info>(&core.link, &operation, &verb, None).await? {
         Ok(info) => Ok(Some(info.config)),
         Err(error) if error.err_code == CONSUMER_NOT_FOUND => Ok(None),
-        Err(error) if error.err_code == STREAM_NOT_FOUND => Err(BusError::StreamMissing(spec.stream.clone())),
-        Err(error) => Err(refused(&operation(spec), &error)),
+        Err(error) if error.err_code == STREAM_NOT_FOUND => Err(BusError::StreamMissing(stream.to_owned())),
+        Err(error) => Err(refused(&operation, &error)),
     }
 }
 

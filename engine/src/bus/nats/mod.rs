@@ -3,8 +3,8 @@
 //! In reading order: [`settings`] says how to connect (with `context` for those kept by the `nats` tool), `link` is the
 //! connection, `in_flight` and `publisher` publish with one reply inbox for all, `batch` several messages at once, `api`
 //! asks JetStream, `streams` and `consumer` keep what is on the server, `source` and `intake` pull from a durable consumer
-//! as far `ahead` as they may, `core_sub` listens without a stream, and `convert` is the border to the client library's
-//! messages.
+//! as far `ahead` as they may, `read` reads a stream without one, `core_sub` listens without a stream, and `convert` is the
+//! border to the client library's messages.
 
 mod ahead;
 mod api;
@@ -17,6 +17,7 @@ mod in_flight;
 mod intake;
 mod link;
 mod publisher;
+mod read;
 pub mod settings;
 mod source;
 mod streams;
@@ -38,8 +39,8 @@ use self::link::Link;
 use self::publisher::Publisher;
 pub use self::settings::{NatsSettings, Secret, TlsSettings};
 use super::{
-    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, Receipt, Settlement, Stored,
-    StreamInfo, StreamSpec,
+    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, ReadSpec, Receipt, Settlement,
+    Stored, StoredMessage, StreamInfo, StreamSpec,
 };
 use crate::message::Message;
 use crate::subject::Pattern;
@@ -150,6 +151,11 @@ impl Bus for NatsBus {
         intake::open(&self.core, spec).boxed()
     }
 
+    fn has_durable<'a>(&'a self, stream: &'a str, durable: &'a str) -> BoxFuture<'a, Result<bool, BusError>> {
+        async move { consumer::lookup(&self.core, stream, durable).await.map(|found| found.is_some()) }
+            .boxed()
+    }
+
     fn subscribe<'a>(&'a self, spec: &'a CoreSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {
         core_sub::open(&self.core, spec).boxed()
     }
@@ -164,6 +170,14 @@ impl Bus for NatsBus {
 
     fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>> {
         self.core.publish_core(message).boxed()
+    }
+
+    fn read<'a>(&'a self, spec: &'a ReadSpec) -> BoxFuture<'a, Result<Vec<StoredMessage>, BusError>> {
+        read::read(&self.core, spec).boxed()
+    }
+
+    fn erase<'a>(&'a self, stream: &'a str, sequence: u64) -> BoxFuture<'a, Result<bool, BusError>> {
+        read::erase(&self.core, stream, sequence).boxed()
     }
 
     fn settle<'a>(

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Core;
 use super::api::{STREAM_EXISTS, STREAM_NOT_FOUND, refused};
-use crate::bus::{BusError, StreamInfo, StreamSpec, check_name};
+use crate::bus::{BusError, Retention, StreamInfo, StreamSpec, check_name};
 use crate::subject::Pattern;
 
 #[derive(Deserialize)]
@@ -102,7 +102,10 @@ fn config(spec: &StreamSpec) -> Value {
     let mut config = json!({
         "name": spec.name,
         "subjects": spec.subjects,
-        "retention": "limits",
+        "retention": match spec.retention {
+            Retention::Limits => "limits",
+            Retention::WorkQueue => "workqueue",
+        },
         "discard": "old",
         "storage": "file",
         "max_consumers": -1,

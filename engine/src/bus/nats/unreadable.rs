@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::Core;
 use super::convert::ACK_PREFIX;
+use super::read::{Got, Raw};
 use crate::bus::{BusError, Delivery, DurableSpec, Position, Receipt};
 use crate::event::MALFORMED_HEADER;
 use crate::message::{Headers, Message};
@@ -36,22 +37,6 @@ struct Info {
 #[derive(Deserialize)]
 struct Reached {
     stream_seq: u64,
-}
-
-#[derive(Deserialize)]
-struct Got {
-    message: Raw,
-}
-
-#[derive(Deserialize)]
-struct Raw {
-    subject: String,
-    seq: u64,
-    #[serde(default)]
-    hdrs: String,
-    #[serde(default)]
-    data: String,
-    time: String,
 }
 
 /// Deliveries of one consumer that are under way and cannot be read, with a header that says so.
@@ -99,19 +84,12 @@ async fn get(core: &Core, spec: &DurableSpec, sequence: u64) -> Result<Option<Ra
 fn delivery(spec: &DurableSpec, raw: Raw, incarnation_ms: u64) -> Option<Delivery> {
     let block = BASE64_STANDARD.decode(&raw.hdrs).ok()?;
     let fault = fault(&block)?;
-    let stored_ns = raw.time.parse::<jiff::Timestamp>().ok().map_or(0, |time| time.as_nanosecond());
-    let stored_ns = u64::try_from(stored_ns).unwrap_or_default();
-    let mut headers = Headers::new();
-    for (name, value) in String::from_utf8_lossy(&block).lines().filter_map(|line| line.split_once(':')) {
-        // What cannot be kept as a header is named by the fault.
-        let _refused = headers.try_push(name, value);
-    }
-    headers.push(MALFORMED_HEADER, fault);
+    let stored_ns = raw.stored_ns();
     Some(Delivery {
         message: Message {
             subject: Subject::received(raw.subject),
             reply_to: None,
-            headers,
+            headers: readable(&block, fault),
             payload: Bytes::from(BASE64_STANDARD.decode(&raw.data).ok()?),
         },
         position: Some(Position {
@@ -130,8 +108,19 @@ fn delivery(spec: &DurableSpec, raw: Raw, incarnation_ms: u64) -> Option<Deliver
     })
 }
 
+/// What can be read of a header block, and what is wrong with it.
+pub(super) fn readable(block: &[u8], fault: String) -> Headers {
+    let mut headers = Headers::new();
+    for (name, value) in String::from_utf8_lossy(block).lines().filter_map(|line| line.split_once(':')) {
+        // What cannot be kept as a header is named by the fault.
+        let _refused = headers.try_push(name, value);
+    }
+    headers.push(MALFORMED_HEADER, fault);
+    headers
+}
+
 /// What the client library does not stand in a header block, if anything.
-fn fault(block: &[u8]) -> Option<String> {
+pub(super) fn fault(block: &[u8]) -> Option<String> {
     let Ok(text) = std::str::from_utf8(block) else { return Some("they are not UTF-8".to_owned()) };
     let mut lines = text.lines();
     let Some(status) = lines.next().and_then(|line| line.strip_prefix("NATS/1.0")) else {

@@ -22,7 +22,7 @@ use super::exit::{Exit, Failure};
 use super::out::{self, grouped};
 use super::settings::runtime;
 use super::signals::Signals;
-use crate::bus::{Bus, StreamSpec};
+use crate::bus::{Bus, Retention, StreamSpec};
 use crate::sandbox::this_program;
 use crate::status::{PluginState, PluginStatus};
 use crate::subject::Pattern;
@@ -87,6 +87,7 @@ fn streams() -> Result<Vec<StreamSpec>, crate::subject::SubjectError> {
             Ok(StreamSpec {
                 name: name.into(),
                 subjects: vec![Pattern::new(subjects)?],
+                retention: Retention::Limits,
                 duplicate_window: Duration::from_secs(120),
                 max_bytes: Some(64 * 1_024 * 1_024),
                 max_age: None,

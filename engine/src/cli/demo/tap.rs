@@ -9,8 +9,8 @@ use tokio::sync::broadcast;
 
 use crate::bus::memory::MemoryBus;
 use crate::bus::{
-    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, Receipt, Settlement, Stored,
-    StreamInfo, StreamSpec,
+    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, ReadSpec, Receipt, Settlement,
+    Stored, StoredMessage, StreamInfo, StreamSpec,
 };
 use crate::message::Message;
 use crate::subject::Pattern;
@@ -106,6 +106,10 @@ impl Bus for Tap {
         self.bus.consume(spec)
     }
 
+    fn has_durable<'a>(&'a self, stream: &'a str, durable: &'a str) -> BoxFuture<'a, Result<bool, BusError>> {
+        self.bus.has_durable(stream, durable)
+    }
+
     fn subscribe<'a>(&'a self, spec: &'a CoreSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {
         self.bus.subscribe(spec)
     }
@@ -122,6 +126,14 @@ impl Bus for Tap {
 
     fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>> {
         self.bus.publish_core(message)
+    }
+
+    fn read<'a>(&'a self, spec: &'a ReadSpec) -> BoxFuture<'a, Result<Vec<StoredMessage>, BusError>> {
+        self.bus.read(spec)
+    }
+
+    fn erase<'a>(&'a self, stream: &'a str, sequence: u64) -> BoxFuture<'a, Result<bool, BusError>> {
+        self.bus.erase(stream, sequence)
     }
 
     fn settle<'a>(

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use anyhow::{Context as _, Result, bail};
 
-const USAGE: &str = "usage: wasmill-simulate [--seeds N] [--start S] [--jobs N]
+const USAGE: &str = "usage: wasmill-simulate [--seeds N] [--start S] [--jobs N] [--twice]
        wasmill-simulate --seed X [--trace] [--mutant NAME]
        wasmill-simulate --mutant NAME|all [--seeds N] [--start S] [--jobs N]";
 
@@ -24,13 +24,16 @@ pub struct Arguments {
     pub start: u64,
     pub seeds: Option<u64>,
     pub jobs: usize,
+    /// Whether to run each seed twice, and see whether that is the same.
+    pub twice: bool,
     /// A defect of the engine, or `all`.
     pub mutant: Option<String>,
 }
 
 impl Arguments {
     pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
-        let mut arguments = Self { mode: Mode::Seeds, start: 0, seeds: None, jobs: 2, mutant: None };
+        let mut arguments =
+            Self { mode: Mode::Seeds, start: 0, seeds: None, jobs: 2, twice: false, mutant: None };
         let (mut seed, mut trace) = (None, false);
         while let Some(word) = words.next() {
             let mut value = || words.next().with_context(|| format!("{word} needs a value\n{USAGE}"));
@@ -40,6 +43,7 @@ impl Arguments {
                 "--jobs" => arguments.jobs = number(&value()?)?.try_into()?,
                 "--mutant" => arguments.mutant = Some(value()?),
                 "--seed" => seed = Some(number(&value()?)?),
+                "--twice" => arguments.twice = true,
                 "--trace" => trace = true,
                 _ => bail!("{word:?} is no argument\n{USAGE}"),
             }

@@ -31,11 +31,12 @@ fn main() -> ExitCode {
 /// Runs seeds one after the other.
 fn seeds(arguments: &Arguments) -> Result<()> {
     let range = arguments.range();
-    let hunt = hunt(range.clone(), arguments.jobs)?;
+    let hunt = hunt(range.clone(), arguments.jobs, arguments.twice)?;
     let rate = hunt.ran as f64 / hunt.took.as_secs_f64();
     println!("{} seeds from {} in {:.1?}, {rate:.0} a second", hunt.ran, range.start, hunt.took);
     match hunt.broken {
         None => Ok(()),
+        Some(report) if arguments.twice && run(report.seed)?.broken.is_none() => bail!("{}", report.story()),
         Some(report) => broken(report.seed, None),
     }
 }

@@ -58,7 +58,7 @@ mod with {
         println!("{:<32} {:>6} {:>9}  found by", "defect", "seeds", "time");
         for name in names {
             switch_on(Some(name))?;
-            let hunt = hunt(arguments.start..end, arguments.jobs)?;
+            let hunt = hunt(arguments.start..end, arguments.jobs, false)?;
             let took = format!("{:.2?}", hunt.took);
             match hunt.broken.and_then(|report| Some((report.seed, report.broken?))) {
                 Some((seed, broken)) => {
@@ -72,7 +72,7 @@ mod with {
             }
         }
         switch_on(None)?;
-        let sound = hunt(arguments.start..end, arguments.jobs)?;
+        let sound = hunt(arguments.start..end, arguments.jobs, false)?;
         println!("{:<32} {:>6} {:>9}  -", "none", sound.ran, format!("{:.2?}", sound.took));
         if let Some(report) = sound.broken {
             bail!("without any defect a promise is broken\n{}", report.story());

@@ -1,0 +1,241 @@
+//! A letter in words and as JSON. What a letter holds comes from guests and from whoever may publish: nothing of it may
+//! reach a terminal as a control character.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::dead_letter::{Filed, Found, Letter, Marks, UNREADABLE};
+use crate::message::Headers;
+use crate::outcome::one_line;
+
+/// As much of a payload that is no text as is shown, in bytes.
+const HEX_BYTES: usize = 1_024;
+const HEX_ROW: usize = 16;
+
+/// A letter as JSON.
+#[derive(Debug, Serialize)]
+pub(super) struct Told<'a> {
+    pub(super) sequence: u64,
+    stored: String,
+    state: String,
+    redrives: u32,
+    edits: u32,
+    plugin: &'a str,
+    version: &'a str,
+    digest: &'a str,
+    reason: &'a str,
+    detail: &'a str,
+    limit: Option<&'a str>,
+    backtrace: Option<&'a str>,
+    took_us: Option<u64>,
+    attempts: u32,
+    first_time: Option<String>,
+    last_time: Option<String>,
+    subject: &'a str,
+    position: Option<&'a str>,
+    input: &'a str,
+    redriven_from: Option<u64>,
+    redrive: Option<u32>,
+    edited_from: Option<u64>,
+}
+
+/// What stands in the place of a letter, as JSON.
+#[derive(Debug, Serialize)]
+pub(super) struct NoLetter<'a> {
+    sequence: u64,
+    stored: String,
+    state: &'static str,
+    subject: &'a str,
+    fault: String,
+}
+
+/// A payload as JSON: in the plainest of three ways.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Payload {
+    Data(Value),
+    Text(String),
+    Base64(String),
+}
+
+impl Payload {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        match (serde_json::from_slice(bytes), std::str::from_utf8(bytes)) {
+            (Ok(value), _) => Self::Data(value),
+            (Err(_), Ok(text)) => Self::Text(text.to_owned()),
+            (Err(_), Err(_)) => Self::Base64(BASE64_STANDARD.encode(bytes)),
+        }
+    }
+}
+
+/// The letter as JSON.
+pub(super) fn told(filed: &Filed, marks: Marks) -> Told<'_> {
+    let Filed { sequence, stored, letter, .. } = filed;
+    Told {
+        sequence: *sequence,
+        stored: stored.to_string(),
+        state: state(marks),
+        redrives: marks.redrives,
+        edits: marks.edits,
+        plugin: letter.plugin.as_str(),
+        version: &letter.version,
+        digest: &letter.digest,
+        reason: &letter.reason,
+        detail: &letter.detail,
+        limit: letter.limit.as_deref(),
+        backtrace: letter.backtrace.as_deref(),
+        took_us: letter.took.map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
+        attempts: letter.attempts,
+        first_time: letter.first_time.map(|time| time.to_string()),
+        last_time: letter.last_time.map(|time| time.to_string()),
+        subject: letter.event.message.subject.as_str(),
+        position: letter.event.position.as_deref(),
+        input: &letter.event.input,
+        redriven_from: letter.redrive_of.map(|of| of.letter),
+        redrive: letter.redrive_of.map(|of| of.number),
+        edited_from: letter.edited_from,
+    }
+}
+
+/// One line of JSON about what was found; none for what is missing.
+pub(super) fn line(found: &Found, marks: Marks) -> Option<serde_json::Result<String>> {
+    match found {
+        Found::Letter(filed) => Some(serde_json::to_string(&told(filed, marks))),
+        Found::Unreadable { sequence, stored, subject, fault } => Some(serde_json::to_string(&NoLetter {
+            sequence: *sequence,
+            stored: stored.to_string(),
+            state: UNREADABLE,
+            subject,
+            fault: fault.to_string(),
+        })),
+        Found::Missing { .. } => None,
+    }
+}
+
+/// What has become of a letter, in a word.
+pub(super) fn state(marks: Marks) -> String {
+    match marks {
+        Marks { count: 0, .. } => "open".to_owned(),
+        Marks { redrives: 0, edits: 0, .. } => "done".to_owned(),
+        Marks { redrives: 0, .. } => "edited".to_owned(),
+        Marks { redrives: 1, .. } => "redriven".to_owned(),
+        Marks { redrives, .. } => format!("redriven x{redrives}"),
+    }
+}
+
+/// All about a letter, its payload aside: names and values.
+pub(super) fn rows(filed: &Filed, marks: Marks) -> Vec<Vec<String>> {
+    let Letter { event, plugin, version, digest, reason, detail, limit, .. } = &filed.letter;
+    let letter = &filed.letter;
+    let mut rows = Vec::new();
+    let mut row = |name: &str, value: String| rows.push(vec![name.to_owned(), one_line(value)]);
+    row("letter", filed.sequence.to_string());
+    row("state", state(marks));
+    row("plugin", format!("{plugin} {version}").trim_end().to_owned());
+    row("digest", digest.clone());
+    row("reason", reason.clone());
+    row("detail", detail.clone());
+    let mut optional = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            row(name, value);
+        }
+    };
+    optional("limit", limit.clone());
+    optional("time used", letter.took.map(|took| format!("{took:?}")));
+    optional("attempts", Some(letter.attempts.to_string()));
+    optional("first failed", letter.first_time.map(|time| time.to_string()));
+    optional("last failed", letter.last_time.map(|time| time.to_string()));
+    optional("stored", Some(filed.stored.to_string()));
+    let redriven = |of: crate::dead_letter::RedriveOf| format!("{} (redrive {})", of.letter, of.number);
+    optional("redriven from", letter.redrive_of.map(redriven));
+    optional("edited from", letter.edited_from.map(|sequence| sequence.to_string()));
+    optional("subject", Some(event.message.subject.as_str().to_owned()));
+    optional("position", event.position.clone());
+    optional("input", Some(event.input.clone()));
+    for (at, frame) in letter.backtrace.iter().flat_map(|frames| frames.lines()).enumerate() {
+        row(if at == 0 { "backtrace" } else { "" }, frame.to_owned());
+    }
+    rows
+}
+
+/// Headers, one a line.
+pub(super) fn headers(headers: &Headers) -> String {
+    let lines: Vec<_> = headers.iter().map(|(name, value)| one_line(format!("{name}: {value}"))).collect();
+    lines.join("\n")
+}
+
+/// A payload for people.
+pub(super) fn payload(bytes: &[u8]) -> String {
+    match Payload::of(bytes) {
+        Payload::Data(value) => harmless(&serde_json::to_string_pretty(&value).unwrap_or_default()),
+        Payload::Text(text) => harmless(&text),
+        Payload::Base64(_) => hex(bytes),
+    }
+}
+
+/// A text of several lines without what a terminal would act on.
+fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' && c != '\t' {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for (row, some) in bytes.iter().take(HEX_BYTES).copied().collect::<Vec<_>>().chunks(HEX_ROW).enumerate() {
+        let digits: Vec<_> = some.iter().map(|byte| format!("{byte:02x}")).collect();
+        let letters: String =
+            some.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }).collect();
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "{:06x}  {:<width$}  {letters}",
+            row * HEX_ROW,
+            digits.join(" "),
+            width = 3 * HEX_ROW - 1
+        );
+    }
+    if bytes.len() > HEX_BYTES {
+        let _ = write!(text, "… {} bytes in all; --payload writes them", bytes.len());
+    }
+    text.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_are_shown_as_plainly_as_they_can_be() {
+        assert_eq!(payload(b"{\"a\":[1]}"), "{\n  \"a\": [\n    1\n  ]\n}");
+        assert_eq!(payload("t\u{1b}[2J\n\u{9b}x\té".as_bytes()), "t\\u{1b}[2J\n\\u{9b}x\té");
+        assert_eq!(payload("\"\u{9b}\"".as_bytes()), "\"\\u{9b}\"");
+        let shown = payload(&[b'a', 0xff, 0, b'\n']);
+        assert_eq!(shown, format!("000000  {:<47}  a...", "61 ff 00 0a"));
+        assert!(payload(&[0xff; 5_000]).ends_with("… 5000 bytes in all; --payload writes them"));
+        assert_eq!(payload(b""), "");
+    }
+
+    #[test]
+    fn a_state_is_a_word() {
+        for (marks, wanted) in [
+            (Marks::default(), "open"),
+            (Marks { count: 1, redrives: 1, edits: 0 }, "redriven"),
+            (Marks { count: 3, redrives: 2, edits: 1 }, "redriven x2"),
+            (Marks { count: 1, redrives: 0, edits: 1 }, "edited"),
+            (Marks { count: 1, redrives: 0, edits: 0 }, "done"),
+        ] {
+            assert_eq!(state(marks), wanted);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Delivery under faults, from seeds: the promises hold, and a run is a function of its seed.
+
+use std::collections::BTreeSet;
+
+use wasmill_tests::simulation::hunt::hunt;
+use wasmill_tests::simulation::{Fault, Plan, Report, minimal, run, run_plan};
+
+/// Seeds of an ordinary test run. `cargo xtask simulate` runs as many more as one likes.
+const SEEDS: u64 = 300;
+
+#[test]
+fn the_promises_hold_under_every_kind_of_fault() {
+    let hunt = hunt(0..SEEDS, 2, false).unwrap();
+    if let Some(broken) = hunt.broken {
+        let (faults, report) = minimal(broken.seed).unwrap();
+        panic!("{}\nwith these faults alone: {faults:?}", report.story());
+    }
+    assert_eq!(hunt.ran, SEEDS);
+}
+
+#[test]
+fn a_run_is_a_function_of_its_seed() {
+    let hunt = hunt(0..50, 2, true).unwrap();
+    assert!(hunt.broken.is_none(), "{}", hunt.broken.unwrap().story());
+    let hashes: BTreeSet<u64> = (0..20).map(|seed| run(seed).unwrap().trace.hash()).collect();
+    assert_eq!(hashes.len(), 20, "each seed is a run of its own");
+}
+
+/// A simulation in which nothing happens finds nothing: what it is made of must be there.
+#[test]
+fn seeds_bring_about_what_promises_are_about() {
+    let reports: Vec<Report> = (0..200).map(|seed| run(seed).unwrap()).collect();
+    for what in [
+        "is dead",
+        "goes on",
+        "has stopped",
+        "swaps to version",
+        "subscribes for probes, concurrency",
+        "has drained after an error",
+        "the line is cut, for ms",
+        "a stream is full, for ms",
+        "a stream has no leader, for ms",
+        "time leaps, by ms",
+        "  lost",
+        "  late",
+        "  stored",
+        "  dropped as a repeat",
+        "  the delivery is lost",
+        "  waits in the engine",
+        "publishes its dead letter, after attempts",
+        "a question is not answered",
+        "is at work",
+        "gives back, for ms",
+        "terminates",
+    ] {
+        let runs = reports.iter().filter(|report| report.trace.count(what) > 0).count();
+        assert!(runs >= 5, "{what:?} happens in {runs} of {} runs", reports.len());
+    }
+}
+
+#[test]
+fn without_faults_nothing_is_done_twice() {
+    for seed in 0..50 {
+        let mut plan = Plan::from_seed(seed);
+        plan.faults.clear();
+        let report = run_plan(plan).unwrap();
+        assert_eq!(report.broken, None, "{}", report.story());
+        assert_eq!(report.trace.count("  dropped as a repeat"), 0, "{}", report.story());
+        assert_eq!(report.trace.count("is dead"), 0);
+    }
+    assert!(Fault::ALL.len() > 20);
+}
