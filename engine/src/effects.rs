@@ -7,7 +7,7 @@ use crate::limits::Limits;
 use crate::manifest::{Emit, OutputDelivery};
 use crate::message::{Headers, Message};
 use crate::outcome::Failure;
-use crate::subject::{Subject, SubjectError};
+use crate::subject::{OWN_FIRST_TOKEN, Subject, SubjectError};
 
 /// The plugin that made an output.
 pub const PLUGIN_HEADER: &str = "Wasmill-Plugin";
@@ -117,8 +117,10 @@ fn check_one(
     let answer = rules.emit.reply && event.reply_to.as_deref() == Some(proposed.subject.as_str());
     let subject = if answer { Subject::new(proposed.subject) } else { Subject::unreserved(proposed.subject) };
     let subject = subject.map_err(|error| Failure::BadSubject { index, error })?;
-    // Whoever publishes chooses the reply subject. An inbox is meant for answers; the server's own subjects are not.
-    if subject.as_str().starts_with('$') {
+    // Whoever publishes chooses the reply subject. An inbox is meant for answers; the server's own subjects and the
+    // engine's are not.
+    let first = subject.as_str().split('.').next().unwrap_or_default();
+    if first.starts_with('$') || first == OWN_FIRST_TOKEN {
         return Err(Failure::BadSubject { index, error: SubjectError::Reserved(subject.into()) });
     }
     if !answer && !rules.emit.subjects.iter().any(|pattern| pattern.matches(subject.as_str())) {
@@ -276,6 +278,9 @@ mod tests {
     fn an_answer_needs_the_grant_and_the_events_own_reply_subject() {
         assert_eq!(run(vec![to("_INBOX.x")], true).unwrap()[0].delivery, OutputDelivery::Core);
         assert!(run(vec![to("_INBOX.other")], true).is_err());
+        let forged = Event { reply_to: Some("wasmill.redrive.p".into()), ..event() };
+        let refused = run_on(&forged, vec![to("wasmill.redrive.p")], true).unwrap_err();
+        assert_eq!(refused.name(), "bad-subject");
         let purge = Event { reply_to: Some("$JS.API.STREAM.PURGE.ALERTS".into()), ..event() };
         let refused = run_on(&purge, vec![to("$JS.API.STREAM.PURGE.ALERTS")], true).unwrap_err();
         assert_eq!(refused.name(), "bad-subject", "a publisher must not borrow the engine's rights");

@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 /// The longest subject in bytes: the server's control line is 4,096 bytes and holds two subjects and sizes.
 pub const MAX_SUBJECT_BYTES: usize = 1_024;
 
-/// First tokens that belong to the server and its clients, never to a plugin.
-const RESERVED_FIRST_TOKENS: [&str; 5] = ["$JS", "$SYS", "$KV", "$O", "_INBOX"];
+/// The first token of the engine's own subjects: whoever may publish there can file dead letters and redrive events.
+pub const OWN_FIRST_TOKEN: &str = "wasmill";
+
+/// First tokens that belong to the server, its clients and the engine, never to a plugin.
+const RESERVED_FIRST_TOKENS: [&str; 6] = ["$JS", "$SYS", "$KV", "$O", "_INBOX", OWN_FIRST_TOKEN];
 
 /// Why a string is no subject or pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,8 +37,8 @@ pub enum SubjectError {
     /// `>` before the end of a pattern.
     #[error("pattern {0:?} has a '>' before its end")]
     InnerTail(String),
-    /// `$JS.`, `$SYS.`, `$KV.`, `$O.` or `_INBOX.`: the server's own.
-    #[error("subject {0:?} is reserved for NATS itself")]
+    /// `$JS.`, `$SYS.`, `$KV.`, `$O.` or `_INBOX.`: the server's own; `wasmill.`: the engine's.
+    #[error("subject {0:?} is reserved for NATS and the engine")]
     Reserved(String),
 }
 
@@ -73,7 +76,7 @@ impl Subject {
         Self(text.into())
     }
 
-    /// Whether it belongs to the server or its clients.
+    /// Whether it belongs to the server, its clients or the engine.
     #[must_use]
     pub fn is_reserved(&self) -> bool {
         is_reserved(&self.0)
@@ -143,7 +146,7 @@ impl Pattern {
         }
     }
 
-    /// Whether it could only match subjects of the server itself, or begins with a wildcard.
+    /// Whether it could only match subjects of the server or the engine, or begins with a wildcard.
     #[must_use]
     pub fn reaches_reserved(&self) -> bool {
         matches!(self.0.split('.').next(), Some("*" | ">")) || is_reserved(&self.0)
@@ -222,6 +225,7 @@ mod tests {
             (">", SubjectError::Wildcard(">".into())),
             ("$JS.API.STREAM.DELETE.X", SubjectError::Reserved("$JS.API.STREAM.DELETE.X".into())),
             ("_INBOX.abc", SubjectError::Reserved("_INBOX.abc".into())),
+            ("wasmill.redrive.p", SubjectError::Reserved("wasmill.redrive.p".into())),
         ] {
             assert_eq!(Subject::unreserved(text), Err(wanted), "{text:?}");
         }

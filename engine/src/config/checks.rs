@@ -8,7 +8,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::layers::{Loaded, Origin};
 use super::{ConfigError, Settings, Stream};
-use crate::subject::is_stream_name;
+use crate::subject::{OWN_FIRST_TOKEN, Pattern, is_stream_name};
 
 impl Loaded {
     /// Checks everything and resolves paths: those of the file count from its folder, those of flags and variables from
@@ -132,7 +132,10 @@ fn stream_faults(streams: &[Stream]) -> Vec<(usize, String)> {
         if stream.subjects.is_empty() {
             fault(format!("stream {:?} has no subjects", stream.name));
         }
-        if let Some(open) = stream.subjects.iter().find(|pattern| pattern.reaches_reserved()) {
+        // The engine's own streams may be declared, to be given other limits.
+        let own = format!("{OWN_FIRST_TOKEN}.");
+        let open = |pattern: &&Pattern| pattern.reaches_reserved() && !pattern.as_str().starts_with(&own);
+        if let Some(open) = stream.subjects.iter().find(open) {
             fault(format!("subjects: {open} begins with a wildcard or is reserved for NATS itself"));
         }
         if !(1..=5).contains(&stream.replicas) {

@@ -283,7 +283,7 @@ impl Manifest {
     fn emit_fault(&self) -> Option<String> {
         let open = self.emit.subjects.iter().find(|pattern| pattern.reaches_reserved())?;
         Some(format!(
-            "emit.subjects: {open} begins with a wildcard or is reserved for NATS itself\n  hint: begin with a literal token, as in alerts.>"
+            "emit.subjects: {open} begins with a wildcard or is reserved for NATS and the engine\n  hint: begin with a literal token, as in alerts.>"
         ))
     }
 }
@@ -313,6 +313,7 @@ mod tests {
             ("[[subscribe]]\nsubjects = [\"$JS.API.>\"]", "reserved"),
             ("[[subscribe]]\nsubjects = [\"a\"]\n[emit]\nsubjects = [\">\"]", "begins with a wildcard"),
             ("[[subscribe]]\nsubjects = [\"a\"]\n[emit]\nsubjects = [\"_INBOX.x\"]", "reserved"),
+            ("[[subscribe]]\nsubjects = [\"a\"]\n[emit]\nsubjects = [\"wasmill.>\"]", "reserved"),
             ("[[subscribe]]\nsubject = [\"a\"]", "did you mean `subjects`"),
             ("[[subscribe]]\nsubjects = [\"a\"]\n[limits]\nmemory_mb = 3", "did you mean `memory_mib`"),
             ("[[subscribe]]\nsubjects = [\"a\"]\n[limits]\ncpu_ms = 0", "limits.cpu_ms is 0"),
