@@ -4,7 +4,7 @@
 //! somebody had sent SIGKILL at that very moment: `FAILPOINT="all-stored=kill@7"` kills it when it is there for the
 //! seventh time.
 //!
-//! A **mutant** is a defect that somebody might well introduce. `MUTANT=ack-before-publish`, or [`mutate`] within a
+//! A **mutant** is a defect that somebody might well introduce. `MUTANT=ack-before-publish`, or `mutate` within a
 //! process, chooses one; the tests of the promises are worth something if they catch every one.
 
 /// Kills the process here if it was told to.
@@ -36,6 +36,7 @@ mod points {
     use std::io::Write as _;
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
 
     use rustix::process::{Signal, getpid, kill_process};
 
@@ -67,10 +68,14 @@ mod points {
         "drained",
     ];
 
+    /// How long a process lingers: as long as a busy machine needs to send what is waiting.
+    const LINGER: Duration = Duration::from_millis(40);
+
     /// One failpoint that is to kill.
     struct Armed {
         name: &'static str,
         at: u64,
+        lingers: bool,
         hits: AtomicU64,
     }
 
@@ -80,12 +85,16 @@ mod points {
     });
 
     fn armed(text: &str) -> Armed {
-        let parsed = text.split_once("=kill@").and_then(|(name, at)| {
+        let parsed = text.split_once('=').and_then(|(name, order)| {
             let name = POINTS.iter().find(|point| **point == name)?;
-            Some(Armed { name, at: at.parse().ok()?, hits: AtomicU64::new(0) })
+            let (how, at) = order.split_once('@')?;
+            let lingers = ["kill", "linger"].iter().position(|known| *known == how)? == 1;
+            Some(Armed { name, at: at.parse().ok()?, lingers, hits: AtomicU64::new(0) })
         });
         parsed.unwrap_or_else(|| {
-            end(&format!("FAILPOINT: {text:?} is not NAME=kill@HIT, NAME one of {POINTS:?}"))
+            end(&format!(
+                "FAILPOINT: {text:?} is neither NAME=kill@HIT nor NAME=linger@HIT, NAME one of {POINTS:?}"
+            ))
         })
     }
 
@@ -93,6 +102,9 @@ mod points {
     pub fn hit(name: &'static str) {
         for armed in ARMED.iter().filter(|armed| armed.name == name) {
             if armed.hits.fetch_add(1, Ordering::Relaxed) + 1 == armed.at {
+                if armed.lingers {
+                    std::thread::sleep(LINGER);
+                }
                 end(&format!("failpoint {name}: kill"));
             }
         }

@@ -24,6 +24,10 @@ pub const DEFAULT_INSTANCES: usize = 4;
 /// The weight of a plugin whose manifest gives none: its share of the processor, against those of the others.
 pub const DEFAULT_WEIGHT: u32 = 100;
 
+/// The most bytes of messages that wait in the process for one subscription, beside those in flight: 256 of 128 KiB, or 32
+/// of the largest that a server takes by default.
+pub const PREFETCH_BYTES: usize = 32 * MIB;
+
 /// How many lines a plugin may log in a second. Beyond that they are counted, not written: the log is everybody's.
 pub const LOG_LINES_PER_SECOND: u32 = 1_000;
 

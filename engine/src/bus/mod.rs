@@ -82,6 +82,8 @@ pub struct DurableSpec {
     pub max_ack_pending: u32,
     /// The most messages to hold here ahead of their handling.
     pub prefetch: usize,
+    /// The most bytes of them. One message of the largest size that the server takes may always wait.
+    pub prefetch_bytes: usize,
 }
 
 /// A subscription without a stream: at-most-once.
@@ -325,6 +327,9 @@ pub trait Bus: Send + Sync + 'static {
     /// Subscribes durably. The consumer is created if absent; changed filters and limits are brought up to date, and
     /// what cannot be changed is refused.
     fn consume<'a>(&'a self, spec: &'a DurableSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>>;
+
+    /// Whether a stream has a durable consumer of this name: whether somebody subscribed so at some time.
+    fn has_durable<'a>(&'a self, stream: &'a str, durable: &'a str) -> BoxFuture<'a, Result<bool, BusError>>;
 
     /// Subscribes without a stream. When it returns, the server has the subscription: proven by a round trip.
     fn subscribe<'a>(&'a self, spec: &'a CoreSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>>;

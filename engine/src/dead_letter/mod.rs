@@ -20,7 +20,9 @@ use std::time::Duration;
 pub use self::archive::{Archive, ArchiveError, Marks};
 pub use self::edit::NotEdited;
 pub use self::letter::{Filed, Found, Letter, RedriveOf, UNREADABLE};
-pub use self::redrive::{Order, REDRIVES, Redriven, Unsent, redrive_subject, redrives_spec, restore};
+pub use self::redrive::{
+    Order, REDRIVES, Redriven, Unsent, redrive_durable, redrive_subject, redrives_spec, restore,
+};
 pub use self::search::{Search, Selection};
 pub use self::store::{DeadLetters, Failed};
 pub use self::wrap::{WrapError, Wrapped};

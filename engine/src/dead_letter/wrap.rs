@@ -99,7 +99,7 @@ fn restored(holding: &Headers) -> Headers {
             false => (!begins(name, "nats-") && !begins(name, "wasmill-")).then_some((name, value)),
         })
         .collect();
-    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    found.sort_by_key(|(name, _)| *name);
     let mut headers = Headers::with_capacity(found.len());
     for (name, value) in found {
         headers.push_received(name, value);

@@ -14,9 +14,10 @@ use super::view::Views;
 use crate::breaker::Gate;
 use crate::bus::{BusError, CoreSpec, DurableSpec, Intake, Start};
 use crate::clock::SystemClock;
-use crate::dead_letter::{REDRIVES, redrive_subject, redrives_spec};
+use crate::dead_letter::{REDRIVES, redrive_durable, redrive_subject, redrives_spec};
 use crate::faults::failpoint;
 use crate::flow::Pace;
+use crate::limits::PREFETCH_BYTES;
 use crate::manifest::{Manifest, PluginName, Subscribe};
 use crate::subject::Pattern;
 use crate::telemetry::PluginMetrics;
@@ -212,12 +213,13 @@ fn sources(plugin: &PluginName, manifest: &Manifest, entry: &Subscribe) -> Vec<S
 fn redrives(plugin: &PluginName, manifest: &Manifest) -> Option<Source> {
     Some(Source::Redrives(DurableSpec {
         stream: REDRIVES.to_owned(),
-        durable: format!("wasmill-redrive-{plugin}"),
+        durable: redrive_durable(plugin),
         filters: vec![Pattern::new(redrive_subject(plugin)).ok()?],
         start: Start::All,
         ack_wait: Duration::from_millis(manifest.retry.ack_wait_ms),
         max_ack_pending: manifest.concurrency * ENGINES_PER_CONSUMER,
         prefetch: REDRIVES_AHEAD.min(manifest.concurrency as usize),
+        prefetch_bytes: PREFETCH_BYTES,
     }))
 }
 
@@ -235,6 +237,7 @@ pub(super) fn durable_spec(
         ack_wait: Duration::from_millis(manifest.retry.ack_wait_ms),
         max_ack_pending: manifest.concurrency * ENGINES_PER_CONSUMER,
         prefetch: manifest.concurrency as usize,
+        prefetch_bytes: PREFETCH_BYTES,
     })
 }
 

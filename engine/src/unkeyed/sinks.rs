@@ -8,8 +8,10 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::bus::{BATCH_OVERHEAD_BYTES, Bus, BusError, MAX_BATCH, StreamInfo};
 use crate::effects::Output;
+use crate::faults::mutant;
 use crate::manifest::{Emit, OutputDelivery};
 use crate::outcome::Failure;
+use crate::subject::Pattern;
 
 /// How old what is known may become.
 const REFRESH: Duration = Duration::from_secs(60);
@@ -80,6 +82,14 @@ impl Sinks {
         let known = self.known(bus, emit).await;
         // Without a connection nothing can be published either.
         let known = known.map_err(|err| Failure::Publish { index: 0, reason: err.to_string() })?;
+        // One that no stream stores would be found out when others of them are stored already.
+        for (index, output) in outputs.iter().enumerate() {
+            let subject = output.message.subject.as_str();
+            if !known.iter().any(|stream| stores(stream, output)) && lacks_stream(bus, subject).await {
+                let reason = BusError::NoStream { subject: subject.to_owned() }.to_string();
+                return Err(Failure::Unstorable { index, reason });
+            }
+        }
         match common(&known, outputs) {
             Some(stream) if stream.atomic => together(stream, outputs, bus.max_message_bytes()),
             _ => Ok(Way::Singly),
@@ -123,10 +133,22 @@ async fn look_up(bus: &dyn Bus, emit: &Emit) -> Result<Arc<Streams>, BusError> {
 
 /// The stream that stores all of the outputs, if there is one.
 fn common<'a>(streams: &'a [StreamInfo], outputs: &[Output]) -> Option<&'a StreamInfo> {
-    let stores = |stream: &StreamInfo, output: &Output| {
-        stream.subjects.iter().any(|pattern| pattern.matches(output.message.subject.as_str()))
-    };
     streams.iter().find(|stream| outputs.iter().all(|output| stores(stream, output)))
+}
+
+fn stores(stream: &StreamInfo, output: &Output) -> bool {
+    stream.subjects.iter().any(|pattern| pattern.matches(output.message.subject.as_str()))
+}
+
+/// Whether it is known that no stream stores a subject. If nobody can tell, the event is not to blame.
+pub(super) async fn lacks_stream(bus: &dyn Bus, subject: &str) -> bool {
+    match Pattern::new(subject) {
+        Ok(pattern) => match bus.streams_for(&pattern).await {
+            Ok(streams) => streams.is_empty(),
+            Err(_) => mutant!("unknown-is-for-good"),
+        },
+        Err(_) => true,
+    }
 }
 
 fn together(stream: &StreamInfo, outputs: &[Output], max_message_bytes: usize) -> Result<Way, Failure> {
@@ -151,7 +173,7 @@ mod tests {
     use super::*;
     use crate::bus::memory::MemoryBus;
     use crate::message::Message;
-    use crate::subject::{Pattern, Subject};
+    use crate::subject::Subject;
 
     fn stream(name: &str, subjects: &str, atomic: bool) -> StreamInfo {
         StreamInfo {
@@ -182,7 +204,6 @@ mod tests {
             (vec![to("a.1", 1)], Way::Singly),
             (vec![to("a.1", 1), to("b.1", 1)], Way::Singly),
             (vec![to("n.1", 1), to("n.1", 1)], Way::Singly),
-            (vec![to("x.1", 1), to("x.1", 1)], Way::Singly),
             (vec![to("a.1", 1), core], Way::Singly),
             (vec![to("a.1", 1); MAX_BATCH + 1], Way::Singly),
             (vec![to("a.1", 1), to("a.1", 990)], Way::Singly),
@@ -191,6 +212,8 @@ mod tests {
         }
         let too_large = sinks.way(&*bus, &emit, &[to("a.1", 1), to("a.1", 1_001)]).await;
         assert!(matches!(too_large, Err(Failure::Unstorable { index: 1, .. })), "{too_large:?}");
+        let homeless = sinks.way(&*bus, &emit, &[to("a.1", 1), to("x.1", 1)]).await;
+        assert!(matches!(homeless, Err(Failure::Unstorable { index: 1, .. })), "{homeless:?}");
         sinks.no_batches("A");
         assert_eq!(sinks.way(&*bus, &emit, &[to("a.1", 1), to("a.1", 1)]).await, Ok(Way::Singly));
     }

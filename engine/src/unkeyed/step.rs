@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 
 use super::input::Input;
-use super::sinks::Way;
+use super::sinks::{Way, lacks_stream};
 use super::{Deliverer, Setback, Version};
 use crate::bus::BusError;
 use crate::effects::{self, Output, Proposed, Rules};
@@ -13,7 +13,6 @@ use crate::event::Event;
 use crate::faults::{failpoint, mutant};
 use crate::manifest::{Emit, OutputDelivery};
 use crate::outcome::{Failure, Handled, Trouble};
-use crate::subject::Pattern;
 
 impl Deliverer {
     /// Brings one event through. When it returns well, all that the event caused is stored.
@@ -130,7 +129,7 @@ impl Deliverer {
                 let reason = err.to_string();
                 let for_good = match err {
                     // Between two leaders a stream does not answer; that is no event's fault.
-                    BusError::NoStream { subject } => self.lacks_stream(subject).await,
+                    BusError::NoStream { subject } => lacks_stream(&*self.bus, &subject).await,
                     BusError::Unacceptable { .. } => true,
                     _ => false,
                 };
@@ -141,17 +140,6 @@ impl Deliverer {
                 };
                 Err(failure)
             }
-        }
-    }
-
-    /// Whether it is known that no stream stores a subject. If nobody can tell, the event is not to blame.
-    async fn lacks_stream(&self, subject: String) -> bool {
-        match Pattern::new(subject) {
-            Ok(pattern) => match self.bus.streams_for(&pattern).await {
-                Ok(streams) => streams.is_empty(),
-                Err(_) => mutant!("unknown-is-for-good"),
-            },
-            Err(_) => true,
         }
     }
 }

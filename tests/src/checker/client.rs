@@ -218,6 +218,15 @@ impl Client {
         self.api(&format!("STREAM.DELETE.{name}"), &Value::Null).map(drop)
     }
 
+    /// How many messages a stream holds.
+    ///
+    /// # Errors
+    /// As [`Client::api`].
+    pub fn count(&mut self, stream: &str) -> Result<u64> {
+        let info = self.api(&format!("STREAM.INFO.{stream}"), &Value::Null)?;
+        info.pointer("/state/messages").and_then(Value::as_u64).context("a stream without a count")
+    }
+
     /// Whether a stream has a leader, and all other servers that keep it have what the leader has.
     ///
     /// # Errors

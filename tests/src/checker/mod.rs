@@ -6,7 +6,7 @@
 //! - [`model`]: what an event asks for, and so what must come of it.
 //! - [`history`]: what was published.
 //! - [`judge`]: the comparison, a pure function; [`findings`]: what it found, and the verdict.
-//! - [`tests`]: every kind of fault is found in a history that was doctored to have it.
+//! - `tests`: every kind of fault is found in a history that was doctored to have it.
 
 pub mod client;
 pub mod findings;

@@ -221,6 +221,7 @@ fn durable(world: &World, concurrency: u32) -> anyhow::Result<DurableSpec> {
         ack_wait: Duration::from_millis(world.plan.retry.ack_wait_ms),
         max_ack_pending: concurrency * ENGINES_PER_CONSUMER,
         prefetch: concurrency as usize,
+        prefetch_bytes: wasmill::limits::PREFETCH_BYTES,
     })
 }
 

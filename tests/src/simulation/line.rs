@@ -297,6 +297,10 @@ impl Bus for Line {
         open.boxed()
     }
 
+    fn has_durable<'a>(&'a self, stream: &'a str, durable: &'a str) -> BoxFuture<'a, Result<bool, BusError>> {
+        self.plain(self.bus.has_durable(stream, durable)).boxed()
+    }
+
     fn subscribe<'a>(&'a self, spec: &'a CoreSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {
         self.plain(self.bus.subscribe(spec)).boxed()
     }

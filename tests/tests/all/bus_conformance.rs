@@ -105,6 +105,7 @@ fn durable() -> DurableSpec {
         ack_wait: LONG,
         max_ack_pending: 1_000,
         prefetch: 100,
+        prefetch_bytes: 1_000_000,
     }
 }
 

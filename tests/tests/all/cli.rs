@@ -129,6 +129,11 @@ fn failures_have_their_exit_code_and_leave_stdout_alone() {
         ("new fine --sdk-path .", 1, "not the wasmill-sdk crate"),
         ("demo --dir .", 1, "cargo xtask demo"),
         ("plugin show ../x", 1, "no plugin name"),
+        ("dead-letter ls --since yesterday", 2, "neither a time"),
+        ("dl redrive", 2, "which letters to redrive?"),
+        ("dl show x", 2, "invalid digit"),
+        (&format!("dead-letter ls --bus-url {bus}"), 3, "127.0.0.1:1"),
+        (&format!("dl redrive --all --bus-url {bus}"), 3, "127.0.0.1:1"),
         (&format!("publish rows.csv --subject a --bus-url {bus}"), 3, "127.0.0.1:1"),
         (&format!("run --bus-url {bus} --admin-listen off"), 3, "127.0.0.1:1"),
         (&format!("plugin ls --admin {engine}"), 4, "is `wasmill run` up"),
@@ -157,6 +162,12 @@ fn every_command_explains_itself_on_stdout() {
         "config show",
         "config schema",
         "publish",
+        "dead-letter",
+        "dead-letter ls",
+        "dead-letter show",
+        "dead-letter redrive",
+        "dead-letter edit",
+        "dead-letter purge",
         "completions",
     ] {
         let mut args: Vec<_> = command.split(' ').collect();
@@ -179,7 +190,7 @@ fn completions_know_the_commands() {
     let dir = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish"] {
         let script = run(dir.path(), &["completions", shell]).done();
-        for word in ["publish", "rollback", "bus-url"] {
+        for word in ["publish", "rollback", "bus-url", "dead-letter", "redrive", "dry-run"] {
             assert!(script.stdout.contains(word), "{shell}: no {word}");
         }
         assert_eq!(script.stderr, "");

@@ -3,13 +3,14 @@
 //! It is **not durable**: all is gone when it is dropped. It behaves like the server as far as [`Bus`] goes, and keeps
 //! tokio's time, so that a test which pauses the clock decides when an ack wait is over.
 //!
-//! `log` is a stream, `consumer` a durable consumer of one, `listeners` are the subscriptions without a stream, and
-//! `intake` is what a subscriber holds of either.
+//! `log` is a stream, `consumer` a durable consumer of one, `reading` reads one without, `listeners` are the
+//! subscriptions without a stream, and `intake` is what a subscriber holds of either.
 
 mod consumer;
 mod intake;
 mod listeners;
 mod log;
+mod reading;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,8 +27,8 @@ use self::listeners::Listeners;
 pub use self::log::DEFAULT_MAX_BYTES;
 use self::log::Log;
 use super::{
-    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, READ_BYTES, ReadSpec, Receipt,
-    Retention, Settlement, Stored, StoredMessage, StreamInfo, StreamSpec, check_batch, check_name,
+    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, ReadSpec, Receipt, Retention,
+    Settlement, Stored, StoredMessage, StreamInfo, StreamSpec, check_batch, check_name,
 };
 use crate::message::Message;
 use crate::subject::Pattern;
@@ -264,38 +265,6 @@ impl Inner {
         Ok(())
     }
 
-    fn read(&self, spec: &ReadSpec) -> Result<Vec<StoredMessage>, BusError> {
-        check_name("read a stream", &spec.stream)?;
-        let mut state = self.open("read a stream")?;
-        let stream = state
-            .streams
-            .get_mut(&spec.stream)
-            .ok_or_else(|| BusError::StreamMissing(spec.stream.clone()))?;
-        stream.log.trim(Instant::now());
-        let wanted = |subject: &str| spec.filter.as_ref().is_none_or(|filter| filter.matches(subject));
-        let mut bytes = 0;
-        let mut found = Vec::new();
-        for entry in stream.log.from(spec.from).filter(|entry| wanted(entry.message.subject.as_str())) {
-            if found.len() >= spec.at_most || bytes >= READ_BYTES {
-                break;
-            }
-            bytes += entry.message.wire_bytes();
-            found.push(StoredMessage {
-                sequence: entry.sequence,
-                stored_ns: entry.stored_ns,
-                message: Message { reply_to: None, ..Message::clone(&entry.message) },
-            });
-        }
-        Ok(found)
-    }
-
-    fn erase(&self, name: &str, sequence: u64) -> Result<bool, BusError> {
-        check_name("erase a message", name)?;
-        let mut state = self.open("erase a message")?;
-        let stream = state.streams.get_mut(name).ok_or_else(|| BusError::StreamMissing(name.to_owned()))?;
-        Ok(stream.log.erase(sequence))
-    }
-
     fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -358,6 +327,10 @@ impl Bus for MemoryBus {
 
     fn consume<'a>(&'a self, spec: &'a DurableSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {
         at_once(|| self.inner.consume(spec).map(|intake| Box::new(intake) as Box<dyn Intake>)).boxed()
+    }
+
+    fn has_durable<'a>(&'a self, stream: &'a str, durable: &'a str) -> BoxFuture<'a, Result<bool, BusError>> {
+        at_once(move || self.inner.has_durable(stream, durable)).boxed()
     }
 
     fn subscribe<'a>(&'a self, spec: &'a CoreSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {

@@ -24,6 +24,8 @@ pub(super) enum Begin {
 pub(super) struct PullLimits {
     /// Messages; none means no limit.
     pub(super) batch: Option<usize>,
+    /// Bytes; none means no limit.
+    pub(super) bytes: Option<usize>,
     /// How long it may stand; none means no limit.
     pub(super) expires: Option<Duration>,
 }
@@ -37,12 +39,12 @@ struct Info {
 pub(super) async fn ensure(core: &Core, spec: &DurableSpec, begin: Begin) -> Result<PullLimits, BusError> {
     check_name("consume", &spec.stream)?;
     check_name("consume", &spec.durable)?;
-    let existing = match lookup(core, spec).await? {
+    let existing = match lookup(core, &spec.stream, &spec.durable).await? {
         Some(config) => config,
         None => match create(core, spec, begin).await? {
             Some(config) => return Ok(pull_limits(&config)),
             // Another engine was faster: from here on it is one that exists.
-            None => lookup(core, spec).await?.ok_or_else(|| BusError::Refused {
+            None => lookup(core, &spec.stream, &spec.durable).await?.ok_or_else(|| BusError::Refused {
                 operation: operation(spec),
                 reason: "the consumer comes and goes; does something delete it?".to_owned(),
             })?,
@@ -66,13 +68,21 @@ fn operation(spec: &DurableSpec) -> String {
     format!("consume stream {:?} as {:?}", spec.stream, spec.durable)
 }
 
-async fn lookup(core: &Core, spec: &DurableSpec) -> Result<Option<Map<String, Value>>, BusError> {
-    let verb = format!("CONSUMER.INFO.{}.{}", spec.stream, spec.durable);
-    match core.api.request::<Info>(&core.link, &operation(spec), &verb, None).await? {
+/// The configuration of a consumer, if there is one of the name.
+pub(super) async fn lookup(
+    core: &Core,
+    stream: &str,
+    durable: &str,
+) -> Result<Option<Map<String, Value>>, BusError> {
+    let operation = format!("look up consumer {durable:?} of stream {stream:?}");
+    check_name(&operation, stream)?;
+    check_name(&operation, durable)?;
+    let verb = format!("CONSUMER.INFO.{stream}.{durable}");
+    match core.api.request::<Info>(&core.link, &operation, &verb, None).await? {
         Ok(info) => Ok(Some(info.config)),
         Err(error) if error.err_code == CONSUMER_NOT_FOUND => Ok(None),
-        Err(error) if error.err_code == STREAM_NOT_FOUND => Err(BusError::StreamMissing(spec.stream.clone())),
-        Err(error) => Err(refused(&operation(spec), &error)),
+        Err(error) if error.err_code == STREAM_NOT_FOUND => Err(BusError::StreamMissing(stream.to_owned())),
+        Err(error) => Err(refused(&operation, &error)),
     }
 }
 
@@ -192,8 +202,10 @@ fn conflict(existing: &Map<String, Value>) -> Option<String> {
 
 fn pull_limits(config: &Map<String, Value>) -> PullLimits {
     let positive = |name: &str| config.get(name).and_then(Value::as_u64).filter(|value| *value > 0);
+    let count = |name: &str| positive(name).map(|count| usize::try_from(count).unwrap_or(usize::MAX));
     PullLimits {
-        batch: positive("max_batch").map(|batch| usize::try_from(batch).unwrap_or(usize::MAX)),
+        batch: count("max_batch"),
+        bytes: count("max_bytes"),
         expires: positive("max_expires").map(Duration::from_nanos),
     }
 }
@@ -212,6 +224,7 @@ mod tests {
             ack_wait: Duration::from_secs(30),
             max_ack_pending: 100,
             prefetch: 10,
+            prefetch_bytes: 1_000,
         }
     }
 

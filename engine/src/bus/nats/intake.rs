@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::Core;
+use super::ahead::Ahead;
 use super::source::{HEARTBEAT, Heard, Resume, Source};
 use super::unreadable;
 use crate::bus::{BusError, Delivery, DurableSpec, Intake, Settlement};
@@ -29,6 +30,7 @@ type Handed = Result<Delivery, BusError>;
 struct DurableIntake {
     ready: mpsc::Receiver<Handed>,
     credit: Arc<Semaphore>,
+    ahead: Arc<Ahead>,
     /// Takes what nobody asked for back to the task, which gives it back to the server.
     stop: Option<oneshot::Sender<mpsc::Receiver<Handed>>>,
 }
@@ -37,7 +39,8 @@ impl Intake for DurableIntake {
     fn next(&mut self) -> BoxFuture<'_, Option<Handed>> {
         Box::pin(async {
             let handed = self.ready.recv().await;
-            if matches!(handed, Some(Ok(_))) {
+            if let Some(Ok(delivery)) = &handed {
+                self.ahead.goes(delivery);
                 self.credit.add_permits(1);
             }
             handed
@@ -67,6 +70,7 @@ struct Puller {
     ready: mpsc::Sender<Handed>,
     /// Permits for messages that may be asked for: what is asked for, at hand and permitted makes up the prefetch.
     credit: Arc<Semaphore>,
+    ahead: Arc<Ahead>,
     connections: watch::Receiver<u64>,
     resume: Resume,
     /// Deliveries that came after the intake was dropped.
@@ -87,18 +91,20 @@ pub(super) async fn open(core: &Arc<Core>, spec: &DurableSpec) -> Result<Box<dyn
     // One more than there is credit for: the error that ends the intake needs a place too.
     let (sender, ready) = mpsc::channel(spec.prefetch + 1);
     let credit = Arc::new(Semaphore::new(spec.prefetch));
+    let ahead = Arc::new(Ahead::new(spec.prefetch_bytes, core.link.client.max_payload()));
     let (stop, stopped) = oneshot::channel();
     let puller = Puller {
         core: Arc::clone(core),
         spec,
         ready: sender,
         credit: Arc::clone(&credit),
+        ahead: Arc::clone(&ahead),
         connections,
         resume,
         unwanted: Vec::new(),
     };
     core.tasks.spawn(puller.run(source, stopped));
-    Ok(Box::new(DurableIntake { ready, credit, stop: Some(stop) }))
+    Ok(Box::new(DurableIntake { ready, credit, ahead, stop: Some(stop) }))
 }
 
 impl Puller {
@@ -139,12 +145,13 @@ impl Puller {
 
     /// Pulls and hands over until the source is of no more use.
     async fn pump(&mut self, source: &mut Source) -> End {
-        let credit = Arc::clone(&self.credit);
+        let (credit, ahead) = (Arc::clone(&self.credit), Arc::clone(&self.ahead));
         let chunk = u32::try_from(self.spec.prefetch.div_ceil(2).max(1)).unwrap_or(u32::MAX);
         let mut heartbeats = tokio::time::interval(HEARTBEAT);
         heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut silent = 0;
         loop {
+            let room = ahead.room(source.asked_bytes(), chunk as usize).is_some();
             tokio::select! {
                 biased;
                 heard = source.next() => {
@@ -157,7 +164,8 @@ impl Puller {
                     let what = if changed.is_ok() { "the connection was made anew" } else { "the bus is gone" };
                     return End::Broken(what.to_owned());
                 }
-                permits = credit.acquire_many(chunk) => {
+                () = ahead.taken(), if !room => {}
+                permits = credit.acquire_many(chunk), if room => {
                     let Ok(permits) = permits else { return End::Stopped };
                     permits.forget();
                     let wanted = chunk as usize + credit.forget_permits(credit.available_permits());
@@ -179,9 +187,13 @@ impl Puller {
     async fn pull(&self, source: &mut Source, mut wanted: usize) -> Result<(), BusError> {
         while wanted > 0 {
             let count = wanted.min(source.pull_at_most());
+            let Some(bytes) = self.ahead.room(source.asked_bytes(), count) else {
+                self.credit.add_permits(wanted);
+                return Ok(());
+            };
             wanted -= count;
             // Counted as asked even if it fails, so that its credit comes back when the source is closed.
-            if let Err(error) = source.pull(&self.core, count).await {
+            if let Err(error) = source.pull(&self.core, count, bytes).await {
                 self.credit.add_permits(wanted);
                 return Err(error);
             }
@@ -216,6 +228,7 @@ impl Puller {
         if let Some(position) = &delivery.position {
             self.resume.next_sequence = self.resume.next_sequence.max(position.sequence + 1);
         }
+        self.ahead.comes(&delivery);
         if let Err(refused) = self.ready.try_send(Ok(delivery)) {
             // Credit bounds what comes, so it is closed rather than full: the intake is being dropped.
             self.unwanted.extend(refused.into_inner().ok());

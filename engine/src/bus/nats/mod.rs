@@ -2,10 +2,11 @@
 //!
 //! In reading order: [`settings`] says how to connect (with `context` for those kept by the `nats` tool), `link` is the
 //! connection, `in_flight` and `publisher` publish with one reply inbox for all, `batch` several messages at once, `api`
-//! asks JetStream, `streams` and `consumer` keep what is on the server, `source` and `intake` pull from a durable consumer,
-//! `read` reads a stream without one, `core_sub` listens without a stream, and `convert` is the border to the client
-//! library's messages.
+//! asks JetStream, `streams` and `consumer` keep what is on the server, `source` and `intake` pull from a durable consumer
+//! as far `ahead` as they may, `read` reads a stream without one, `core_sub` listens without a stream, and `convert` is the
+//! border to the client library's messages.
 
+mod ahead;
 mod api;
 mod batch;
 mod consumer;
@@ -148,6 +149,11 @@ impl Bus for NatsBus {
 
     fn consume<'a>(&'a self, spec: &'a DurableSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {
         intake::open(&self.core, spec).boxed()
+    }
+
+    fn has_durable<'a>(&'a self, stream: &'a str, durable: &'a str) -> BoxFuture<'a, Result<bool, BusError>> {
+        async move { consumer::lookup(&self.core, stream, durable).await.map(|found| found.is_some()) }
+            .boxed()
     }
 
     fn subscribe<'a>(&'a self, spec: &'a CoreSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {

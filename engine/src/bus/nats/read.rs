@@ -164,7 +164,7 @@ fn headers(block: &[u8]) -> Headers {
             (false, None) => {}
         }
     }
-    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    found.sort_by_key(|(name, _)| *name);
     let mut headers = Headers::with_capacity(found.len());
     for (name, value) in found {
         headers.push_received(name, value.trim());

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::consumer::{self, Begin, PullLimits};
 use super::convert::{self, ACK_PREFIX};
-use super::{Core, streams};
+use super::{Core, ahead, streams};
 use crate::bus::{BusError, Delivery, DurableSpec, Position};
 
 /// How long one pull request stands at the server.
@@ -28,6 +28,8 @@ pub(super) struct Source {
     pull_subject: String,
     /// How many messages were asked for and have not come.
     asked: usize,
+    /// The bytes that those may weigh, at most.
+    asked_bytes: usize,
     /// How many messages of any kind have come.
     seen: u64,
     incarnation_ms: u64,
@@ -90,6 +92,7 @@ impl Source {
             inbox,
             pull_subject: core.api.subject(&verb),
             asked: 0,
+            asked_bytes: 0,
             seen: 0,
             incarnation_ms: stream.incarnation_ms,
             limits,
@@ -102,18 +105,25 @@ impl Source {
         self.asked
     }
 
+    /// The most bytes that they may weigh.
+    pub(super) fn asked_bytes(&self) -> usize {
+        self.asked_bytes
+    }
+
     /// The most that one pull may ask for.
     pub(super) fn pull_at_most(&self) -> usize {
         self.limits.batch.unwrap_or(usize::MAX)
     }
 
-    /// Asks for more messages.
-    pub(super) async fn pull(&mut self, core: &Core, count: usize) -> Result<(), BusError> {
+    /// Asks for more messages, and for at most so many bytes of them.
+    pub(super) async fn pull(&mut self, core: &Core, count: usize, bytes: usize) -> Result<(), BusError> {
         let expires = self.limits.expires.map_or(PULL_EXPIRES, |most| most.min(PULL_EXPIRES));
         // The server wants two heartbeats to fit into the life of a request.
         let heartbeat = HEARTBEAT.min(expires / 3);
+        let bytes = self.limits.bytes.map_or(bytes, |most| most.min(bytes));
         let body = json!({
             "batch": count,
+            "max_bytes": bytes,
             "expires": u64::try_from(expires.as_nanos()).unwrap_or(u64::MAX),
             "idle_heartbeat": u64::try_from(heartbeat.as_nanos()).unwrap_or(u64::MAX),
         });
@@ -124,6 +134,7 @@ impl Source {
             headers: None,
         };
         self.asked += count;
+        self.asked_bytes += bytes;
         core.link.send("consume", request).await
     }
 
@@ -146,7 +157,7 @@ impl Source {
         match message.status {
             None | Some(StatusCode::OK) => match self.delivery(message) {
                 Some(delivery) => {
-                    self.asked = self.asked.saturating_sub(1);
+                    self.came(1, ahead::weight(&delivery));
                     Heard::Delivery(Box::new(delivery))
                 }
                 // Not a stream's message: somebody else wrote to our inbox.
@@ -154,18 +165,27 @@ impl Source {
             },
             Some(StatusCode::IDLE_HEARTBEAT) => Heard::Heartbeat,
             Some(status) => {
-                let missing =
-                    message.headers.as_ref().and_then(|headers| headers.get("Nats-Pending-Messages"));
-                match missing.and_then(|count| count.as_str().parse::<usize>().ok()) {
+                let missing = |what: &str| {
+                    let header = message.headers.as_ref().and_then(|headers| headers.get(what));
+                    header.and_then(|count| count.as_str().parse::<usize>().ok())
+                };
+                match missing("Nats-Pending-Messages") {
                     Some(count) if !ends_consumer(message.description.as_deref()) => {
                         let count = count.min(self.asked);
-                        self.asked -= count;
+                        self.came(count, missing("Nats-Pending-Bytes").unwrap_or(0));
                         Heard::Unfilled(count)
                     }
                     _ => Heard::Broken(format!("{status} {}", message.description.unwrap_or_default())),
                 }
             }
         }
+    }
+
+    /// So many messages and bytes are not to come any more.
+    fn came(&mut self, count: usize, bytes: usize) {
+        self.asked = self.asked.saturating_sub(count);
+        // Requests that ended by their count have left some unused.
+        self.asked_bytes = if self.asked == 0 { 0 } else { self.asked_bytes.saturating_sub(bytes) };
     }
 
     fn delivery(&self, mut message: async_nats::Message) -> Option<Delivery> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::anyhow;
 use futures::future::join_all;
 use serde::Serialize;
 
@@ -79,6 +80,14 @@ struct Refusal {
 pub(super) async fn run(args: &RedriveArgs, selection: Selection, archive: &Archive) -> Result<(), Failure> {
     let order = Order { to: args.to.clone(), force: args.force };
     let mut search = search(archive, selection).await?;
+    if let Some(to) = &args.to
+        && !archive.is_known(to).await.map_err(Failure::bus)?
+    {
+        return Err(anyhow!(
+            "no engine has run plugin {to} on this server, so nobody would take the events\n  hint: is the name right? put the plugin into service first"
+        )
+        .into());
+    }
     if !args.dry_run {
         archive.open_redrives().await.map_err(Failure::bus)?;
     }

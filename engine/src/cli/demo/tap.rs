@@ -106,6 +106,10 @@ impl Bus for Tap {
         self.bus.consume(spec)
     }
 
+    fn has_durable<'a>(&'a self, stream: &'a str, durable: &'a str) -> BoxFuture<'a, Result<bool, BusError>> {
+        self.bus.has_durable(stream, durable)
+    }
+
     fn subscribe<'a>(&'a self, spec: &'a CoreSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {
         self.bus.subscribe(spec)
     }

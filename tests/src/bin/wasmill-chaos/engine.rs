@@ -61,7 +61,7 @@ impl Engine {
         Ok(())
     }
 
-    pub fn is_running(&self) -> bool {
+    fn is_running(&self) -> bool {
         self.process.is_some()
     }
 
@@ -105,16 +105,19 @@ impl Engine {
         Ok(None)
     }
 
-    /// Waits until its plugin is in service.
-    pub fn wait_until_in_service(&mut self, patience: Duration) -> Result<()> {
-        self.wait_for_line(IN_SERVICE, patience)
+    /// Waits until its process has put so many versions of its plugin into service.
+    pub fn wait_until_in_service(&mut self, versions: usize, patience: Duration) -> Result<()> {
+        self.wait_for_lines(versions, IN_SERVICE, patience)
     }
 
-    /// Waits until its process has logged a line, has ended, or has had its time.
-    fn wait_for_line(&mut self, line: &str, patience: Duration) -> Result<()> {
+    /// Waits until its process has logged a line so often, has ended, or has had its time.
+    fn wait_for_lines(&mut self, count: usize, line: &str, patience: Duration) -> Result<()> {
         let deadline = Instant::now() + patience;
         while let Some(process) = &mut self.process {
-            if process.log().contains(line) || process.ended()?.is_some() || Instant::now() > deadline {
+            if process.log().matches(line).count() >= count
+                || process.ended()?.is_some()
+                || Instant::now() > deadline
+            {
                 break;
             }
             std::thread::sleep(LOOK);
@@ -122,22 +125,29 @@ impl Engine {
         Ok(())
     }
 
-    /// SIGTERM, and the proof that it ends in good order; otherwise what is wrong.
+    /// SIGTERM as soon as it hears it, and how it ended; none if it did not.
+    pub fn terminate(&mut self, patience: Duration) -> Result<Option<ExitStatus>> {
+        self.wait_for_lines(1, UP, patience)?;
+        if let Some(before) = self.wait(Duration::ZERO)? {
+            return Ok(Some(before));
+        }
+        self.signal("TERM")?;
+        self.wait(patience)
+    }
+
+    /// Stops it, if it runs, and says what was wrong with that.
     pub fn stop(&mut self, patience: Duration) -> Result<Option<String>> {
         if !self.is_running() {
             return Ok(None);
         }
-        // Before that it does not hear signals.
-        self.wait_for_line(UP, patience)?;
-        self.signal("TERM")?;
-        match self.wait(patience)? {
-            Some(status) if status.success() => Ok(None),
-            Some(status) => Ok(Some(format!("an engine told to stop ended with {status}"))),
+        Ok(match self.terminate(patience)? {
+            Some(status) if status.success() => None,
+            Some(status) => Some(format!("an engine that was to stop ended with {status}")),
             None => {
                 self.kill()?;
-                Ok(Some(format!("an engine told to stop did not end within {patience:?}")))
+                Some(format!("an engine that was to stop did not end within {patience:?}"))
             }
-        }
+        })
     }
 
     /// What all its processes have logged.

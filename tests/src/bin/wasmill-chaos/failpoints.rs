@@ -38,7 +38,9 @@ pub fn strike(
     hits: u64,
 ) -> Result<Fired> {
     let at = 1 + stage.rng.u64(..hits.max(1));
-    let order = format!("{name}=kill@{at}");
+    // Either nothing leaves the process any more, or all that was handed to its other threads does.
+    let how = if stage.rng.bool() { "kill" } else { "linger" };
+    let order = format!("{name}={how}@{at}");
     stage.note(&order);
     let engine = stage.add_engine(server.url())?;
     stage.engine(engine)?.start(Some(&order))?;
@@ -65,10 +67,9 @@ fn bring(stage: &mut Stage<'_>, engine: usize, cause: Cause) -> Result<Option<Ex
         Cause::Swap | Cause::Resubscription => {
             stage.pause(200, 500);
             for _ in 0..MAX_SWAPS {
-                if cause == Cause::Swap {
-                    stage.swap()?
-                } else {
-                    stage.change_subscription()?
+                match cause {
+                    Cause::Swap => stage.swap()?,
+                    _ => stage.change_subscription()?,
                 }
                 if let Some(died) = stage.engine(engine)?.wait(PER_SWAP)? {
                     return Ok(Some(died));
@@ -78,8 +79,7 @@ fn bring(stage: &mut Stage<'_>, engine: usize, cause: Cause) -> Result<Option<Ex
         }
         Cause::Term => {
             stage.pause(300, 900);
-            stage.engine(engine)?.signal("TERM")?;
-            stage.engine(engine)?.wait(PATIENCE)
+            stage.engine(engine)?.terminate(PATIENCE)
         }
     }
 }

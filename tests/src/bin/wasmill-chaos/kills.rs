@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 use wasmill_tests::nats::NatsServer;
 
-use crate::stage::{Fired, Stage};
+use crate::stage::{Fired, MADE, Stage};
 
-/// How long an engine may take to put its first version into service.
+/// How long an engine may take to put a version into service.
 const IN_SERVICE: Duration = Duration::from_secs(10);
 
 /// The engine is killed once, while there is work.
@@ -57,7 +57,24 @@ pub fn zombie(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fired> {
 pub fn server(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fired> {
     let engine = stage.add_engine(server.url())?;
     stage.engine(engine)?.start(None)?;
+    // An engine whose first connection fails gives up.
+    stage.engine(engine)?.wait_until_in_service(1, IN_SERVICE)?;
+    stage.pause(0, 500);
+    bounce(stage, server)
+}
+
+/// Engine and server are killed at the same moment, and the server comes back first.
+pub fn both(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fired> {
+    let engine = stage.add_engine(server.url())?;
+    stage.engine(engine)?.start(None)?;
     stage.pause(250, 700);
+    let killed = stage.engine(engine)?.kill()?;
+    let fired = bounce(stage, server)?;
+    stage.engine(engine)?.start(None)?;
+    Ok(if killed { fired } else { Err("the engine had ended before it was killed".to_owned()) })
+}
+
+fn bounce(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fired> {
     let before = server.pid();
     server.kill()?;
     stage.pause(0, 300);
@@ -70,8 +87,7 @@ pub fn during_swaps(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fi
     let engine = stage.add_engine(server.url())?;
     stage.engine(engine)?.start(None)?;
     stage.least_versions = 2;
-    stage.engine(engine)?.wait_until_in_service(IN_SERVICE)?;
-    stage.pause(50, 200);
+    stage.wait_for_outputs(MADE)?;
     let (swaps, kill_after) = (6, stage.rng.u32(1..=4));
     let mut fired = Ok(());
     for swap in 0..swaps {
@@ -81,5 +97,7 @@ pub fn during_swaps(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fi
             fired = kill(stage, engine)?;
         }
     }
+    stage.engine(engine)?.wait_until_in_service(1, IN_SERVICE)?;
+    stage.wait_for_outputs(MADE)?;
     Ok(fired)
 }

@@ -7,12 +7,18 @@ use anyhow::Result;
 use wasmill_tests::nats::NatsServer;
 use wasmill_tests::proxy::{Evidence, Hole, Lane, LaneEvidence, Proxy, Way};
 
-use crate::stage::{Fired, Stage};
+use crate::stage::{Fired, MADE, Stage};
 
-/// How long an engine may take to put its first version into service.
+/// How long an engine may take to put a version into service.
 const IN_SERVICE: Duration = Duration::from_secs(10);
 
-/// An engine at work behind a proxy.
+/// An engine at work behind a proxy. It is up: an engine whose first connection fails gives up.
+fn at_work_behind_proxy(stage: &mut Stage<'_>, server: &NatsServer) -> Result<Proxy> {
+    let proxy = behind_proxy(stage, server)?;
+    stage.engine(0)?.wait_until_in_service(1, IN_SERVICE)?;
+    Ok(proxy)
+}
+
 fn behind_proxy(stage: &mut Stage<'_>, server: &NatsServer) -> Result<Proxy> {
     let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, server.port()));
     let proxy = stage.around.runtime.block_on(Proxy::start(upstream))?;
@@ -40,8 +46,8 @@ fn shown(stage: &mut Stage<'_>, proxy: Proxy, shows: impl Fn(Evidence) -> bool) 
 
 /// One to four times, all connections are reset and new ones refused for a while.
 pub fn cut(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fired> {
-    let proxy = behind_proxy(stage, server)?;
-    stage.pause(200, 400);
+    let proxy = at_work_behind_proxy(stage, server)?;
+    stage.pause(0, 400);
     for _ in 0..stage.rng.u32(1..=4) {
         cut_once(stage, &proxy);
         stage.pause(20, 200);
@@ -58,10 +64,9 @@ fn cut_once(stage: &mut Stage<'_>, proxy: &Proxy) {
 
 /// Cuts between swaps.
 pub fn cut_during_swaps(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fired> {
-    let proxy = behind_proxy(stage, server)?;
+    let proxy = at_work_behind_proxy(stage, server)?;
     stage.least_versions = 2;
-    stage.engine(0)?.wait_until_in_service(IN_SERVICE)?;
-    stage.pause(50, 200);
+    stage.wait_for_outputs(MADE)?;
     for _ in 0..5 {
         stage.swap()?;
         stage.pause(10, 150);
@@ -70,6 +75,8 @@ pub fn cut_during_swaps(stage: &mut Stage<'_>, server: &mut NatsServer) -> Resul
         }
     }
     cut_once(stage, &proxy);
+    stage.engine(0)?.wait_until_in_service(2, IN_SERVICE)?;
+    stage.wait_for_outputs(MADE)?;
     Ok(healed(stage, proxy, |evidence| evidence.cut > 0))
 }
 
@@ -88,8 +95,8 @@ fn hole(
     way: Way,
     lane: fn(Evidence) -> LaneEvidence,
 ) -> Result<Fired> {
-    let proxy = behind_proxy(stage, server)?;
-    stage.pause(200, 600);
+    let proxy = at_work_behind_proxy(stage, server)?;
+    stage.pause(0, 500);
     let swallow = stage.rng.bool();
     proxy.set(way, Lane { hole: if swallow { Hole::Swallow } else { Hole::Hold }, ..Lane::default() });
     stage.pause(300, 1_500);
@@ -101,8 +108,8 @@ fn hole(
 
 /// Everything takes its time for a while.
 pub fn slow(stage: &mut Stage<'_>, server: &mut NatsServer) -> Result<Fired> {
-    let proxy = behind_proxy(stage, server)?;
-    stage.pause(200, 600);
+    let proxy = at_work_behind_proxy(stage, server)?;
+    stage.pause(0, 500);
     for way in [Way::ToServer, Way::ToClient] {
         let delay = Duration::from_millis(stage.rng.u64(5..=60));
         let bytes_per_s = Some(stage.rng.u32(50_000..=400_000));

@@ -91,6 +91,12 @@ pub const POINTS: &[Point] = &[
         spends_server: true,
         strike: Strike::Other(kills::server),
     },
+    Point {
+        name: "both-kill",
+        about: "SIGKILL of engine and nats-server at the same moment, both restarted",
+        spends_server: true,
+        strike: Strike::Other(kills::both),
+    },
     other("swap-kill", "SIGKILL of the engine at a random moment of a series of swaps", kills::during_swaps),
     other("swap-cut", "connections reset during a series of swaps", network::cut_during_swaps),
     other("cut", "connections reset, new ones refused for a while", network::cut),

@@ -18,6 +18,8 @@ use crate::load::{Load, Pace, Publisher};
 
 /// The stream of all dead letters.
 const DEAD_LETTERS: &str = "WASMILL_DEAD_LETTERS";
+/// Events of a plugin that one engine has in flight at most.
+const CONCURRENCY: u32 = 64;
 /// How many versions of the component there are.
 const VERSIONS: u16 = 4;
 /// How long an engine may take to bring all to its end once nothing disturbs it any more.
@@ -26,6 +28,9 @@ const DRAIN: Duration = Duration::from_secs(40);
 const STOP: Duration = Duration::from_secs(30);
 /// How often somebody looks how far it is.
 const LOOK: Duration = Duration::from_millis(25);
+
+/// Outputs that a version has made for certain, for it to have taken part.
+pub const MADE: u64 = 50;
 
 /// Whether the fault happened; if not, why nobody can say that it did.
 pub type Fired = Result<(), String>;
@@ -200,6 +205,16 @@ impl<'a> Stage<'a> {
         Ok(self.client.backlog(&self.input, &consumer)?.map(|backlog| backlog.left()))
     }
 
+    /// Waits until so many more outputs are stored than now, however slow the machine is.
+    pub fn wait_for_outputs(&mut self, more: u64) -> Result<()> {
+        let deadline = Instant::now() + DRAIN;
+        let enough = self.client.count(&self.output)? + more;
+        while Instant::now() < deadline && self.client.count(&self.output)? < enough {
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
     /// Waits until nothing is left to do.
     fn wait_until_done(&mut self) -> Result<()> {
         let deadline = Instant::now() + DRAIN;
@@ -266,9 +281,6 @@ impl<'a> Stage<'a> {
         Ok(Ended { verdict, fired: fired_at_all, findings, history, found, notes: self.notes, logs })
     }
 }
-
-/// Events of a plugin that one engine has in flight at most.
-const CONCURRENCY: u32 = 64;
 
 /// The one subject of a stream.
 fn subject(stream: &str) -> String {

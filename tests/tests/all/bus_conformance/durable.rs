@@ -13,6 +13,8 @@ on_every_bus!(
     two_durables_both_get_everything,
     two_intakes_of_one_durable_share,
     a_slow_intake_holds_no_more_than_its_prefetch,
+    a_slow_intake_holds_no_more_bytes_than_it_may,
+    messages_of_every_size_arrive_whatever_the_bound,
     no_more_are_delivered_than_may_be_unsettled,
     what_a_dropped_intake_held_comes_back_at_once,
     intakes_may_come_and_go_while_much_comes_in,
@@ -144,6 +146,41 @@ async fn a_slow_intake_holds_no_more_than_its_prefetch(bus: AnyBus) {
             delivery = next(&mut quick) => delivery,
         };
         assert!(seen.insert(text(&delivery)), "delivered twice: {delivery:?}");
+    }
+}
+
+async fn a_slow_intake_holds_no_more_bytes_than_it_may(bus: AnyBus) {
+    with_stream(&*bus).await;
+    // The least bound that there is: one message of the largest size, so ten of these.
+    let spec = DurableSpec { prefetch_bytes: 1, ..durable() };
+    let mut slow = soon(bus.consume(&spec)).await.unwrap();
+    let large = "x".repeat(bus.max_message_bytes() / 10);
+    publish(&*bus, "in.a", [large.as_str(); 40]).await;
+    let mut quick = soon(bus.consume(&spec)).await.unwrap();
+    take(&*bus, &mut quick, 29).await;
+    for _ in 29..40 {
+        let delivery = tokio::select! {
+            delivery = next(&mut slow) => delivery,
+            delivery = next(&mut quick) => delivery,
+        };
+        assert_eq!(attempt(&delivery), 1);
+        settle(&*bus, &delivery, Settlement::Ack).await;
+    }
+}
+
+async fn messages_of_every_size_arrive_whatever_the_bound(bus: AnyBus) {
+    with_stream(&*bus).await;
+    let most = bus.max_message_bytes();
+    let sizes: Vec<usize> = (0..60).map(|n| [most, 1, 50_000, 0, most / 2, most - 1][n % 6]).collect();
+    for size in &sizes {
+        publish(&*bus, "in.a", [&*"x".repeat(*size)]).await;
+    }
+    for (prefetch, prefetch_bytes) in [(100, 1), (1, 1), (7, 3 * most)] {
+        let durable_name = format!("d{prefetch}");
+        let spec = DurableSpec { durable: durable_name, prefetch, prefetch_bytes, ..durable() };
+        let mut intake = soon(bus.consume(&spec)).await.unwrap();
+        let came = take(&*bus, &mut intake, sizes.len()).await;
+        assert_eq!(came.iter().map(String::len).collect::<Vec<_>>(), sizes);
     }
 }
 

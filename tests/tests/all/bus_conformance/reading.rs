@@ -165,6 +165,9 @@ async fn a_work_queue_has_one_consumer_a_subject(bus: AnyBus) {
     let _b = soon(bus.consume(&worker("in.b"))).await.unwrap();
     let error = soon(bus.consume(&worker("in.*"))).await.err().unwrap();
     assert!(error.to_string().contains("not unique"), "{error}");
+    let known = async |durable| soon(bus.has_durable("S", durable)).await.unwrap();
+    assert!(known("in-a").await && !known("in-c").await);
+    assert!(matches!(soon(bus.has_durable("T", "in-a")).await, Err(BusError::StreamMissing(_))));
     let _again = soon(bus.consume(&worker("in.a"))).await.unwrap();
 }
 

@@ -55,6 +55,7 @@ async fn another_plugin_can_have_it() {
     let elsewhere = LARGE_AMOUNT.replace("payments.card", "payments.none");
     scene.place.put("other", &amount_threshold(), &elsewhere).unwrap();
     running.running("other", None).await.unwrap();
+    scene.letters("redrive 2 --to otehr").failed(1, "no engine has run plugin otehr");
     scene.letters("redrive 2 --to other").said(0, "1 letter sent to plugin other");
     running.until("other", "through with it", |status| status.counters.done == 1).await.unwrap();
     let alerts = scene.stored("ALERTS").await;
@@ -70,23 +71,19 @@ async fn another_plugin_can_have_it() {
 async fn what_fails_again_is_a_letter_of_its_own() {
     let scene = scene().await;
     let running = scene.set_aside(1).await;
-    for (letter, failures) in [(1, 2), (3, 3)] {
-        scene.letters(&format!("redrive {letter}")).done();
+    let mut before = scene.listed("").remove(0);
+    for failures in [2, 3] {
+        let number = before["sequence"].as_u64().unwrap();
+        scene.letters(&format!("redrive {number}")).done();
         running.until("rule", "setting it aside again", dead(failures)).await.unwrap();
+        let letter = scene.listed("--open").remove(0);
+        assert_eq!((&letter["redriven_from"], &letter["redrive"]), (&number.into(), &1.into()));
+        let input = format!("{}:r1", before["input"].as_str().unwrap());
+        assert_eq!((&letter["input"], &letter["position"]), (&input.into(), &"PAYMENTS:1".into()));
+        assert_eq!((&letter["subject"], &letter["state"]), (&"payments.card".into(), &"open".into()));
+        before = letter;
     }
-    let letters = scene.listed("");
-    let of = |at: usize, name: &str| letters[at][name].clone();
-    assert_eq!(letters.len(), 3);
-    let input = of(0, "input").as_str().unwrap().to_owned();
-    // Between them stand the marks.
-    for (at, sequence, from, wanted) in
-        [(1, 3_u64, 1_u64, format!("{input}:r1")), (2, 5, 3, format!("{input}:r1:r1"))]
-    {
-        assert_eq!((of(at, "sequence"), of(at, "redriven_from")), (sequence.into(), from.into()));
-        assert_eq!((of(at, "input"), of(at, "position")), (wanted.into(), "PAYMENTS:1".into()));
-        assert_eq!(of(at, "subject"), "payments.card");
-    }
-    assert_eq!(of(2, "state"), "open");
+    assert_eq!((scene.listed("").len(), scene.listed("--done").len()), (3, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,21 +108,23 @@ async fn the_event_is_as_it_was() {
     let before = scene.letters("show 1 -o json").done().json();
     scene.letters("redrive 1").done();
     running.until("rule", "setting it aside again", dead(2)).await.unwrap();
-    let after = scene.letters("show 3 -o json").done().json();
+    let again = numbers(&scene.listed("--open"))[0];
+    let after = scene.letters(&format!("show {again} -o json")).done().json();
     for name in ["subject", "position", "headers", "payload", "payload_bytes"] {
         assert_eq!(before[name], after[name], "{name}");
     }
     let own: Vec<_> = before["headers"].as_array().unwrap().iter().map(|pair| pair[0].as_str()).collect();
     let wanted = ["Nats-Msg-Id", "Wasmill-Hops", "Wasmill-Kept-X", "X-Own", "traceparent"].map(Some);
     assert_eq!(own, wanted);
-    let letters = scene.stored("WASMILL_DEAD_LETTERS").await;
-    assert_eq!((&letters[0].payload, &letters[2].payload), (&payload, &payload));
+    let mut letters = scene.stored("WASMILL_DEAD_LETTERS").await;
+    letters.retain(|letter| letter.subject == "wasmill.dead-letter.rule");
+    assert_eq!((&letters[0].payload, &letters[1].payload), (&payload, &payload));
     for name in ["Wasmill-Origin-Id", "Wasmill-Origin-Source", "Wasmill-Origin-Time", "Wasmill-Position"] {
-        assert_eq!(letters[0].header(name).unwrap(), letters[2].header(name).unwrap(), "{name}");
+        assert_eq!(letters[0].header(name).unwrap(), letters[1].header(name).unwrap(), "{name}");
     }
     assert_eq!(letters[0].header("Wasmill-Origin-Id").unwrap(), "PAYMENTS:1");
     let id = format!("dead:rule:{}", after["input"].as_str().unwrap());
-    assert_eq!(letters[2].header("Nats-Msg-Id").unwrap(), id);
+    assert_eq!(letters[1].header("Nats-Msg-Id").unwrap(), id);
 }
 
 #[tokio::test(flavor = "multi_thread")]

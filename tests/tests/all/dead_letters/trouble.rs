@@ -83,3 +83,18 @@ async fn an_engine_that_may_not_read_redrives_works_all_the_same() {
     running.until("rule", "warning", warned).await.unwrap();
     assert_eq!(running.engine.unready(), Vec::<String>::new());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_ever_failed_there_is_nothing_to_do() {
+    let scene = scene().await;
+    for line in ["ls", "ls --group", "ls --plugin rule"] {
+        let listed = scene.letters(line).done();
+        assert_eq!((listed.stdout.as_str(), listed.stderr.as_str()), ("", "no dead letters\n"), "{line}");
+    }
+    assert_eq!(scene.letters("ls -o json").done().stdout, "");
+    for line in ["ls 1", "show 1", "edit 1 --header a=b", "redrive --all", "purge --all --yes"] {
+        scene
+            .letters(line)
+            .failed(1, "there are no dead letters: stream WASMILL_DEAD_LETTERS does not exist");
+    }
+}
