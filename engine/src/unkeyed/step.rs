@@ -129,7 +129,9 @@ impl Deliverer {
                 let reason = err.to_string();
                 let for_good = match err {
                     // Between two leaders a stream does not answer; that is no event's fault.
-                    BusError::NoStream { subject } => lacks_stream(&*self.bus, &subject).await,
+                    BusError::NoStream { subject } => {
+                        lacks_stream(&*self.bus, &subject).await.unwrap_or(false)
+                    }
                     BusError::Unacceptable { .. } => true,
                     _ => false,
                 };
