@@ -265,6 +265,7 @@ mod tests {
                 ack_wait: Duration::from_secs(30),
                 max_ack_pending: 10,
                 prefetch: 1,
+                prefetch_bytes: crate::limits::PREFETCH_BYTES,
             };
             let mut intake = bus.consume(&spec).await.unwrap();
             let delivery = intake.next().await.unwrap().unwrap();
