@@ -80,14 +80,24 @@ impl Sinks {
             return Ok(Way::Singly);
         }
         let known = self.known(bus, emit).await;
+        let unanswered = |index, err: BusError| Failure::Publish { index, reason: err.to_string() };
         // Without a connection nothing can be published either.
-        let known = known.map_err(|err| Failure::Publish { index: 0, reason: err.to_string() })?;
-        // One that no stream stores would be found out when others of them are stored already.
+        let known = known.map_err(|err| unanswered(0, err))?;
+        // One that no stream stores would be found out when others of them are stored already: so would one of which nobody
+        // can tell.
         for (index, output) in outputs.iter().enumerate() {
             let subject = output.message.subject.as_str();
-            if !known.iter().any(|stream| stores(stream, output)) && lacks_stream(bus, subject).await {
-                let reason = BusError::NoStream { subject: subject.to_owned() }.to_string();
-                return Err(Failure::Unstorable { index, reason });
+            if known.iter().any(|stream| stores(stream, output)) {
+                continue;
+            }
+            match lacks_stream(bus, subject).await {
+                Ok(true) => {
+                    let reason = BusError::NoStream { subject: subject.to_owned() }.to_string();
+                    return Err(Failure::Unstorable { index, reason });
+                }
+                Err(err) if err.is_transient() => return Err(unanswered(index, err)),
+                // There is one, or who may not ask has to try.
+                Ok(false) | Err(_) => {}
             }
         }
         match common(&known, outputs) {
@@ -140,14 +150,14 @@ fn stores(stream: &StreamInfo, output: &Output) -> bool {
     stream.subjects.iter().any(|pattern| pattern.matches(output.message.subject.as_str()))
 }
 
-/// Whether it is known that no stream stores a subject. If nobody can tell, the event is not to blame.
-pub(super) async fn lacks_stream(bus: &dyn Bus, subject: &str) -> bool {
+/// Whether no stream stores a subject. If nobody can tell, the event is not to blame.
+pub(super) async fn lacks_stream(bus: &dyn Bus, subject: &str) -> Result<bool, BusError> {
     match Pattern::new(subject) {
         Ok(pattern) => match bus.streams_for(&pattern).await {
-            Ok(streams) => streams.is_empty(),
-            Err(_) => mutant!("unknown-is-for-good"),
+            Err(_) if mutant!("unknown-is-for-good") => Ok(true),
+            streams => Ok(streams?.is_empty()),
         },
-        Err(_) => true,
+        Err(_) => Ok(true),
     }
 }
 

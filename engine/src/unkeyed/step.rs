@@ -129,7 +129,11 @@ impl Deliverer {
                 let reason = err.to_string();
                 let for_good = match err {
                     // Between two leaders a stream does not answer; that is no event's fault.
-                    BusError::NoStream { subject } => lacks_stream(&*self.bus, &subject).await,
+                    BusError::NoStream { subject } => match lacks_stream(&*self.bus, &subject).await {
+                        Ok(lacks) => lacks,
+                        // Who may not ask has no other answer than this one.
+                        Err(err) => !err.is_transient(),
+                    },
                     BusError::Unacceptable { .. } => true,
                     _ => false,
                 };

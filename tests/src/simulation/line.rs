@@ -62,7 +62,7 @@ impl Line {
         match &answer {
             Ok(_) if matches!(parcel, Parcel::Letter { .. }) => self.life.tally(|tally| tally.letters += 1),
             Ok(stored) => self.life.tally(|tally| tally.outputs += u64::from(!stored.duplicate)),
-            Err(err) => self.failed(parcel, place, err),
+            Err(_) => self.failed(parcel),
         }
         answer
     }
@@ -85,7 +85,7 @@ impl Line {
             Err(BusError::Repeated | BusError::NoBatch { .. }) => {
                 self.note(first.input(), "  not as a batch", 0)
             }
-            Err(err) => self.failed(first, place, err),
+            Err(_) => self.failed(first),
         }
         answer
     }
@@ -166,19 +166,13 @@ impl Line {
     }
 
     /// The engine is told that something was not stored, and may have to give the event back for it.
-    fn failed(&self, parcel: Parcel, place: Option<Place>, err: &BusError) {
+    fn failed(&self, parcel: Parcel) {
         self.note(parcel.input(), "  the engine is told of an error", number(parcel));
-        let causes: &[Cause] = match (parcel, err) {
-            (Parcel::Letter { .. }, _) => &[Cause::Letter],
-            // Which of them it is shows when the engine has asked for the stream, if it is told.
-            (_, BusError::NoStream { .. }) if place.is_none() => {
-                &[Cause::Failed("unstorable"), Cause::Outside("publish")]
-            }
-            _ => &[Cause::Outside("publish")],
-        };
+        let is_letter = matches!(parcel, Parcel::Letter { .. });
+        let cause = if is_letter { Cause::Letter } else { Cause::Outside("publish") };
         self.world.enter(|ledger, _| {
             let of = (self.life.number, parcel.input(), parcel.attempt());
-            causes.iter().for_each(|cause| ledger.caused(of, *cause));
+            ledger.caused(of, cause);
             Ok(())
         });
     }

@@ -116,6 +116,7 @@ pub struct Plan {
     pub(super) pace: u32,
     /// Events that all of one engine may have in flight.
     pub(super) budget: u64,
+    window: Option<Duration>,
     /// Events that go in during the storm, in order.
     pub(super) stormy: Vec<Input>,
     /// Events that go in when it is over; their times count from then.
@@ -154,6 +155,7 @@ impl Plan {
             concurrency: *rng.choice(&[1, 2, 8, 64]).unwrap_or(&8),
             breaker: breaker(rng),
             atomic: [rng.bool(), rng.bool()],
+            window: None,
             pace: if rng.bool() { 0 } else { rng.u32(5..=200) },
             budget: if rng.bool() { 1_000 } else { rng.u64(2..=20) },
             retry,
@@ -220,10 +222,17 @@ impl Plan {
             + Duration::from_secs(pacing.into())
     }
 
-    /// How long streams remember ids: the whole run, so that a repeat that is stored is the engine's fault.
+    /// How long streams remember ids. Unless it was altered that is the whole run, so that a repeat that is stored is the
+    /// engine's fault.
     pub(super) fn duplicate_window(&self) -> Duration {
         let leaps = Duration::from_millis(self.retry.ack_wait_ms) * LONGEST_SPELL * 1_000;
-        self.storm + leaps + self.healing() * 2
+        self.window.unwrap_or(self.storm + leaps + self.healing() * 2)
+    }
+
+    /// The same plan with streams that remember ids for so long only.
+    #[must_use]
+    pub fn with_duplicate_window(self, window: Duration) -> Self {
+        Self { window: Some(window), ..self }
     }
 }
 

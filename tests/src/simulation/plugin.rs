@@ -14,7 +14,7 @@ use wasmill::outcome::{Failure, Handled};
 use wasmill::subject::{Pattern, SubjectError};
 use wasmill::unkeyed::{Handler, Version};
 
-use super::ledger::cause_of;
+use super::ledger::{Cause, cause_of};
 use super::life::Life;
 use super::script::{Input, Kind};
 use super::world::World;
@@ -93,6 +93,10 @@ impl Handler for Scripted {
             let what = if answer.is_ok() { "answered well, in attempt" } else { "failed, in attempt" };
             self.world.note(self.life.number, input, what, u64::from(attempt));
             self.world.enter(|ledger, _| {
+                if script.kind == Kind::Nowhere {
+                    // The engine may find that out without trying.
+                    ledger.caused((self.life.number, input, attempt), Cause::Failed("unstorable"));
+                }
                 ledger.answered(self.life.number, input, attempt, told);
                 Ok(())
             });
@@ -122,7 +126,7 @@ fn answer(script: &Input, input: u64, attempt: u32, version: u32) -> Result<Vec<
         let turn = if script.together { 0 } else { u64::from(index) };
         let place = if (input + turn).is_multiple_of(2) { "out.a.x" } else { "out.b.x" };
         let subject = match script.kind {
-            Kind::Nowhere => "out.nowhere",
+            Kind::Nowhere if bad => "out.nowhere",
             Kind::NotGranted if bad => "elsewhere.x",
             _ => place,
         };

@@ -24,7 +24,7 @@ pub(super) enum Kind {
     BadHeader,
     /// The message is no event, and never reaches the plugin.
     Malformed,
-    /// Its outputs go where no stream stores them.
+    /// One of the outputs goes where no stream stores it.
     Nowhere,
 }
 
