@@ -180,13 +180,6 @@ enum Source {
     Core(CoreSpec),
 }
 
-impl Source {
-    /// Whether the breaker decides what passes: without a stream events cannot wait.
-    fn is_guarded(&self) -> bool {
-        matches!(self, Self::Durable(_) | Self::Redrives(_))
-    }
-}
-
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -274,21 +267,14 @@ impl Attendant {
                 }
                 Err(err) => Err(err),
             };
-            match ended {
-                Ok(()) if self.source.is_guarded() && self.deliverer.guard.gate() != Gate::Open => continue,
-                Ok(()) => {}
-                Err(err) => {
-                    let problem = err.to_string();
-                    // An engine that may not read redrives is one that its operator wants so.
-                    if !matches!(self.source, Source::Redrives(_)) || logged.as_ref() != Some(&problem) {
-                        tracing::warn!(
-                            plugin = plugin.as_str(),
-                            "{what}: {problem}; trying again in {wait:?}"
-                        );
-                        logged = Some(problem.clone());
-                    }
-                    self.tell(Some(problem));
+            if let Err(err) = ended {
+                let problem = err.to_string();
+                // An engine that may not read redrives is one that its operator wants so.
+                if !matches!(self.source, Source::Redrives(_)) || logged.as_ref() != Some(&problem) {
+                    tracing::warn!(plugin = plugin.as_str(), "{what}: {problem}; trying again in {wait:?}");
+                    logged = Some(problem.clone());
                 }
+                self.tell(Some(problem));
             }
             tokio::select! {
                 () = self.stop.cancelled() => return,

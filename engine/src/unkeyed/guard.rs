@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::breaker::{Breaker, BreakerSettings, Gate};
 use crate::clock::Clock;
-use crate::outcome::Failure;
+use crate::outcome::{Failure, one_line};
 use crate::status::QuarantineStatus;
 
 /// What is in the way of a plugin's events.
@@ -142,7 +142,7 @@ impl Guard {
             let since = condition.quarantine.as_ref().map_or(wall.to_string(), |known| known.since.clone());
             condition.quarantine = Some(QuarantineStatus {
                 since,
-                reason: format!("{what}, last with {}: {}", failure.name(), failure.line()),
+                reason: format!("{what}, last with {}: {}", failure.name(), first_line(failure)),
                 next_probe: next.to_string(),
             });
         });
@@ -176,4 +176,9 @@ impl Guard {
     fn lock(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A failure's text without its hints: where it is told, there is one of its own.
+fn first_line(failure: &Failure) -> String {
+    one_line(failure.text().lines().next().unwrap_or_default().to_owned())
 }
