@@ -11,6 +11,9 @@ use crate::outcome::RETRIED;
 
 /// How much longer than asked for a wait may be, so that events which failed together do not come back together.
 pub const JITTER: f64 = 0.25;
+/// How many more deliveries an event may have while its plugin is quarantined. Ten probes take minutes, in which somebody
+/// may mend the plugin; and an event that nothing mends does not keep its plugin in quarantine for ever.
+const MORE_IN_QUARANTINE: u32 = 10;
 /// The most waits that a list may hold.
 const MAX_DELAYS: usize = 100;
 
@@ -68,6 +71,12 @@ impl Retry {
     #[must_use]
     pub fn attempts_for(&self, reason: &str) -> u32 {
         self.reasons.get(reason).and_then(|policy| policy.attempts).unwrap_or(self.attempts)
+    }
+
+    /// The same while the plugin is quarantined.
+    #[must_use]
+    pub fn attempts_in_quarantine(&self, reason: &str) -> u32 {
+        self.attempts_for(reason) + MORE_IN_QUARANTINE
     }
 
     /// The wait after the given failed attempt (from 1), before jitter.

@@ -64,12 +64,14 @@ impl Deliverer {
         }
     }
 
-    /// Whether an event that would be set aside now is kept because the plugin, not the event, is what is wrong: nothing is
-    /// set aside by a plugin's fault while it is quarantined.
+    /// Whether an event that would be set aside now is kept because the plugin, not the event, is what is wrong: while
+    /// it is quarantined an event has some tries more.
     fn reprieve(&self, version: &Version, attempt: u32, failure: &Failure) -> Option<Duration> {
+        let (retry, reason) = (&version.manifest.retry, failure.name());
         let quarantined = self.guard.gate() != Gate::Open && !mutant!("quarantine-forgets");
-        let wait = version.manifest.retry.delay_after(failure.name(), attempt);
-        (quarantined && failure.is_plugins_fault()).then(|| jittered(wait.max(LEAST_WAIT)))
+        let kept =
+            quarantined && failure.is_plugins_fault() && attempt < retry.attempts_in_quarantine(reason);
+        kept.then(|| jittered(retry.delay_after(reason, attempt).max(LEAST_WAIT)))
     }
 
     /// Gives an event back that came when the breaker had just opened.

@@ -165,7 +165,8 @@ impl Ledger {
                 check_stamp(script, version, message, input)
             }
             Parcel::Letter { attempt, .. } => {
-                let kept = quarantined && script.is_plugins_fault();
+                let more = script.failure().map(|reason| plan.retry.attempts_in_quarantine(reason));
+                let kept = quarantined && more.is_some_and(|most| attempt < most);
                 check(!kept, "nothing-is-set-aside-in-quarantine", input, || {
                     format!("in attempt {attempt}")
                 })?;

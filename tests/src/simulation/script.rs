@@ -106,9 +106,4 @@ impl Input {
             _ => None,
         }
     }
-
-    /// Whether a breaker holds its failures against the plugin.
-    pub fn is_plugins_fault(&self) -> bool {
-        self.failure().is_some()
-    }
 }

@@ -81,6 +81,22 @@ async fn a_quarantine_ends_by_itself_when_events_do_well_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn poison_alone_does_not_keep_a_plugin_in_quarantine() {
+    let scene = scene().await;
+    let manifest = LARGE_AMOUNT.replace("payments.card", "payments.>")
+        + "[breaker]\nfailures = 3\npause_ms = 10\nmax_pause_ms = 20\n";
+    let manifest = manifest.replace("output = \"alerts.card.large-amount\"", "output = \"elsewhere\"");
+    scene.place.put("large-amount", &amount_threshold(), &manifest).unwrap();
+    streams::publish(&scene.jetstream, "payments.card", (0..4).map(|id| payment(id, 500.0))).await.unwrap();
+    let running = scene.start().await;
+    running.until("large-amount", "quarantined", quarantined).await.unwrap();
+    let all = |status: &PluginStatus| status.counters.dead_lettered == 4;
+    running.until("large-amount", "setting all aside", all).await.unwrap();
+    assert_eq!(letters_of(&scene, "large-amount").await, vec!["not-granted"; 4]);
+    balance(&running, "large-amount");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_reason_has_its_own_policy() {
     let scene = scene().await;
     let manifest = |mode: &str| {
