@@ -36,7 +36,7 @@ pub struct BreakerSettings {
 
 impl Default for BreakerSettings {
     fn default() -> Self {
-        Self { window_ms: 10_000, failures: 20, rate: 0.5, pause_ms: 5_000, max_pause_ms: 60_000, probes: 3 }
+        Self { window_ms: 10_000, failures: 20, rate: 0.5, pause_ms: 5_000, max_pause_ms: 30_000, probes: 3 }
     }
 }
 

@@ -137,10 +137,12 @@ impl Share {
         if account.used.events == 0 {
             return true;
         }
+        // What is promised to it holds even if somebody's last event was larger than what was left.
         let half = Load { events: inner.most.events / 2, bytes: inner.most.bytes / 2 };
         // How large the next event is shows when it is there: one more byte stands for it.
         let load = account.used.each(Load { events: 1, bytes: 1 }, u64::saturating_add);
-        load.bytes <= most_bytes && state.common_with(account, load, inner.most).fits(half)
+        let promised = load.fits(state.promised(account, inner.most));
+        load.bytes <= most_bytes && (promised || state.common_with(account, load, inner.most).fits(half))
     }
 
     /// Resolves when something was given back after this was called.
@@ -187,6 +189,17 @@ pub struct Taken {
     load: Load,
 }
 
+impl Taken {
+    /// Adds bytes that came of the event.
+    pub fn grow(&mut self, bytes: u64) {
+        let inner = &self.share.budget.0;
+        inner
+            .lock()
+            .set(self.share.id, inner.most, |used| Load { bytes: used.bytes.saturating_add(bytes), ..used });
+        self.load.bytes += bytes;
+    }
+}
+
 impl Drop for Taken {
     fn drop(&mut self) {
         let inner = &self.share.budget.0;
@@ -198,27 +211,44 @@ impl Drop for Taken {
 /// A steady rate, with a second's worth of credit.
 #[derive(Debug, Default)]
 pub struct Pace {
-    /// When all that was let through would have gone at the steady rate.
-    paid_until: Mutex<Option<Instant>>,
+    account: Mutex<Option<Credit>>,
+}
+
+/// What may go at once; less than nothing when more went than there was.
+#[derive(Debug, Clone, Copy)]
+struct Credit {
+    at: Instant,
+    left: f64,
 }
 
 impl Pace {
-    /// Waits until so many may go at a rate of so many a second; a rate of 0 is none.
-    pub async fn wait(&self, count: usize, per_second: u32) {
-        if count == 0 || per_second == 0 {
-            return;
+    /// The longest that a change of the rate takes to be felt by those who wait.
+    const LOOK: Duration = Duration::from_millis(100);
+
+    /// Waits until so many may go, at a rate of so many a second, which may change meanwhile; 0 is no bound.
+    pub async fn wait(&self, count: usize, per_second: impl Fn() -> u32) {
+        while count > 0 {
+            let rate = f64::from(per_second());
+            if rate == 0.0 {
+                return;
+            }
+            match self.take(count, rate) {
+                None => return,
+                Some(short) => tokio::time::sleep(short.min(Self::LOOK)).await,
+            }
         }
-        let start = {
-            let now = Instant::now();
-            let credit = now.checked_sub(Duration::from_secs(1)).unwrap_or(now);
-            let mut paid_until = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
-            let start = paid_until.map_or(credit, |at| at.max(credit));
-            let cost = Duration::from_secs(1).mul_f64(count as f64 / f64::from(per_second));
-            let end = start + cost;
-            *paid_until = Some(end);
-            end
-        };
-        tokio::time::sleep_until(start).await;
+    }
+
+    /// Takes the credit for as many as want to go, if there is any; else says when there will be.
+    fn take(&self, count: usize, rate: f64) -> Option<Duration> {
+        let now = Instant::now();
+        let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = account.unwrap_or(Credit { at: now, left: rate });
+        let earned = now.duration_since(known.at).as_secs_f64() * rate;
+        let left = (known.left + earned).min(rate);
+        let goes = left > 0.0;
+        *account = Some(Credit { at: now, left: if goes { left - count as f64 } else { left } });
+        (!goes).then(|| Duration::from_secs_f64((-left / rate).max(0.001)))
     }
 }
 
@@ -258,10 +288,21 @@ mod tests {
         assert!(!share.has_room(u64::MAX));
         drop(huge);
         assert!(share.has_room(u64::MAX));
-        let one = share.take(600);
+        let mut one = share.take(100);
+        assert!(share.has_room(500));
+        one.grow(500);
         assert!(!share.has_room(500), "over the plugin's own bound");
         drop(one);
         assert!(share.has_room(0), "nothing in flight");
+    }
+
+    #[test]
+    fn who_takes_too_much_at_once_leaves_the_others_theirs() {
+        let budget = Budget::new(Load { events: 100, bytes: 1_000 });
+        let (greedy, modest) = (Arc::new(budget.share(1)), Arc::new(budget.share(1)));
+        let of_greedy = fill(&greedy, 400);
+        assert_eq!(of_greedy.len(), 2);
+        assert_eq!(fill(&modest, 10).len(), 25, "half of the promised half, however full the other is");
     }
 
     #[test]
@@ -283,11 +324,25 @@ mod tests {
         let start = Instant::now();
         let mut at = Vec::new();
         for _ in 0..5 {
-            pace.wait(50, 100).await;
+            pace.wait(50, || 100).await;
             at.push(start.elapsed().as_millis());
         }
-        assert_eq!(at, [0, 0, 500, 1_000, 1_500]);
-        pace.wait(1_000_000, 0).await;
-        assert_eq!(start.elapsed().as_millis(), 1_500, "0 is no bound");
+        assert!(at.iter().zip([0, 0, 1, 501, 1_001]).all(|(at, wanted)| at.abs_diff(wanted) <= 2), "{at:?}");
+        pace.wait(1_000_000, || 0).await;
+        assert_eq!(start.elapsed().as_millis(), at[4], "0 is no bound");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_feels_another_rate() {
+        let (pace, rate) = (Pace::default(), std::sync::atomic::AtomicU32::new(1));
+        pace.wait(1_000, || 1).await;
+        let start = Instant::now();
+        let rate = &rate;
+        let faster = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            rate.store(1_000, std::sync::atomic::Ordering::Relaxed);
+        };
+        tokio::join!(pace.wait(1, || rate.load(std::sync::atomic::Ordering::Relaxed)), faster);
+        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     }
 }

@@ -224,6 +224,8 @@ pub struct Handled {
     pub answer: Result<Vec<Proposed>, Failure>,
     /// How long the guest had it.
     pub took: Duration,
+    /// The CPU time of it, if it took so long that somebody looked.
+    pub cpu: Option<Duration>,
     /// Where in the guest it ended, innermost first, one function a line; if it was cut short.
     pub backtrace: Option<String>,
 }

@@ -20,7 +20,8 @@ pub enum PluginState {
     Waiting,
     /// Most of its events failed by its own fault, so they wait in their stream while it is tried with one now and then.
     Quarantined,
-    /// An event of it failed for good and cannot be set aside: the dead letters are not stored, so nothing is given up.
+    /// Its outputs, or the dead letters of events that failed for good, are refused by their stream, so nothing is given up
+    /// and those events come again and again.
     Blocked,
 }
 

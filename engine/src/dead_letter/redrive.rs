@@ -80,6 +80,11 @@ pub enum Unsent {
         "its redrive {0} is on its way already: it was sent within the last day and not marked; it is marked now\n  hint: --force sends it again"
     )]
     Repeat(u32),
+    /// It would wait in the queue for ever.
+    #[error(
+        "no engine has run plugin {0} on this server, so nobody would take it\n  hint: put the plugin into service first, or name another with --to"
+    )]
+    Nobody(PluginName),
     /// It cannot be had whole.
     #[error(transparent)]
     Archive(#[from] ArchiveError),

@@ -11,9 +11,10 @@ use crate::outcome::RETRIED;
 
 /// How much longer than asked for a wait may be, so that events which failed together do not come back together.
 pub const JITTER: f64 = 0.25;
-/// How many more deliveries an event may have while its plugin is quarantined. Ten probes take minutes, in which somebody
-/// may mend the plugin; and an event that nothing mends does not keep its plugin in quarantine for ever.
-const MORE_IN_QUARANTINE: u32 = 10;
+/// How many more deliveries an event may have while its plugin is quarantined: time in which somebody may mend the plugin.
+/// They are few, because the server delivers again what failed before it delivers what is new: each event that nothing mends
+/// takes its probes before the good ones behind it come to theirs.
+const MORE_IN_QUARANTINE: u32 = 3;
 /// The most waits that a list may hold.
 const MAX_DELAYS: usize = 100;
 

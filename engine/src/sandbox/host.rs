@@ -120,6 +120,11 @@ impl CallState {
         }
     }
 
+    /// The CPU time of the call so far, but for the first moments; none if it was over before anybody looked.
+    pub(super) fn cpu_used(&self) -> Option<Duration> {
+        Some(thread_cpu_time().saturating_sub(self.cpu_started?))
+    }
+
     fn seed(&self) -> [u8; 32] {
         let [source, id] = &self.event;
         let mut hash = Sha256::new();

@@ -78,6 +78,11 @@ impl Instance {
         }
     }
 
+    /// The CPU time of the last call, if it was looked at.
+    pub fn cpu_used(&self) -> Option<Duration> {
+        self.store.data().cpu_used()
+    }
+
     /// Hands it one event. After a failure the instance must not be used again: the second value says so.
     pub fn handle(&mut self, event: &Event) -> (Result<Vec<Proposed>, Cut>, bool) {
         begin(&mut self.store, Some(event));

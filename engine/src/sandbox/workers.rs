@@ -81,6 +81,7 @@ impl Workers {
         answer.await.unwrap_or_else(|_| Handled {
             answer: Err(Failure::Engine("the plugin's threads have ended".to_owned())),
             took: Duration::ZERO,
+            cpu: None,
             backtrace: None,
         })
     }
@@ -153,6 +154,8 @@ pub struct Caller {
     share: Option<Arc<Share>>,
     /// The instance of `reuse` isolation.
     kept: Option<Instance>,
+    /// The CPU time of the last call, if it was looked at.
+    cpu: Option<Duration>,
 }
 
 impl Caller {
@@ -162,7 +165,7 @@ impl Caller {
         sink: LogSink,
         share: Option<Arc<Share>>,
     ) -> Self {
-        Self { engine, prepared, sink, share, kept: None }
+        Self { engine, prepared, sink, share, kept: None, cpu: None }
     }
 
     /// A defect in the runtime must not take the thread with it: the next event may be a better one.
@@ -176,7 +179,7 @@ impl Caller {
                 (Err(Failure::Engine("the sandbox panicked; the log has the details".to_owned())), None)
             }
         };
-        Handled { answer, took: started.elapsed(), backtrace }
+        Handled { answer, took: started.elapsed(), cpu: self.cpu.take(), backtrace }
     }
 
     /// Hands an event to the guest.
@@ -189,6 +192,7 @@ impl Caller {
             None => Instance::new(&self.engine, &self.prepared, &self.sink, self.share.clone(), event)?,
         };
         let (result, intact) = instance.handle(event);
+        self.cpu = instance.cpu_used();
         if intact && self.prepared.isolation == Isolation::Reuse {
             self.kept = Some(instance);
         }

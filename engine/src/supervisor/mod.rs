@@ -36,6 +36,9 @@ use crate::telemetry::Telemetry;
 /// Requests that may wait for the supervisor.
 const MAX_WAITING_REQUESTS: usize = 16;
 
+/// How long sending what is waiting to be sent may take beyond the grace.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// Where an engine finds its things.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
@@ -244,12 +247,17 @@ impl Engine {
         let Some((mut task, _data_lock)) = task else { return true };
         // The supervisor may have ended already, by a panic; then there is nothing to finish.
         let _gone = self.requests.send(Request::Stop).await;
-        let finished = tokio::time::timeout(grace, &mut task).await.is_ok();
+        let until = tokio::time::Instant::now() + grace;
+        let finished = tokio::time::timeout_at(until, &mut task).await.is_ok();
         if !finished {
             task.abort();
         }
-        if let Err(err) = self.bus.close().await {
-            tracing::warn!("what was sent last may not have arrived: {err}");
+        // What was given back last is worth a moment more; without a connection nothing is.
+        let patience = if self.bus.is_connected() { LAST_WORDS } else { Duration::ZERO };
+        match tokio::time::timeout_at(until + patience, self.bus.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(err)) => tracing::warn!("what was sent last may not have arrived: {err}"),
+            Err(_) => tracing::warn!("what was sent last may not have arrived: no answer in time"),
         }
         self.listener.abort();
         finished

@@ -21,7 +21,7 @@ use crate::limits::PREFETCH_BYTES;
 use crate::manifest::{Manifest, PluginName, Subscribe};
 use crate::subject::Pattern;
 use crate::telemetry::PluginMetrics;
-use crate::unkeyed::{Deliverer, Firsts, Flow, Guard, Sinks, Version};
+use crate::unkeyed::{Deliverer, Flow, Guard, Past, Sinks, Version};
 
 /// Messages of a core subscription that may wait for their plugin.
 const CORE_BUFFER: usize = 8_192;
@@ -61,7 +61,7 @@ impl Service {
             pace: Pace::default(),
             guard: Guard::new(version.manifest.breaker.clone()),
             sinks: Sinks::default(),
-            firsts: Firsts::default(),
+            past: Past::default(),
             version: ArcSwap::from_pointee(version),
         });
         let ended = CancellationToken::new();

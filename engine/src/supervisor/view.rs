@@ -31,6 +31,8 @@ pub(super) struct View {
     quarantine: Option<QuarantineStatus>,
     /// Why its dead letters are not stored.
     dead_letters: Option<String>,
+    /// Why its outputs are not stored.
+    outputs: Option<String>,
     manifest: Option<Arc<Manifest>>,
 }
 
@@ -89,6 +91,7 @@ impl Views {
                 cycle: None,
                 quarantine: None,
                 dead_letters: None,
+                outputs: None,
                 manifest: None,
             })
             .state;
@@ -152,6 +155,7 @@ impl Views {
             view.redrives_problem = None;
             view.quarantine = None;
             view.dead_letters = None;
+            view.outputs = None;
             view.state = state;
         });
         self.look_for_cycles();
@@ -181,6 +185,7 @@ impl Views {
         self.change(name, |view| {
             view.quarantine = condition.quarantine;
             view.dead_letters = condition.dead_letters;
+            view.outputs = condition.outputs;
         });
     }
 
@@ -215,7 +220,9 @@ impl Views {
 impl View {
     fn told_state(&self) -> PluginState {
         match self.state {
-            PluginState::Running if self.dead_letters.is_some() => PluginState::Blocked,
+            PluginState::Running if self.dead_letters.is_some() || self.outputs.is_some() => {
+                PluginState::Blocked
+            }
             PluginState::Running if self.quarantine.is_some() => PluginState::Quarantined,
             PluginState::Running if !self.subscription_problems.is_empty() => PluginState::Waiting,
             state => state,
@@ -231,6 +238,10 @@ impl View {
                 "its dead letters are not stored, so events that failed for good come again and again: {why}"
             )
         });
+        let refused = self
+            .outputs
+            .iter()
+            .map(|why| format!("its outputs are not stored, so their events come again and again: {why}"));
         let quarantined = self.quarantine.iter().map(|quarantine| {
             let QuarantineStatus { since, reason, next_probe } = quarantine;
             format!("quarantined since {since}: {reason}\n  hint: its events wait in their stream; the next is tried at {next_probe}, or as soon as its files change")
@@ -238,7 +249,8 @@ impl View {
         let redrives = self.redrives_problem.iter().map(|why| {
             format!("redriven dead letters do not come in: {why}\n  hint: the engine needs stream {REDRIVES}")
         });
-        let problem: Vec<String> = problems.chain(blocked).chain(quarantined).chain(waiting).collect();
+        let problem: Vec<String> =
+            problems.chain(blocked).chain(refused).chain(quarantined).chain(waiting).collect();
         PluginStatus {
             name: name.to_string(),
             state: self.told_state(),

@@ -20,6 +20,8 @@ pub struct Condition {
     pub quarantine: Option<QuarantineStatus>,
     /// Why its last dead letter could not be stored; none once one was.
     pub dead_letters: Option<String>,
+    /// Why a stream last refused an output; none once one was stored.
+    pub outputs: Option<String>,
 }
 
 /// Watches how a plugin's events end. Its clock runs from when it was made.
@@ -36,7 +38,7 @@ impl Guard {
     /// One that lets everything through.
     #[must_use]
     pub fn new(settings: BreakerSettings) -> Self {
-        let condition = Condition { gate: Gate::Open, quarantine: None, dead_letters: None };
+        let condition = Condition { gate: Gate::Open, quarantine: None, dead_letters: None, outputs: None };
         Self {
             born: Instant::now(),
             breaker: Mutex::new(Breaker::new(settings)),
@@ -59,11 +61,9 @@ impl Guard {
 
     /// Begins anew: another version is in service.
     pub fn reset(&self, settings: BreakerSettings) {
-        *self.lock() = Breaker::new(settings);
-        self.tell(|condition| {
-            condition.gate = Gate::Open;
-            condition.quarantine = None;
-        });
+        let mut breaker = self.lock();
+        *breaker = Breaker::new(settings);
+        self.tell(&breaker, |condition| condition.quarantine = None);
     }
 
     /// Resolves when events pass, all of them or one at a time, and says which.
@@ -77,12 +77,9 @@ impl Guard {
             tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(self.born + until) => {
-                    let gate = {
-                        let mut breaker = self.lock();
-                        breaker.look(self.born.elapsed());
-                        breaker.gate()
-                    };
-                    self.tell(|condition| condition.gate = gate);
+                    let mut breaker = self.lock();
+                    breaker.look(self.born.elapsed());
+                    self.tell(&breaker, |_| {});
                 }
                 // The sender is our own and lives.
                 _changed = watch.changed() => {}
@@ -104,29 +101,20 @@ impl Guard {
 
     /// An event ended as the plugin should let it end.
     pub fn well(&self) {
-        let gate = {
-            let mut breaker = self.lock();
-            breaker.record(self.born.elapsed(), false);
-            breaker.gate()
-        };
-        if gate == Gate::Open && self.condition.borrow().quarantine.is_some() {
-            self.tell(|condition| {
-                condition.gate = gate;
-                condition.quarantine = None;
-            });
+        let mut breaker = self.lock();
+        breaker.record(self.born.elapsed(), false);
+        if breaker.gate() == Gate::Open && self.condition.borrow().quarantine.is_some() {
+            self.tell(&breaker, |condition| condition.quarantine = None);
         }
     }
 
     /// An event failed by the plugin's fault. Says whether the gate was shut over it.
     pub fn badly(&self, failure: &Failure, clock: &dyn Clock) -> bool {
         let now = self.born.elapsed();
-        let (before, gate, (failed, all)) = {
-            let mut breaker = self.lock();
-            let before = breaker.gate();
-            let counts = |breaker: &Breaker| breaker.counts(now);
-            breaker.record(now, true);
-            (before, breaker.gate(), counts(&breaker))
-        };
+        let mut breaker = self.lock();
+        let before = breaker.gate();
+        breaker.record(now, true);
+        let (gate, (failed, all)) = (breaker.gate(), breaker.counts(now));
         let Gate::Shut { until } = gate else { return false };
         if before == gate {
             return false;
@@ -137,8 +125,7 @@ impl Guard {
         };
         let (wall, pause) = (clock.now(), until.saturating_sub(now));
         let next = wall.checked_add(pause).unwrap_or(wall);
-        self.tell(|condition| {
-            condition.gate = gate;
+        self.tell(&breaker, |condition| {
             let since = condition.quarantine.as_ref().map_or(wall.to_string(), |known| known.since.clone());
             condition.quarantine = Some(QuarantineStatus {
                 since,
@@ -151,10 +138,21 @@ impl Guard {
 
     /// A dead letter was stored, or was not.
     pub fn dead_letter(&self, stored: Result<(), String>) {
-        let problem = stored.err();
-        if self.condition.borrow().dead_letters != problem {
-            self.tell(|condition| condition.dead_letters = problem);
-        }
+        self.note(|condition| &mut condition.dead_letters, stored.err());
+    }
+
+    /// An output was stored, or a stream refused it for now.
+    pub fn output(&self, stored: Result<(), String>) {
+        self.note(|condition| &mut condition.outputs, stored.err());
+    }
+
+    fn note(&self, of: impl Fn(&mut Condition) -> &mut Option<String>, problem: Option<String>) {
+        self.condition.send_if_modified(|condition| {
+            let known = of(condition);
+            let differs = *known != problem;
+            *known = problem;
+            differs
+        });
     }
 
     /// How long from now until an event may pass again.
@@ -166,8 +164,12 @@ impl Guard {
         }
     }
 
-    fn tell(&self, change: impl FnOnce(&mut Condition)) {
-        self.condition.send_modify(change);
+    /// Tells what the breaker lets through now. Whoever calls still holds it, so that what is told last is what holds.
+    fn tell(&self, breaker: &Breaker, change: impl FnOnce(&mut Condition)) {
+        self.condition.send_modify(|condition| {
+            condition.gate = breaker.gate();
+            change(condition);
+        });
         if matches!(self.gate(), Gate::Shut { .. }) {
             self.shutting.notify_waiters();
         }

@@ -4,13 +4,13 @@
 //! dead letter; an input is never acked before what it caused is stored.
 //!
 //! In reading order: this file (events taken and settled), `step` (the way of one that goes well), `setback` (of one that
-//! does not), `guard` (what keeps a plugin from its events), `firsts`, `sinks` (where outputs go), `input` (which event a delivery is). Bus, clock and plugin are parameters: a simulation brings its own.
+//! does not), `guard` (what keeps a plugin from its events), `past`, `sinks` (where outputs go), `input` (which event a delivery is). Bus, clock and plugin are parameters: a simulation brings its own.
 
-mod firsts;
 mod guard;
 mod input;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod past;
 mod setback;
 mod sinks;
 mod step;
@@ -25,9 +25,9 @@ use futures::{FutureExt as _, StreamExt as _};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-pub use self::firsts::Firsts;
 pub use self::guard::{Condition, Guard};
 use self::input::Input;
+pub use self::past::Past;
 pub use self::sinks::Sinks;
 use crate::breaker::Gate;
 use crate::bus::{Bus, BusError, Delivery, Intake, Settlement};
@@ -62,12 +62,20 @@ pub enum Flow {
     Unguarded,
 }
 
+/// What goes with one event from its receipt to its end.
+struct Errand<'a> {
+    /// What it takes of the budget.
+    taken: Taken,
+    /// Told when its subscription takes its leave.
+    stop: &'a CancellationToken,
+}
+
 /// What was in an event's way.
 enum Setback {
     /// It failed.
     Failed(Trouble),
-    /// The breaker opened before the guest had answered, and nothing has come of it.
-    Quarantined,
+    /// Nothing has come of it yet, and it may wait: the breaker opened, or the engine takes its leave.
+    Returned(&'static str),
 }
 
 impl<T: Into<Trouble>> From<T> for Setback {
@@ -121,8 +129,8 @@ pub struct Deliverer {
     pub guard: Guard,
     /// The streams that its outputs go to.
     pub sinks: Sinks,
-    /// When the events that are tried again failed first.
-    pub firsts: Firsts,
+    /// What is remembered of events that come again.
+    pub past: Past,
     /// The version that takes the next event. Events in flight stay with the one that took them.
     pub version: ArcSwap<Version>,
 }
@@ -169,7 +177,7 @@ impl Deliverer {
                         }
                         working.push(Arc::downgrade(&delivery));
                         let taken = self.share.take(delivery.message.wire_bytes() as u64);
-                        in_flight.push(self.deliver(delivery, taken));
+                        in_flight.push(self.deliver(delivery, Errand { taken, stop: &stop }));
                     }
                     Some(Err(err)) if err.is_transient() => {
                         tracing::warn!(plugin = self.plugin.as_str(), "{err}");
@@ -228,7 +236,7 @@ impl Deliverer {
     }
 
     /// Brings one delivery to its one outcome. What it takes of the budget is given back then.
-    async fn deliver(&self, delivery: Arc<Delivery>, taken: Taken) {
+    async fn deliver(&self, delivery: Arc<Delivery>, mut errand: Errand<'_>) {
         self.metrics.received();
         failpoint!("received");
         let version = self.version.load_full();
@@ -238,40 +246,46 @@ impl Deliverer {
                 // It waited so long for its turn that the server delivers it again: whoever gets that one handles it.
                 (Outcome::Retried, "stale")
             } else {
-                self.handle(&version, &delivery).await
+                self.handle(&version, &delivery, &mut errand).await
             };
         self.metrics.ended(outcome, reason);
         if mutant!("budget-leaks") {
-            std::mem::forget(taken);
+            std::mem::forget(errand.taken);
         }
     }
 
-    async fn handle(&self, version: &Arc<Version>, delivery: &Delivery) -> Ended {
+    async fn handle(&self, version: &Arc<Version>, delivery: &Delivery, errand: &mut Errand<'_>) -> Ended {
         let input = match Input::of(delivery, &*self.bus, &*self.clock).await {
             Ok(input) => input,
             Err(err) => return self.unread(version, delivery, &err).await,
         };
-        let ended = self.bring_through(version, delivery, &input).await;
+        let ended = self.bring_through(version, &input, errand).await;
         if matches!(ended, (Outcome::Done | Outcome::DeadLettered, _)) {
             input.clean_up(&*self.bus).await;
         }
         ended
     }
 
-    async fn bring_through(&self, version: &Arc<Version>, delivery: &Delivery, input: &Input<'_>) -> Ended {
+    async fn bring_through(
+        &self,
+        version: &Arc<Version>,
+        input: &Input<'_>,
+        errand: &mut Errand<'_>,
+    ) -> Ended {
+        let delivery = input.delivery;
         if mutant!("ack-before-publish") {
             let _sent = self.settle(delivery, Settlement::Ack).await;
         }
-        match self.step(version, input).await {
+        match self.step(version, input, errand).await {
             Ok(()) => {}
-            Err(Setback::Quarantined) => return self.wait_out(delivery).await,
+            Err(Setback::Returned(why)) => return self.give_back(delivery, why).await,
             Err(Setback::Failed(trouble)) => return self.failed(version, delivery, input, trouble).await,
         }
         if self.counts(version, delivery) {
             self.guard.well();
         }
         if input.origin.attempt > 1 {
-            self.firsts.ended(&input.name);
+            self.past.ended(&input.name);
         }
         let acked = self.settle(delivery, Settlement::Ack).await;
         failpoint!("acked");
@@ -290,7 +304,8 @@ impl Deliverer {
 
     /// Tells the server which deliveries are still being worked on, so that it does not deliver them again.
     async fn keep_alive(&self, working: &Working, period: Duration) {
-        if mutant!("heartbeat-missing") {
+        // Without a connection each would wait for one, and meanwhile nothing else would be done here.
+        if mutant!("heartbeat-missing") || !self.bus.is_connected() {
             return;
         }
         for delivery in working.iter().filter_map(Weak::upgrade) {

@@ -41,7 +41,7 @@ impl Deliverer {
             .rev()
             .filter_map(|count| self.checked(version, event, input, proposed.get(..count)?.to_vec()).ok());
         if let Some(outputs) = good.max_by_key(Vec::len) {
-            let _stored = self.publish_all(&version.manifest.emit, outputs).await;
+            let _stored = self.publish_all(&version.manifest.emit, input, outputs).await;
         }
     }
 }

@@ -32,7 +32,7 @@ impl Deliverer {
         self.judge(version, delivery, failure);
         match wait.filter(|_| delivery.receipt.is_some()) {
             Some(wait) => {
-                self.firsts.failed(&input.name, self.clock.now());
+                self.past.failed(&input.name, self.clock.now());
                 failpoint!("retrying");
                 let wait = if mutant!("retry-without-delay") { Duration::ZERO } else { wait };
                 // If it does not arrive, the server delivers the event again after the ack wait.
@@ -74,10 +74,10 @@ impl Deliverer {
         kept.then(|| jittered(retry.delay_after(reason, attempt).max(LEAST_WAIT)))
     }
 
-    /// Gives an event back that came when the breaker had just opened.
-    pub(super) async fn wait_out(&self, delivery: &Delivery) -> Ended {
+    /// Gives an event back of which nothing has come.
+    pub(super) async fn give_back(&self, delivery: &Delivery, why: &'static str) -> Ended {
         let _sent = self.settle(delivery, Settlement::Nak(jittered(LEAST_WAIT))).await;
-        (Outcome::Retried, "quarantined")
+        (Outcome::Retried, why)
     }
 
     /// Puts off a redriven event that could not be fetched.
@@ -104,7 +104,7 @@ impl Deliverer {
             redrive_of: input.redrive_of(),
             emitter: &version.emitter,
             trouble,
-            first_time: self.firsts.ended(&input.name),
+            first_time: self.past.ended(&input.name),
             time: self.clock.now(),
         };
         if mutant!("dead-letter-after-term") {

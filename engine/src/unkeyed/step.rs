@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 
 use super::input::Input;
 use super::sinks::{Way, lacks_stream};
-use super::{Deliverer, Setback, Version};
+use super::{Deliverer, Errand, Setback, Version};
 use crate::bus::BusError;
 use crate::effects::{self, Output, Proposed, Rules};
 use crate::event::Event;
@@ -16,15 +16,21 @@ use crate::outcome::{Failure, Handled, Trouble};
 
 impl Deliverer {
     /// Brings one event through. When it returns well, all that the event caused is stored.
-    pub(super) async fn step(&self, version: &Version, input: &Input<'_>) -> Result<(), Setback> {
+    /// Told to stop, it gives up what has not begun to be published.
+    pub(super) async fn step(
+        &self,
+        version: &Version,
+        input: &Input<'_>,
+        errand: &mut Errand<'_>,
+    ) -> Result<(), Setback> {
         let event = Event::decode(&input.message, &input.origin).map_err(Failure::Malformed)?;
         let event = Arc::new(event);
         failpoint!("before-call");
-        let Handled { answer, took, backtrace } = tokio::select! {
+        let Handled { answer, took, backtrace, .. } = tokio::select! {
             biased;
             handled = version.handler.handle(Arc::clone(&event)) => handled,
             // Nothing has come of it yet, so it may wait for better days; what a guest still answers is not looked at.
-            () = self.guard.shut(), if input.delivery.receipt.is_some() => return Err(Setback::Quarantined),
+            () = self.guard.shut(), if input.delivery.receipt.is_some() => return Err(Setback::Returned("quarantined")),
         };
         failpoint!("called");
         #[cfg(feature = "mutants")]
@@ -42,8 +48,14 @@ impl Deliverer {
             outputs
         };
         failpoint!("checked");
-        self.pace.wait(outputs.len(), version.manifest.limits.outputs_per_second).await;
-        self.publish_all(&version.manifest.emit, outputs).await?;
+        errand.taken.grow(outputs.iter().map(|output| output.message.wire_bytes() as u64).sum());
+        let rate = || self.version.load().manifest.limits.outputs_per_second;
+        tokio::select! {
+            biased;
+            () = self.pace.wait(outputs.len(), rate) => {}
+            () = errand.stop.cancelled(), if input.delivery.receipt.is_some() => return Err(Setback::Returned("stopping")),
+        }
+        self.publish_all(&version.manifest.emit, &input.name, outputs).await?;
         failpoint!("all-stored");
         Ok(())
     }
@@ -65,10 +77,15 @@ impl Deliverer {
         effects::check(emitter, event, input, proposed, rules)
     }
 
-    pub(super) async fn publish_all(&self, emit: &Emit, outputs: Vec<Output>) -> Result<(), Failure> {
+    pub(super) async fn publish_all(
+        &self,
+        emit: &Emit,
+        input: &str,
+        outputs: Vec<Output>,
+    ) -> Result<(), Failure> {
         let ended = match self.sinks.way(&*self.bus, emit, &outputs).await {
-            Ok(Way::Singly) => self.publish_singly(outputs).await,
-            Ok(Way::Together(stream)) => self.publish_together(&stream, outputs).await,
+            Ok(Way::Singly) => self.publish_singly(input, outputs).await,
+            Ok(Way::Together(stream)) => self.publish_together(&stream, input, outputs).await,
             Err(failure) => Err(failure),
         };
         match ended {
@@ -77,13 +94,31 @@ impl Deliverer {
         }
     }
 
-    async fn publish_singly(&self, outputs: Vec<Output>) -> Result<(), Failure> {
-        let stored = outputs.into_iter().enumerate().map(|(index, output)| self.publish(index, output));
-        try_join_all(stored).await.map(|_| ())
+    /// Publishes each by itself, but for those that were stored in an earlier try: their stream may have forgotten them.
+    async fn publish_singly(&self, input: &str, outputs: Vec<Output>) -> Result<(), Failure> {
+        let mut stored = self.past.stored(input);
+        let missing = outputs.into_iter().enumerate().filter(|(index, _)| !stored.contains(index));
+        let published =
+            missing.map(|(index, output)| async move { (index, self.publish(index, output).await) });
+        let mut first_failure = None;
+        // Each to its end: what is stored counts, whatever becomes of the others.
+        for (index, ended) in join_all(published).await {
+            match ended {
+                Ok(()) => _ = stored.insert(index),
+                Err(failure) => _ = first_failure.get_or_insert(failure),
+            }
+        }
+        match first_failure {
+            None => Ok(()),
+            Some(failure) => {
+                self.past.partly_stored(input, stored);
+                Err(failure)
+            }
+        }
     }
 
     /// Has all outputs stored or none, where that is possible.
-    async fn publish_together(&self, stream: &str, outputs: Vec<Output>) -> Result<(), Failure> {
+    async fn publish_together(&self, stream: &str, input: &str, outputs: Vec<Output>) -> Result<(), Failure> {
         outputs.iter().for_each(|_| {
             failpoint!("output-sent");
         });
@@ -94,18 +129,20 @@ impl Deliverer {
                     failpoint!("output-stored");
                     self.metrics.stored(false);
                 }
+                self.guard.output(Ok(()));
                 Ok(())
             }
             Err(BusError::Repeated) if mutant!("repeated-batch-taken-for-stored") => Ok(()),
             // Each is there already, and then dropped, or was missing and gets stored: right in both cases.
-            Err(BusError::Repeated) => self.publish_singly(outputs).await,
+            Err(BusError::Repeated) => self.publish_singly(input, outputs).await,
             Err(BusError::NoBatch { .. }) => {
                 self.sinks.no_batches(stream);
-                self.publish_singly(outputs).await
+                self.publish_singly(input, outputs).await
             }
             Err(err) => {
                 if !err.is_transient() {
                     self.sinks.look_again();
+                    self.guard.output(Err(err.to_string()));
                 }
                 Err(Failure::Publish { index: 0, reason: err.to_string() })
             }
@@ -122,11 +159,13 @@ impl Deliverer {
             Ok(repeat) => {
                 failpoint!("output-stored");
                 self.metrics.stored(repeat);
+                self.guard.output(Ok(()));
                 Ok(())
             }
             Err(BusError::TooLarge { bytes, limit, .. }) => Err(Failure::OutputSize { index, bytes, limit }),
             Err(err) => {
                 let reason = err.to_string();
+                let refused = matches!(err, BusError::Refused { .. });
                 let for_good = match err {
                     // Between two leaders a stream does not answer; that is no event's fault.
                     BusError::NoStream { subject } => match lacks_stream(&*self.bus, &subject).await {
@@ -137,6 +176,9 @@ impl Deliverer {
                     BusError::Unacceptable { .. } => true,
                     _ => false,
                 };
+                if refused {
+                    self.guard.output(Err(reason.clone()));
+                }
                 let failure = if for_good {
                     Failure::Unstorable { index, reason }
                 } else {

@@ -15,7 +15,7 @@ use wasmill::flow::{Budget, Load, Pace};
 use wasmill::manifest::PluginName;
 use wasmill::subject::Pattern;
 use wasmill::telemetry::Telemetry;
-use wasmill::unkeyed::{Deliverer, Firsts, Flow, Guard, Sinks};
+use wasmill::unkeyed::{Deliverer, Flow, Guard, Past, Sinks};
 
 use super::Broken;
 use super::life::{Life, Mortal};
@@ -181,7 +181,7 @@ impl Slot {
             share: Arc::new(budget.share(version.manifest.weight)),
             pace: Pace::default(),
             guard,
-            firsts: Firsts::default(),
+            past: Past::default(),
             sinks: Sinks::default(),
             version: ArcSwap::from_pointee(version),
         })

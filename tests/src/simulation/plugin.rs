@@ -107,7 +107,7 @@ impl Handler for Scripted {
 }
 
 fn handled(answer: Result<Vec<Proposed>, Failure>) -> Handled {
-    Handled { answer, took: Duration::ZERO, backtrace: None }
+    Handled { answer, took: Duration::ZERO, cpu: None, backtrace: None }
 }
 
 fn answer(script: &Input, input: u64, attempt: u32, version: u32) -> Result<Vec<Proposed>, Failure> {

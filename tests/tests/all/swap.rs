@@ -116,7 +116,7 @@ async fn two_hundred_swaps_lose_nothing_and_repeat_nothing() {
 async fn a_slow_event_finishes_on_the_version_that_took_it() {
     let Scene { server, jetstream, place } = scene().await;
     let spin = "[[subscribe]]\nstream = \"PAYMENTS\"\nsubjects = [\"payments.card\"]\n[retry]\nattempts = 1\n\
-                [limits]\ncpu_ms = 4000\nwall_ms = 80000\n[config]\nmode = \"endless-loop\"\n";
+                [limits]\ncpu_ms = 3000\nwall_ms = 600000\n[config]\nmode = \"endless-loop\"\n";
     place.put("rule", &misbehaving(), spin).unwrap();
     let running = place.start(bus(&server).await).await.unwrap();
     running.running("rule", None).await.unwrap();

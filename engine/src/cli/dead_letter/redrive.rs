@@ -1,6 +1,6 @@
 //! `wasmill dead-letter redrive`: letters go back to a plugin.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::anyhow;
 use futures::future::join_all;
@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::filter::{Filter, plugin};
 use super::list::all_or_some;
 use super::{Place, letters, search, shown};
+use crate::bus::BusError;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::out::{self, Format};
 use crate::dead_letter::{Archive, ArchiveError, Found, Marks, Order, REDRIVES, Selection, Unsent};
@@ -92,13 +93,17 @@ pub(super) async fn run(args: &RedriveArgs, selection: Selection, archive: &Arch
         archive.open_redrives().await.map_err(Failure::bus)?;
     }
     let mut report = Report { dry_run: args.dry_run, ..Report::default() };
+    let mut run_here = BTreeMap::new();
     let broken = loop {
         let page = match search.next_page().await {
             Ok(page) if page.is_empty() => break None,
             Ok(page) => page,
             Err(error) => break Some(Failure::bus(error)),
         };
-        let sent = page.into_iter().map(|(found, marks)| one(archive, args, &order, found, marks));
+        if order.to.is_none() {
+            learn_who_runs(archive, &page, &mut run_here).await.map_err(Failure::bus)?;
+        }
+        let sent = page.into_iter().map(|(found, marks)| one(archive, args, &order, found, marks, &run_here));
         let mut away = None;
         for (sequence, sent) in join_all(sent).await {
             if let Some(Unsent::Archive(ArchiveError::Bus(error))) =
@@ -123,15 +128,37 @@ fn is_of_the_bus(unsent: &Unsent) -> bool {
     matches!(unsent, Unsent::Archive(ArchiveError::Bus(error)) if error.is_transient())
 }
 
+/// Finds out which of the plugins that letters came from some engine has run: others would never take theirs.
+async fn learn_who_runs(
+    archive: &Archive,
+    page: &[(Found, Marks)],
+    run_here: &mut BTreeMap<PluginName, bool>,
+) -> Result<(), BusError> {
+    for (found, _) in page {
+        if let Found::Letter(filed) = found
+            && !run_here.contains_key(&filed.letter.plugin)
+        {
+            let plugin = filed.letter.plugin.clone();
+            let known = archive.is_known(&plugin).await?;
+            run_here.insert(plugin, known);
+        }
+    }
+    Ok(())
+}
+
 async fn one(
     archive: &Archive,
     args: &RedriveArgs,
     order: &Order,
     found: Found,
     marks: Marks,
+    run_here: &BTreeMap<PluginName, bool>,
 ) -> (u64, Result<u32, Unsent>) {
     let sequence = found.sequence();
     let sent = match found {
+        Found::Letter(filed) if run_here.get(&filed.letter.plugin) == Some(&false) => {
+            Err(Unsent::Nobody(filed.letter.plugin))
+        }
         Found::Letter(_) if args.dry_run && marks.is_done() && !order.force => Err(Unsent::Done(marks)),
         Found::Letter(_) if args.dry_run => Ok(marks.redrives.saturating_add(1)),
         Found::Letter(filed) => archive.redrive(*filed, marks, order).await,
