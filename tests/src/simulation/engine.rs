@@ -141,14 +141,11 @@ impl Slot {
                 opened = self.open(bus, deliverer) => opened?,
             };
             if let Some((intake, flow, concurrency)) = opened {
-                life.subscribes(flow, concurrency);
+                life.subscribes(flow, concurrency, subscription.clone());
                 self.world.note(life.number, 0, subscribes(flow), concurrency.into());
                 let ended = deliverer.run(intake, flow, subscription).await;
                 self.world.note(life.number, 0, if ended.is_ok() { DRAINED } else { FAILED }, 0);
                 self.world.found(life.audit(true));
-                if ended.is_ok() && deliverer.guard.gate() != Gate::Open {
-                    continue;
-                }
             }
             tokio::select! {
                 biased;

@@ -201,13 +201,13 @@ impl Ledger {
         engine: u32,
         (input, attempt): (u64, u32),
         settlement: Settlement,
-        quarantined: bool,
+        excused: bool,
     ) -> Result<(), Broken> {
         let causes = self.causes.get(&(engine, input, attempt)).cloned().unwrap_or_default();
         let (seen, script) = self.find(plan, input)?;
         match settlement {
             Settlement::InProgress => Ok(()),
-            Settlement::Nak(wait) if quarantined && waits_out(plan, script, attempt, wait) => Ok(()),
+            Settlement::Nak(wait) if excused && waits_out(plan, script, attempt, wait) => Ok(()),
             Settlement::Nak(wait) => check_wait(plan, input, attempt, &causes, wait),
             Settlement::Ack | Settlement::Term => seen.check_end(plan, script, input, settlement),
         }
@@ -340,7 +340,7 @@ fn is_jittered(wait: Duration, least: Duration) -> bool {
     wait >= least && wait <= least.mul_f64(1.0 + JITTER)
 }
 
-/// Whether a delivery may be given back with this delay because the plugin is quarantined: it was not answered yet, or it
+/// Whether a delivery may be given back with this delay because the plugin is quarantined or leaves: nothing has come of it yet, or it
 /// would have been set aside.
 fn waits_out(plan: &Plan, script: &Input, attempt: u32, wait: Duration) -> bool {
     let kept = script.failure().map(|reason| plan.retry.delay_after(reason, attempt).max(LEAST_WAIT));

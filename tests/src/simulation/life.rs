@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use wasmill::breaker::Gate;
 use wasmill::telemetry::PluginMetrics;
 use wasmill::unkeyed::{Condition, Flow};
@@ -47,6 +48,8 @@ struct Vital {
     letters: BTreeSet<(u64, u32)>,
     /// The most calls it may have under way; none before its first subscription.
     calls: Option<(Flow, u32)>,
+    /// Ends its present subscription.
+    subscription: Option<CancellationToken>,
 }
 
 impl Vital {
@@ -136,8 +139,15 @@ impl Life {
     }
 
     /// A subscription begins: so many calls may be under way from now on.
-    pub fn subscribes(&self, flow: Flow, concurrency: u32) {
-        self.lock().calls = Some((flow, concurrency));
+    pub fn subscribes(&self, flow: Flow, concurrency: u32, subscription: CancellationToken) {
+        let mut vital = self.lock();
+        (vital.calls, vital.subscription) = (Some((flow, concurrency)), Some(subscription));
+    }
+
+    /// Whether it may give events back of which nothing has come: it is quarantined, or takes its leave.
+    pub fn may_give_back(&self) -> bool {
+        let vital = self.lock();
+        vital.is_quarantined() || vital.subscription.as_ref().is_some_and(CancellationToken::is_cancelled)
     }
 
     /// More calls may be under way from now on. Fewer may not, since those there are last for a while.

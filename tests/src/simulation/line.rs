@@ -182,7 +182,7 @@ impl Line {
         let (input, attempt) = self.world.known(|ledger| ledger.delivery(&receipt));
         let delay = if let Settlement::Nak(delay) = settlement { delay.as_millis() as u64 } else { 0 };
         self.note(input, settling(settlement), delay);
-        let (of, quarantined) = ((input, attempt), self.life.is_quarantined());
+        let (of, excused) = ((input, attempt), self.life.may_give_back());
         if self.life.was_not_answered() {
             // It may have asked for the streams of this event's outputs.
             let of = (self.life.number, input, attempt);
@@ -191,7 +191,7 @@ impl Line {
                 Ok(())
             });
         }
-        self.world.enter(|ledger, plan| ledger.settles(plan, self.life.number, of, settlement, quarantined));
+        self.world.enter(|ledger, plan| ledger.settles(plan, self.life.number, of, settlement, excused));
         let way = self.world.weather(|weather, plan| weather.settle(plan, self.slot));
         if way.lost {
             self.note(input, "  lost", u64::from(way.told.is_some()));
