@@ -227,15 +227,16 @@ impl Pace {
 
     /// Waits until so many may go, at a rate of so many a second, which may change meanwhile; 0 is no bound.
     pub async fn wait(&self, count: usize, per_second: impl Fn() -> u32) {
-        while count > 0 {
-            let rate = f64::from(per_second());
-            if rate == 0.0 {
+        if count == 0 {
+            return;
+        }
+        loop {
+            let rate = per_second();
+            if rate == 0 {
                 return;
             }
-            match self.take(count, rate) {
-                None => return,
-                Some(short) => tokio::time::sleep(short.min(Self::LOOK)).await,
-            }
+            let Some(short) = self.take(count, f64::from(rate)) else { return };
+            tokio::time::sleep(short.min(Self::LOOK)).await;
         }
     }
 
