@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
@@ -310,4 +311,41 @@ async fn a_stream_that_goes_is_told_and_one_that_comes_back_is_read() {
     assert_eq!(status.counters.done, 1);
     running.running("large-amount", None).await.unwrap();
     assert_eq!(streams::count(&scene.jetstream, "ALERTS").await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_stays_single_however_long_its_sibling_is_refused() {
+    let scene = scene().await;
+    let config = |name: &str, subjects: &str, most: i64| async_nats::jetstream::stream::Config {
+        name: name.into(),
+        subjects: vec![subjects.into()],
+        max_messages: most,
+        discard: async_nats::jetstream::stream::DiscardPolicy::New,
+        duplicate_window: Duration::from_secs(1),
+        ..Default::default()
+    };
+    scene.jetstream.create_stream(config("OPEN", "open.>", -1)).await.unwrap();
+    scene.jetstream.create_stream(config("FULL", "full.>", 1)).await.unwrap();
+    streams::publish(&scene.jetstream, "full.x", [Bytes::new()]).await.unwrap();
+    let router = std::fs::read(wasmill_tests::parts::plugin("order-router").unwrap()).unwrap();
+    let manifest = "[[subscribe]]\nstream = \"PAYMENTS\"\nsubjects = [\"payments.card\"]\n\
+                    [emit]\nsubjects = [\"open.>\", \"full.>\"]\n\
+                    [retry]\nattempts = 1\nfirst_delay_ms = 400\nmax_delay_ms = 400\n\
+                    [config]\nmatch = \"all\"\n\
+                    [[config.rules]]\nfield = \"amount\"\nexists = true\noutput = \"open.a\"\n\
+                    [[config.rules]]\nfield = \"amount\"\nexists = true\noutput = \"full.a\"\n";
+    scene.place.put("router", &router, manifest).unwrap();
+    streams::publish(&scene.jetstream, "payments.card", [payment(1, 1.0)]).await.unwrap();
+    let running = scene.start().await;
+    // Six waits of 400 ms are twice the time for which the stream remembers the first one.
+    let refused =
+        |status: &PluginStatus| status.counters.retried >= 6 && status.state == PluginState::Blocked;
+    let status = running.until("router", "refused six times", refused).await.unwrap();
+    assert!(status.problem.unwrap().contains("its outputs are not stored"));
+    scene.jetstream.update_stream(config("FULL", "full.>", 10)).await.unwrap();
+    let status = running.until("router", "done", |status| status.counters.done == 1).await.unwrap();
+    assert_eq!(status.counters.outputs, 2);
+    assert_eq!(streams::count(&scene.jetstream, "OPEN").await.unwrap(), 1);
+    assert_eq!(streams::count(&scene.jetstream, "FULL").await.unwrap(), 2);
+    running.running("router", None).await.unwrap();
 }
