@@ -8,6 +8,8 @@ use std::time::Duration;
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use serde_json::json;
+use wasmill::bus::{Bus as _, StreamSpec};
+use wasmill::dead_letter;
 use wasmill::status::{PluginState, PluginStatus};
 use wasmill_tests::nats::{NatsServer, Options};
 use wasmill_tests::place::Place;
@@ -348,4 +350,20 @@ async fn an_output_stays_single_however_long_its_sibling_is_refused() {
     assert_eq!(streams::count(&scene.jetstream, "OPEN").await.unwrap(), 1);
     assert_eq!(streams::count(&scene.jetstream, "FULL").await.unwrap(), 2);
     running.running("router", None).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn declared_dead_letters_with_a_bound_drop_none() {
+    let scene = scene().await;
+    let bounded = StreamSpec { max_bytes: Some(6_000), ..dead_letter::stream_spec().unwrap() };
+    bus(&scene.server).await.ensure_stream(&bounded).await.unwrap();
+    scene.place.put("large-amount", &amount_threshold(), LARGE_AMOUNT).unwrap();
+    streams::publish(&scene.jetstream, "payments.card", vec![Bytes::new(); 50]).await.unwrap();
+    let running = scene.start().await;
+    let blocked =
+        |status: &PluginStatus| status.state == PluginState::Blocked && status.counters.in_flight == 0;
+    let status = running.until("large-amount", "blocked", blocked).await.unwrap();
+    let letters = streams::count(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap();
+    assert!(letters > 0 && letters < 50, "{letters}");
+    assert_eq!(status.counters.dead_lettered, letters, "each that was given up is there");
 }

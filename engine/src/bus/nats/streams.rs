@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Core;
 use super::api::{STREAM_EXISTS, STREAM_NOT_FOUND, refused};
 use crate::bus::{BusError, Retention, StreamInfo, StreamSpec, check_name};
-use crate::subject::Pattern;
+use crate::subject::{OWN_FIRST_TOKEN, Pattern};
 
 #[derive(Deserialize)]
 struct Info {
@@ -106,7 +106,7 @@ fn config(spec: &StreamSpec) -> Value {
             Retention::Limits => "limits",
             Retention::WorkQueue => "workqueue",
         },
-        "discard": "old",
+        "discard": if is_own(spec) { "new" } else { "old" },
         "storage": "file",
         "max_consumers": -1,
         "max_msgs": -1,
@@ -145,4 +145,8 @@ pub(super) async fn matching(core: &Core, pattern: &Pattern) -> Result<Vec<Strea
             return Ok(found);
         }
     }
+}
+/// Whether a stream is the engine's own: then it refuses what is too much for it, since nothing may get lost there in silence.
+fn is_own(spec: &StreamSpec) -> bool {
+    spec.subjects.iter().all(|pattern| pattern.as_str().split('.').next() == Some(OWN_FIRST_TOKEN))
 }
