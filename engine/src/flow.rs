@@ -12,7 +12,7 @@ use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 /// An amount of what is in flight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
     /// Events.
     pub events: u64,
@@ -47,7 +47,7 @@ struct State {
     accounts: Vec<Account>,
     weights: u64,
     /// What of the half that is not promised is in use.
-    common: Option<Load>,
+    common: Load,
 }
 
 /// One plugin's.
@@ -92,7 +92,7 @@ impl State {
     fn settle(&mut self, most: Load) {
         self.weights = self.accounts.iter().map(|account| account.weight).sum();
         let beyond = self.accounts.iter().map(|account| self.beyond(account, account.used, most));
-        self.common = Some(beyond.fold(Load::NONE, |sum, more| sum.each(more, u64::saturating_add)));
+        self.common = beyond.fold(Load::NONE, |sum, more| sum.each(more, u64::saturating_add));
     }
 
     /// How much of a load is beyond what is promised.
@@ -102,10 +102,7 @@ impl State {
 
     /// What the common half would hold if an account had another load.
     fn common_with(&self, account: &Account, load: Load, most: Load) -> Load {
-        let others = self
-            .common
-            .unwrap_or(Load::NONE)
-            .each(self.beyond(account, account.used, most), u64::saturating_sub);
+        let others = self.common.each(self.beyond(account, account.used, most), u64::saturating_sub);
         others.each(self.beyond(account, load, most), u64::saturating_add)
     }
 
@@ -113,7 +110,7 @@ impl State {
         let Some(at) = self.accounts.iter().position(|account| account.id == id) else { return };
         let Some(account) = self.accounts.get(at) else { return };
         let load = change(account.used);
-        self.common = Some(self.common_with(account, load, most));
+        self.common = self.common_with(account, load, most);
         if let Some(account) = self.accounts.get_mut(at) {
             account.used = load;
         }
@@ -137,10 +134,10 @@ impl Share {
         if account.used.events == 0 {
             return true;
         }
-        // What is promised to it holds even if somebody's last event was larger than what was left.
         let half = Load { events: inner.most.events / 2, bytes: inner.most.bytes / 2 };
         // How large the next event is shows when it is there: one more byte stands for it.
         let load = account.used.each(Load { events: 1, bytes: 1 }, u64::saturating_add);
+        // What is promised to it holds even if somebody's last event was larger than what was left.
         let promised = load.fits(state.promised(account, inner.most));
         load.bytes <= most_bytes && (promised || state.common_with(account, load, inner.most).fits(half))
     }
@@ -315,7 +312,7 @@ mod tests {
         let other = budget.share(100);
         drop(taken);
         drop(other);
-        assert_eq!(budget.0.lock().common, Some(Load::NONE));
+        assert_eq!(budget.0.lock().common, Load::NONE);
         assert_eq!(budget.0.lock().accounts.first().unwrap().used, Load::NONE);
     }
 

@@ -147,6 +147,11 @@ impl Guard {
     }
 
     fn note(&self, of: impl Fn(&mut Condition) -> &mut Option<String>, problem: Option<String>) {
+        // Nearly always there is nothing to tell, and every output that is stored comes by here.
+        let quiet = |condition: &Condition| condition.dead_letters.is_none() && condition.outputs.is_none();
+        if problem.is_none() && quiet(&self.condition.borrow()) {
+            return;
+        }
         self.condition.send_if_modified(|condition| {
             let known = of(condition);
             let differs = *known != problem;
