@@ -60,6 +60,9 @@ pub enum Failure {
     /// The message claims to be a CloudEvent and is not.
     #[error("{0}")]
     Malformed(EventError),
+    /// The handler raised an error that nobody caught.
+    #[error("the handler failed: {0}")]
+    Exception(String),
     /// The guest trapped.
     #[error("the guest trapped: {0}")]
     Trap(String),
@@ -205,6 +208,7 @@ pub enum Failure {
 /// The names of the failures that are tried again as the manifest says.
 pub const RETRIED: &[&str] = &[
     "retry",
+    "exception",
     "trap",
     "exit",
     "cpu-limit",
@@ -256,6 +260,7 @@ impl Failure {
             Self::Rejected(_) => "rejected",
             Self::Malformed(EventError::Hops(_)) => "hop-limit",
             Self::Malformed(_) => "malformed",
+            Self::Exception(_) => "exception",
             Self::Trap(_) => "trap",
             Self::Exit(_) => "exit",
             Self::CpuTime { .. } => "cpu-limit",
@@ -286,6 +291,7 @@ impl Failure {
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Retry { .. }
+            | Self::Exception(_)
             | Self::Trap(_)
             | Self::Exit(_)
             | Self::CpuTime { .. }
@@ -369,6 +375,7 @@ mod tests {
     fn what_is_tried_again_is_in_the_list() {
         let again = [
             Failure::Retry { after: None, reason: String::new() },
+            Failure::Exception(String::new()),
             Failure::Trap(String::new()),
             Failure::Exit(1),
             Failure::CpuTime { limit_ms: 1 },

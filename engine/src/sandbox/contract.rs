@@ -47,6 +47,14 @@ pub(crate) struct Retry {
     pub reason: String,
 }
 
+/// `exception` of the contract.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Exception {
+    pub message: String,
+    pub trace: String,
+}
+
 /// `failure` of the contract.
 #[derive(ComponentType, Lift)]
 #[component(variant)]
@@ -55,6 +63,8 @@ pub(crate) enum GuestFailure {
     Retry(Retry),
     #[component(name = "reject")]
     Reject(String),
+    #[component(name = "exception")]
+    Exception(Exception),
 }
 
 /// `output` of the contract.

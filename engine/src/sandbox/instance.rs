@@ -8,7 +8,7 @@ use wasmtime::component::{self, Linker};
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
 use wasmtime_wasi::I32Exit;
 
-use super::contract::{self, About, DESCRIPTION, GuestFailure};
+use super::contract::{self, About, DESCRIPTION, Exception, GuestFailure};
 use super::host::{CallState, FIRST_LOOK_TICKS, Refusal, on_deadline};
 use super::logs::{CallLog, LogSink};
 use super::shares::Share;
@@ -16,7 +16,7 @@ use super::{LoadError, Prepared};
 use crate::effects::Proposed;
 use crate::event::Event;
 use crate::limits::{HOSTCALL_SLACK_BYTES, Limits, MAX_BACKTRACE_FRAMES, MAX_FRAME_CHARS, MAX_REASON_BYTES};
-use crate::outcome::{Failure, cut};
+use crate::outcome::{Failure, cut, one_line};
 
 /// A store with one instance of a plugin in it.
 pub(super) struct Instance {
@@ -104,7 +104,7 @@ impl Instance {
         self.store.data().log.finish();
         match ended {
             Ok((Ok(outputs),)) => (Ok(outputs.into_iter().map(Proposed::from).collect()), true),
-            Ok((Err(failure),)) => (Err(Failure::from(failure).into()), true),
+            Ok((Err(failure),)) => (Err(declined(failure, self.store.data())), true),
             Err(err) => (Err(cut_short(&err, &self.store)), false),
         }
     }
@@ -215,16 +215,27 @@ fn backtrace(err: &wasmtime::Error) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-impl From<GuestFailure> for Failure {
-    fn from(failure: GuestFailure) -> Self {
-        match failure {
-            GuestFailure::Retry(retry) => Self::Retry {
-                after: retry.after_ms.map(Duration::from_millis),
-                reason: bounded(retry.reason),
-            },
-            GuestFailure::Reject(reason) => Self::Rejected(bounded(reason)),
+/// A failure in the guest's own words. An exception after a refused growth is its language's way to say that memory ran
+/// out: the limit is the cause.
+fn declined(failure: GuestFailure, state: &CallState) -> Cut {
+    match failure {
+        GuestFailure::Retry(retry) => {
+            let after = retry.after_ms.map(Duration::from_millis);
+            Failure::Retry { after, reason: bounded(retry.reason) }.into()
+        }
+        GuestFailure::Reject(reason) => Failure::Rejected(bounded(reason)).into(),
+        GuestFailure::Exception(Exception { message, trace }) => {
+            let failure = state.refused.clone().unwrap_or_else(|| Failure::Exception(bounded(message)));
+            Cut { failure, backtrace: bounded_trace(&trace) }
         }
     }
+}
+
+/// A guest's own account of where it was: as many lines, and as long, as a backtrace of the engine has.
+fn bounded_trace(trace: &str) -> Option<String> {
+    let lines = trace.lines().map(str::trim).filter(|line| !line.is_empty()).take(MAX_BACKTRACE_FRAMES);
+    let lines: Vec<_> = lines.map(|line| one_line(line.chars().take(MAX_FRAME_CHARS).collect())).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 fn bounded(mut reason: String) -> String {

@@ -24,11 +24,17 @@
       (field "data" (list u8))))
     (type $retry-shape (record (field "after-ms" (option u64)) (field "reason" string)))
 
+    (type $exception-shape (record (field "message" string) (field "trace" string)))
+
     ;; A type that an exported function uses must have an exported name.
     (export $event "event" (type $event-shape))
     (export $output "output" (type $output-shape))
     (export $retry "retry" (type $retry-shape))
-    (type $failure-shape (variant (case "retry" $retry) (case "reject" string)))
+    (export $exception "exception" (type $exception-shape))
+    (type $failure-shape (variant
+      (case "retry" $retry)
+      (case "reject" string)
+      (case "exception" $exception)))
     (export $failure "failure" (type $failure-shape))
 
     (func $handle (param "event" $event) (result (result (list $output) (error $failure)))
