@@ -8,7 +8,8 @@ use wasmtime::component::{self, Linker};
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
 use wasmtime_wasi::I32Exit;
 
-use super::contract::{self, About, DESCRIPTION, Exception, GuestFailure};
+use super::contract::{About, DESCRIPTION, Exception, GuestFailure};
+use super::entry::wrong_type;
 use super::host::{CallState, FIRST_LOOK_TICKS, Refusal, on_deadline};
 use super::logs::{CallLog, LogSink};
 use super::shares::Share;
@@ -86,25 +87,10 @@ impl Instance {
     /// Hands it one event. After a failure the instance must not be used again: the second value says so.
     pub fn handle(&mut self, event: &Event) -> (Result<Vec<Proposed>, Cut>, bool) {
         begin(&mut self.store, Some(event));
-        let headers: Vec<_> =
-            event.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let record = contract::Event {
-            id: &event.id,
-            source: &event.source,
-            kind: &event.kind,
-            subject: &event.subject,
-            time: event.time_ns,
-            key: event.key.as_deref(),
-            headers: &headers,
-            data: &event.data,
-            attempt: event.attempt,
-            reply_to: event.reply_to.as_deref(),
-        };
-        let ended = self.prepared.fitted.call(&mut self.store, &self.instance, record);
+        let ended = self.prepared.fitted.call(&mut self.store, &self.instance, event);
         self.store.data().log.finish();
         match ended {
-            Ok((Ok(outputs),)) => (Ok(outputs.into_iter().map(Proposed::from).collect()), true),
-            Ok((Err(failure),)) => (Err(declined(failure, self.store.data())), true),
+            Ok(answer) => (answer, true),
             Err(err) => (Err(cut_short(&err, &self.store)), false),
         }
     }
@@ -120,10 +106,7 @@ pub(super) fn try_out(
     begin(&mut store, None);
     let started = prepared.fitted.pre.instantiate(&mut store);
     let instance = started.map_err(|err| LoadError::Start(explain(&err, &store)))?;
-    prepared
-        .fitted
-        .check_handle(&mut store, &instance)
-        .map_err(|fault| LoadError::World(wrong_type("handle", &fault)))?;
+    prepared.fitted.check(&mut store, &instance)?;
     let Some(interface) = instance.get_export_index(&mut store, None, DESCRIPTION) else {
         return Ok(None);
     };
@@ -136,12 +119,6 @@ pub(super) fn try_out(
     let told = describe.call(&mut store, ());
     store.data().log.finish();
     told.map(|(about,)| Some(about)).map_err(|err| LoadError::Start(explain(&err, &store)))
-}
-
-fn wrong_type(function: &str, fault: &str) -> String {
-    format!(
-        "export `{function}` does not have the type the contract gives it: {fault}\n  hint: build against the WIT of this engine"
-    )
 }
 
 fn begin(store: &mut Store<CallState>, event: Option<&Event>) {
@@ -217,7 +194,7 @@ fn backtrace(err: &wasmtime::Error) -> Option<String> {
 
 /// A failure in the guest's own words. An exception after a refused growth is its language's way to say that memory ran
 /// out: the limit is the cause.
-fn declined(failure: GuestFailure, state: &CallState) -> Cut {
+pub(super) fn declined(failure: GuestFailure, state: &CallState) -> Cut {
     match failure {
         GuestFailure::Retry(retry) => {
             let after = retry.after_ms.map(Duration::from_millis);

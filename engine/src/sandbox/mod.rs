@@ -1,6 +1,6 @@
 //! Guests: loading them, and calling them inside their limits. The only place that knows wasmtime.
 //!
-//! In reading order: [`Sandbox`] loads a component (`compile`, then `contract`), [`Workers`] run its instances on threads
+//! In reading order: [`Sandbox`] loads a component (`compile`, then `entry` and `contract`), [`Workers`] run its instances on threads
 //! of their own (`workers`, `instance`), each plugin within its share of the cores (`shares`, `priority`), and `host`, `wasi` and
 //! `logs` are all that a guest can reach.
 //!
@@ -8,6 +8,7 @@
 
 mod compile;
 mod contract;
+mod entry;
 mod host;
 mod instance;
 mod logs;
@@ -23,7 +24,8 @@ use std::sync::Arc;
 use wasmtime::Engine;
 
 pub use compile::{CHILD_COMMAND, child_main, this_program};
-pub use contract::{About, Shape};
+pub use contract::About;
+pub use entry::Shape;
 pub use instance::Cut;
 pub use logs::{LogLine, LogSink};
 pub use workers::{Caller, Workers};
@@ -104,7 +106,7 @@ pub enum LoadError {
 
 /// A component that compiled, fits the contract and has shown that it starts.
 pub struct Prepared {
-    fitted: contract::Fitted,
+    fitted: entry::Fitted,
     shared: Arc<host::Shared>,
     about: Option<About>,
     shape: Shape,
@@ -188,10 +190,10 @@ impl Sandbox {
         }
         let component = self.compiler.component(&self.engine, spec.digest, bytes).await?;
         let mut prepared = Prepared {
-            fitted: contract::Fitted::new(&self.linker, &component)?,
+            fitted: entry::Fitted::new(&self.linker, &component)?,
             shared: Arc::new(host::Shared::new(spec)),
             about: None,
-            shape: contract::shape(&component),
+            shape: entry::shape(&component),
             isolation: spec.isolation,
             weight: spec.weight,
         };
