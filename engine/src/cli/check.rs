@@ -60,14 +60,27 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
 
 async fn check_all(files: &[PathBuf]) -> Result<Vec<Report>, Failure> {
     let compiler = this_program().context("find this program's own file, which is also the compiler")?;
+    let runners = runner_dirs(None)?;
+    // The user's own cache spares the seconds that an interpreter takes to compile; without one a folder of this run does.
+    let lasting = cache_dir().map(|dir| Sandbox::with_runners(compiler.clone(), dir, runners.clone()));
     let scratch = Scratch::new().context("make a temporary folder for compiled code")?;
-    let sandbox = Sandbox::with_runners(compiler, scratch.path().join("compiled"), runner_dirs(None)?)?;
+    let sandbox = match lasting {
+        Some(Ok(sandbox)) => sandbox,
+        _ => Sandbox::with_runners(compiler, scratch.path().join("compiled"), runners)?,
+    };
     let mut reports = Vec::new();
     for file in files {
         reports.push(check_one(&sandbox, file).await);
     }
     warn_of_cycles(&mut reports);
     Ok(reports)
+}
+
+/// Where the user's programs keep what they can make again (XDG base directories).
+fn cache_dir() -> Option<PathBuf> {
+    let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    named.or_else(home).map(|dir| dir.join("wasmill/compiled"))
 }
 
 /// Plugins that feed themselves, or each other if they are checked together.
