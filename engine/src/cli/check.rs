@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use self::report::Report;
+pub(super) use self::report::Report;
 use self::scratch::Scratch;
 use super::exit::{Exit, Failure};
 use super::out::{self, Format};
@@ -58,15 +58,41 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
 }
 
 async fn check_all(files: &[PathBuf]) -> Result<Vec<Report>, Failure> {
-    let compiler = this_program().context("find this program's own file, which is also the compiler")?;
-    let scratch = Scratch::new().context("make a temporary folder for compiled code")?;
-    let sandbox = Sandbox::new(compiler, scratch.path().join("compiled"))?;
+    let (sandbox, _scratch) = sandbox()?;
     let mut reports = Vec::new();
     for file in files {
         reports.push(check_one(&sandbox, file).await);
     }
     warn_of_cycles(&mut reports);
     Ok(reports)
+}
+
+/// Checks a component that is not in its file yet, with a manifest from elsewhere, as if both stood in their places.
+///
+/// # Errors
+/// If there is nothing to check with. A bad component is part of the report.
+pub(super) fn check_before_placing(file: &Path, bytes: &[u8], manifest: &Path) -> Result<Report, Failure> {
+    let (sandbox, _scratch) = sandbox()?;
+    let mut report = Report { file: file.to_owned(), ..Report::default() };
+    match name_of(file) {
+        Ok(name) => {
+            let manifest = manifest_at(manifest, &mut report);
+            runtime()?.block_on(judge(&sandbox, &mut report, name, bytes, manifest));
+        }
+        Err(fault) => report.faults.push(fault.to_string()),
+    }
+    let mut reports = [report];
+    warn_of_cycles(&mut reports);
+    let [report] = reports;
+    Ok(report)
+}
+
+/// What checks components, and the folder of its own that must outlive it.
+fn sandbox() -> Result<(Arc<Sandbox>, Scratch), Failure> {
+    let compiler = this_program().context("find this program's own file, which is also the compiler")?;
+    let scratch = Scratch::new().context("make a temporary folder for compiled code")?;
+    let sandbox = Sandbox::new(compiler, scratch.path().join("compiled"))?;
+    Ok((sandbox, scratch))
 }
 
 /// Plugins that feed themselves, or each other if they are checked together.
@@ -100,16 +126,24 @@ async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
             return report;
         }
     };
-    let manifest = manifest_beside(&file, &mut report);
-    let bytes = match std::fs::read(&file) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            report.faults.push(format!("it cannot be read: {error}"));
-            return report;
-        }
-    };
+    let manifest = manifest_at(&file.with_extension("toml"), &mut report);
+    match std::fs::read(&file) {
+        Ok(bytes) => judge(sandbox, &mut report, name, &bytes, manifest).await,
+        Err(error) => report.faults.push(format!("it cannot be read: {error}")),
+    }
+    report
+}
+
+/// Whether the engine would take this component with this manifest.
+async fn judge(
+    sandbox: &Arc<Sandbox>,
+    report: &mut Report,
+    name: PluginName,
+    bytes: &[u8],
+    manifest: Option<Manifest>,
+) {
     report.bytes = Some(bytes.len());
-    let digest = Digest::of(&bytes);
+    let digest = Digest::of(bytes);
     report.digest = Some(digest);
     let spec = LoadSpec {
         name,
@@ -119,7 +153,7 @@ async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
         weight: manifest.as_ref().map_or(DEFAULT_WEIGHT, |manifest| manifest.weight),
         config: manifest.as_ref().map(Manifest::config_json).unwrap_or_default(),
     };
-    match sandbox.load(&bytes, &spec, log_sink(&file)).await {
+    match sandbox.load(bytes, &spec, log_sink(&report.file)).await {
         Err(fault) => report.faults.push(fault.to_string()),
         Ok(prepared) => {
             report.shape = Some(prepared.shape().clone());
@@ -133,11 +167,9 @@ async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
         }
     }
     report.manifest = manifest;
-    report
 }
 
-fn manifest_beside(file: &Path, report: &mut Report) -> Option<Manifest> {
-    let path = file.with_extension("toml");
+fn manifest_at(path: &Path, report: &mut Report) -> Option<Manifest> {
     if !path.exists() {
         report.warnings.push(format!(
             "there is no manifest {} beside it, so only the component is checked",
@@ -145,7 +177,7 @@ fn manifest_beside(file: &Path, report: &mut Report) -> Option<Manifest> {
         ));
         return None;
     }
-    read_manifest(&path).map_err(|fault| report.faults.push(fault)).ok()
+    read_manifest(path).map_err(|fault| report.faults.push(fault)).ok()
 }
 
 fn subscribed(manifest: &Manifest) -> Vec<Pattern> {
