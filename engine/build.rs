@@ -1,5 +1,5 @@
-//! Lists the files that `wasmill new` and `wasmill build` hold inside the binary: the templates, and the SDKs of the
-//! languages that have no package registry of ours. The folders are walked, so that a new file cannot be forgotten.
+//! Lists the files that `wasmill new` and `wasmill build` hold inside the binary: the templates, the SDKs of the languages
+//! that have no package registry of ours, and the contract. The folders are walked, so that a new file cannot be forgotten.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
     let mut listed = String::new();
     list(&mut listed, "TEMPLATES", &root.join("templates"), &[])?;
-    list(&mut listed, "SDKS", &root.join("../plugin-sdk"), &["src", "tests", "wit"])?;
+    list(&mut listed, "SDKS", &root.join("../plugin-sdk"), &["src", "tests"])?;
     println!("cargo::rerun-if-changed=build.rs");
     fs::write(PathBuf::from(std::env::var("OUT_DIR")?).join("embedded.rs"), listed)?;
     Ok(())

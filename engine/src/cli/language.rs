@@ -91,6 +91,12 @@ impl fmt::Display for Language {
     }
 }
 
+/// The contract's own files, which some tools read.
+#[must_use]
+pub fn contract() -> &'static [Embedded] {
+    files_of(SDKS, "wit")
+}
+
 /// A file inside the binary: its path in its folder, and its text.
 pub type Embedded = (&'static str, &'static str);
 
@@ -123,5 +129,6 @@ mod tests {
             assert_eq!(language.sdk().is_empty(), language == Language::Rust, "{language}");
         }
         assert_eq!(TEMPLATES.len(), Language::ALL.len(), "a template of no language");
+        assert!(contract().iter().any(|(path, _)| *path == "worlds.wit"));
     }
 }

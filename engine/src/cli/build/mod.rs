@@ -9,6 +9,7 @@ mod pins;
 mod place;
 mod process;
 mod project;
+mod python;
 mod rust;
 mod tools;
 
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use self::pins::Registry;
-use self::project::Project;
+use self::project::{BUILD_FOLDER, Project};
 use self::tools::{Tool, Toolbox};
 use super::check::{Report, check_before_placing};
 use super::exit::{Exit, Failure};
@@ -33,13 +34,13 @@ use crate::digest::Digest;
 #[derive(Debug, clap::Args)]
 pub struct BuildArgs {
     /// The folder of the plugin's sources
-    #[arg(default_value = ".", value_name = "DIR")]
+    #[arg(default_value = ".", value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     folder: PathBuf,
     /// Fetch the tools first, in the versions that the project pins, into its .tools or the folder that WASMILL_TOOLS names
     #[arg(long)]
     install: bool,
     /// Where to write the component and its manifest, such as an engine's plugin directory [default: DIR/build]
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     out: Option<PathBuf>,
 }
 
@@ -52,10 +53,11 @@ pub fn run(args: &BuildArgs) -> Result<(), Failure> {
     let project = Project::read(&args.folder)?;
     // What is said names files as the user would.
     let out_folder = args.out.clone().unwrap_or_else(|| match args.folder.as_path() {
-        here if here == Path::new(".") => PathBuf::from("build"),
-        _ => args.folder.join("build"),
+        here if here == Path::new(".") => PathBuf::from(BUILD_FOLDER),
+        _ => args.folder.join(BUILD_FOLDER),
     });
     let file = out_folder.join(format!("{}.wasm", project.name));
+    out::say(format_args!("building {} ({})", project.name, project.language));
     let component = compile(&project, args.install)?;
     let report = check_before_placing(&file, &component, &project.manifest())?;
     if !report.faults.is_empty() {
@@ -76,10 +78,9 @@ struct Recipe {
 }
 
 fn compile(project: &Project, wants_install: bool) -> anyhow::Result<Vec<u8>> {
-    let Some(registry) = Registry::of(project.language) else {
+    let (Some(recipe), Some(registry)) = (recipe(project.language), Registry::of(project.language)) else {
         return rust::compile(project, wants_install);
     };
-    let recipe = recipe(project.language);
     let toolbox = Toolbox::new(project, registry)?;
     if wants_install {
         install::install(&toolbox, registry, recipe.tools)?;
@@ -92,7 +93,9 @@ fn say_done(report: &Report, component: &[u8], began: Instant, is_placed: bool) 
     for warning in &report.warnings {
         out::say(format_args!("warning: {warning}"));
     }
-    let next = if is_placed {
+    let next = if report.manifest.is_none() {
+        format!("write {name}.toml, the manifest: `wasmill new` makes one to start from")
+    } else if is_placed {
         format!("wasmill plugin show {name}, if an engine watches that folder")
     } else {
         format!("cp {} {file} PLUGIN_DIRECTORY/", report.file.with_extension("toml").display())
@@ -105,7 +108,11 @@ fn say_done(report: &Report, component: &[u8], began: Instant, is_placed: bool) 
     ));
 }
 
-fn recipe(language: Language) -> Recipe {
-    let _ = language;
-    Recipe { tools: &[], compile: |_| anyhow::bail!("not yet") }
+/// The tool chain of a language; none for Rust, whose cargo fetches its tools itself.
+fn recipe(language: Language) -> Option<Recipe> {
+    match language {
+        Language::Rust => None,
+        Language::Python => Some(python::RECIPE),
+        _ => None, // TEMP
+    }
 }

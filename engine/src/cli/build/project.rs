@@ -13,7 +13,7 @@ use crate::manifest::PluginName;
 /// What says how to build a plugin that is not in Rust.
 const FILE: &str = "build.toml";
 /// Where a project keeps what is built.
-const BUILD_FOLDER: &str = "build";
+pub const BUILD_FOLDER: &str = "build";
 
 /// A plugin's sources.
 #[derive(Debug)]

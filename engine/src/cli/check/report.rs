@@ -23,7 +23,7 @@ pub(in crate::cli) struct Report {
     pub(super) about: Option<About>,
     #[serde(flatten)]
     pub(super) shape: Option<Shape>,
-    pub(super) manifest: Option<Manifest>,
+    pub(in crate::cli) manifest: Option<Manifest>,
 }
 
 fn about<S: Serializer>(about: &Option<About>, serializer: S) -> Result<S::Ok, S::Error> {

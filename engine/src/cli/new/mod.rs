@@ -27,7 +27,7 @@ pub struct NewArgs {
     #[arg(short, long, value_name = "LANGUAGE", default_value = "rust")]
     lang: Language,
     /// Rust: the folder of the wasmill-sdk crate to depend on [default: the checkout around this folder, else crates.io]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     sdk_path: Option<PathBuf>,
 }
 
