@@ -66,6 +66,17 @@ pub fn languages() -> Result<PathBuf> {
     }
 }
 
+/// The folders that hold the runners of source plugins.
+///
+/// # Errors
+/// If there is no target folder.
+pub fn runner_dirs() -> Result<Vec<PathBuf>> {
+    Ok(vec![match std::env::var_os("WASMILL_RUNNERS") {
+        Some(dir) => PathBuf::from(dir),
+        None => target()?.join("runners"),
+    }])
+}
+
 /// The root of the work tree.
 #[must_use]
 pub fn root() -> PathBuf {

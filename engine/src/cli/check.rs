@@ -13,12 +13,13 @@ use self::report::Report;
 use self::scratch::Scratch;
 use super::exit::{Exit, Failure};
 use super::out::{self, Format};
-use super::settings::runtime;
+use super::settings::{runner_dirs, runtime};
+use crate::artifact::Artifact;
 use crate::config::manifests::read_manifest;
 use crate::cycles::cycles;
 use crate::digest::Digest;
 use crate::limits::{DEFAULT_WEIGHT, Limits};
-use crate::manifest::{Isolation, Manifest, ManifestError, PluginName};
+use crate::manifest::{Manifest, ManifestError, PluginName};
 use crate::sandbox::{LoadSpec, LogLine, LogSink, Sandbox, this_program};
 use crate::subject::Pattern;
 
@@ -28,7 +29,7 @@ use crate::subject::Pattern;
 /// checked too, and its limits apply.
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
-    /// Components
+    /// Components, core modules, or source of source plugins
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Fail on warnings too
@@ -59,14 +60,27 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
 
 async fn check_all(files: &[PathBuf]) -> Result<Vec<Report>, Failure> {
     let compiler = this_program().context("find this program's own file, which is also the compiler")?;
+    let runners = runner_dirs(None)?;
+    // The user's own cache spares the seconds that an interpreter takes to compile; without one a folder of this run does.
+    let lasting = cache_dir().map(|dir| Sandbox::with_runners(compiler.clone(), dir, runners.clone()));
     let scratch = Scratch::new().context("make a temporary folder for compiled code")?;
-    let sandbox = Sandbox::new(compiler, scratch.path().join("compiled"))?;
+    let sandbox = match lasting {
+        Some(Ok(sandbox)) => sandbox,
+        _ => Sandbox::with_runners(compiler, scratch.path().join("compiled"), runners)?,
+    };
     let mut reports = Vec::new();
     for file in files {
         reports.push(check_one(&sandbox, file).await);
     }
     warn_of_cycles(&mut reports);
     Ok(reports)
+}
+
+/// Where the user's programs keep what they can make again (XDG base directories).
+fn cache_dir() -> Option<PathBuf> {
+    let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    named.or_else(home).map(|dir| dir.join("wasmill/compiled"))
 }
 
 /// Plugins that feed themselves, or each other if they are checked together.
@@ -87,11 +101,14 @@ fn name_of(file: &Path) -> Result<PluginName, ManifestError> {
 
 async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
     // Whoever names the manifest means the plugin.
-    let file = if given.extension().is_some_and(|kind| kind == "toml") {
-        given.with_extension("wasm")
+    let ending = |path: &Path| path.extension().and_then(|kind| kind.to_str()).map(str::to_owned);
+    let file = if ending(given).is_some_and(|kind| kind == "toml") {
+        let codes = Artifact::ALL.map(|artifact| given.with_extension(artifact.extension()));
+        codes.iter().find(|code| code.is_file()).unwrap_or(&codes[0]).clone()
     } else {
         given.to_owned()
     };
+    let artifact = ending(&file).and_then(|ending| Artifact::of_extension(&ending)).unwrap_or_default();
     let mut report = Report { file: file.clone(), ..Report::default() };
     let name = match name_of(&file) {
         Ok(name) => name,
@@ -100,7 +117,10 @@ async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
             return report;
         }
     };
-    let manifest = manifest_beside(&file, &mut report);
+    let mut manifest = manifest_beside(&file, &mut report);
+    if let Some(manifest) = &mut manifest {
+        manifest.isolation.get_or_insert(artifact.default_isolation());
+    }
     let bytes = match std::fs::read(&file) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -113,9 +133,10 @@ async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
     report.digest = Some(digest);
     let spec = LoadSpec {
         name,
+        artifact,
         digest,
         limits: manifest.as_ref().map_or_else(Limits::default, |manifest| manifest.limits.clone()),
-        isolation: manifest.as_ref().map_or(Isolation::default(), |manifest| manifest.isolation),
+        isolation: manifest.as_ref().and_then(|manifest| manifest.isolation).unwrap_or_default(),
         weight: manifest.as_ref().map_or(DEFAULT_WEIGHT, |manifest| manifest.weight),
         config: manifest.as_ref().map(Manifest::config_json).unwrap_or_default(),
     };

@@ -7,6 +7,7 @@ use super::LoadError;
 use super::contract::{self, HANDLER, PACKAGE};
 use super::host::CallState;
 use super::instance::{Cut, declined};
+use super::script::SOURCE;
 use crate::effects::Proposed;
 use crate::event::Event;
 
@@ -39,6 +40,15 @@ pub(crate) struct Fitted {
     entry: Entry,
 }
 
+/// What a component is loaded as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A plugin.
+    Plugin,
+    /// The engine's own interpreter of a language, which may ask for the source that it runs.
+    Runner,
+}
+
 /// What a component exports to be handed events.
 enum Entry {
     /// The contract's own handler.
@@ -47,10 +57,10 @@ enum Entry {
 
 impl Fitted {
     /// Checks imports and exports, and resolves them for cheap instantiation.
-    pub fn new(linker: &Linker<CallState>, component: &Component) -> Result<Self, LoadError> {
-        let entry = find_entry(component)?;
-        check_imports(component)?;
+    pub fn new(linker: &Linker<CallState>, component: &Component, role: Role) -> Result<Self, LoadError> {
+        check_imports(component, role)?;
         let pre = linker.instantiate_pre(component).map_err(|err| LoadError::World(import_problem(&err)))?;
+        let entry = find_entry(component)?;
         Ok(Self { pre, entry })
     }
 
@@ -97,8 +107,11 @@ pub(super) fn wrong_type(function: &str, fault: &str) -> String {
     )
 }
 
-fn check_imports(component: &Component) -> Result<(), LoadError> {
+fn check_imports(component: &Component, role: Role) -> Result<(), LoadError> {
     for name in shape(component).imports {
+        if role == Role::Runner && name == SOURCE {
+            continue;
+        }
         if UNSERVED.iter().any(|unserved| name.starts_with(unserved)) {
             return Err(LoadError::World(format!(
                 "import {name} is part of the contract, but this engine ({}) does not serve it yet",

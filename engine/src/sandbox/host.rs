@@ -16,6 +16,7 @@ use super::LoadSpec;
 use super::contract::{clock, config, log, random};
 use super::logs::CallLog;
 use super::priority;
+use super::script::Script;
 use super::shares::Share;
 use super::wasi::deny_all;
 use crate::limits::{EPOCH_TICK_MS, Limits, MAX_HOST_RESOURCES, MAX_RANDOM_BYTES, MAX_TABLE_ELEMENTS, MIB};
@@ -34,12 +35,14 @@ pub(crate) struct Shared {
     pub values: std::collections::BTreeMap<String, String>,
     /// The whole table as JSON.
     pub json: String,
+    /// The source that a runner is to run.
+    pub script: Option<Script>,
     /// The plugin's name, which takes part in the seed.
     pub name: String,
 }
 
 impl Shared {
-    pub fn new(spec: &LoadSpec) -> Self {
+    pub fn new(spec: &LoadSpec, script: Option<Script>) -> Self {
         let text = |value: &Value| match value {
             Value::String(text) => text.clone(),
             other => other.to_string(),
@@ -48,6 +51,7 @@ impl Shared {
             limits: spec.limits.clone(),
             values: spec.config.iter().map(|(key, value)| (key.clone(), text(value))).collect(),
             json: Value::Object(spec.config.clone()).to_string(),
+            script,
             name: spec.name.as_str().to_owned(),
         }
     }

@@ -99,7 +99,7 @@ impl Loaded {
     /// # Errors
     /// If it was not built.
     pub fn new(sandbox: &Arc<Sandbox>, row: &'static Row) -> Result<Self> {
-        let path = parts::language(row.name, row.kind.ending())?;
+        let path = parts::language(row.name, row.kind.artifact().extension())?;
         let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         Ok(Self { sandbox: Arc::clone(sandbox), row, bytes, served: Vec::new() })
     }
@@ -134,9 +134,10 @@ impl Loaded {
         let manifest = manifest(limits, isolation)?;
         let spec = LoadSpec {
             name: PluginName::new(NAME)?,
+            artifact: self.row.kind.artifact(),
             digest: Digest::of(&self.bytes),
             limits: manifest.limits.clone(),
-            isolation: manifest.isolation,
+            isolation,
             weight: manifest.weight,
             config: manifest.config_json(),
         };

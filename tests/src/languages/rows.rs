@@ -1,5 +1,7 @@
 //! The rows of the table: every way in which a language's plugin comes to the engine.
 
+use wasmill::artifact::Artifact;
+
 /// What a plugin is when it is handed to the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -7,8 +9,8 @@ pub enum Kind {
     Component,
     /// A core module, which the engine makes a component of on load.
     Module,
-    /// Source, which a prebuilt runner runs. The text is the file's ending.
-    Source(&'static str),
+    /// Source, which a prebuilt runner runs.
+    Source(Artifact),
 }
 
 impl Kind {
@@ -22,12 +24,12 @@ impl Kind {
         }
     }
 
-    /// The ending of the file that the engine is given.
+    /// What the engine is told that it is.
     #[must_use]
-    pub fn ending(self) -> &'static str {
+    pub fn artifact(self) -> Artifact {
         match self {
-            Self::Component | Self::Module => "wasm",
-            Self::Source(ending) => ending,
+            Self::Component | Self::Module => Artifact::Wasm,
+            Self::Source(artifact) => artifact,
         }
     }
 }

@@ -89,7 +89,7 @@ fn subscription(entry: &crate::manifest::Subscribe) -> String {
 
 fn limits(manifest: &Manifest) -> String {
     let limits = &manifest.limits;
-    let isolation = match manifest.isolation {
+    let isolation = match manifest.isolation.unwrap_or_default() {
         Isolation::Fresh => "a fresh instance for each event",
         Isolation::Reuse => "instances serve many events",
     };
