@@ -223,7 +223,7 @@ mod tests {
         let came = told(Ok(vec![proposed(r#"{"b": [1, 2.50], "a": 25.0}"#)]));
         assert_eq!(holds(&json_output(json!({"a": 25, "b": [1.0, 2.5]})), &came, &[]), Ok(()));
         let why = holds(&json_output(json!({"a": 25, "b": [1, 3]})), &came, &[]).unwrap_err();
-        assert_eq!(why, "output 0: 3 was wanted at \"/b/1\" of the data, 2.50 came");
+        assert_eq!(why, "output 0: 3 was wanted at \"/b/1\" of the data, 2.5 came");
         assert!(holds(&json_output(json!({"a": 25})), &came, &[]).is_err());
     }
 

@@ -4,7 +4,7 @@ use wasmill::effects::{self, Emitter, Proposed, Rules};
 use wasmill::event::Event;
 use wasmill::manifest::Isolation;
 use wasmill::outcome::Failure;
-use wasmill::sandbox::LogLine;
+use wasmill::sandbox::{Caller, LogLine};
 
 use super::checks::{Case, Check, Step, Wanted};
 use super::compare;
@@ -53,9 +53,16 @@ pub async fn check(loaded: &mut Loaded, check: &Check) -> Verdict {
 async fn play(loaded: &mut Loaded, check: &Check, isolation: Isolation) -> Result<(), String> {
     let served = loaded.serve(check, isolation).await?;
     let heard = Heard::default();
-    let mut caller = loaded.caller(&served, heard.sink());
+    let caller = loaded.caller(&served, heard.sink());
+    let steps = (check.steps)(Case { row: loaded.row, isolation });
+    // Guests never run on the runtime's threads.
+    let played = tokio::task::spawn_blocking(move || play_steps(&served, caller, &heard, steps));
+    played.await.map_err(|err| format!("the sandbox panicked: {err}"))?
+}
+
+fn play_steps(served: &Served, mut caller: Caller, heard: &Heard, steps: Vec<Step>) -> Result<(), String> {
     let mut told = Vec::new();
-    for (at, step) in (check.steps)(Case { row: loaded.row, isolation }).into_iter().enumerate() {
+    for (at, step) in steps.into_iter().enumerate() {
         match step {
             Step::Describes(wanted) => {
                 let about = served.prepared.about().cloned().ok_or("it has no description")?;
@@ -66,7 +73,7 @@ async fn play(loaded: &mut Loaded, check: &Check, isolation: Isolation) -> Resul
             Step::Call { event, wanted } => {
                 let answer = caller.call(&event).map_err(|cut| (cut.failure, cut.backtrace));
                 told.push(Told { answer, lines: heard.take() });
-                judge(&served, &event, &wanted, &told).map_err(|why| {
+                judge(served, &event, &wanted, &told).map_err(|why| {
                     let token = event.subject.rsplit('.').next().unwrap_or_default();
                     format!("event {} ({token}): {why}", at + 1)
                 })?;
