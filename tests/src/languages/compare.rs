@@ -101,7 +101,10 @@ fn traces(names: &[&str], told: &Told) -> Result<(), String> {
 fn logs(wanted: &[(tracing::Level, &str, Vec<(&str, String)>)], heard: &[LogLine]) -> Result<(), String> {
     let fits = |line: &LogLine, (level, message, fields): &(tracing::Level, &str, Vec<(&str, String)>)| {
         let has = |(name, value): &(&str, String)| line.fields.iter().any(|(n, v)| n == name && v == value);
-        line.level == *level && line.message == *message && line.fields.len() == fields.len() && fields.iter().all(has)
+        line.level == *level
+            && line.message == *message
+            && line.fields.len() == fields.len()
+            && fields.iter().all(has)
     };
     if heard.len() == wanted.len() && heard.iter().zip(wanted).all(|(line, wanted)| fits(line, wanted)) {
         return Ok(());
@@ -125,12 +128,16 @@ fn outputs(wanted: &[WantedOutput], told: &Told) -> Result<(), String> {
 fn one_output(wanted: &WantedOutput, output: &Proposed) -> Result<(), String> {
     differs("subject", &wanted.subject, &output.subject)?;
     differs("type", &wanted.kind, &output.kind)?;
-    let is_json = |(name, value): &(String, String)| name.eq_ignore_ascii_case("content-type") && value == "application/json";
+    let is_json = |(name, value): &(String, String)| {
+        name.eq_ignore_ascii_case("content-type") && value == "application/json"
+    };
     let headers = output.headers.iter().filter(|header| !(wanted.may_be_json && is_json(header)));
     differs("headers", &wanted.headers.iter().collect::<Vec<_>>(), &headers.collect())?;
     match &wanted.data {
         Data::Bytes(bytes) if *bytes == output.data => Ok(()),
-        Data::Bytes(bytes) => Err(format!("{} was wanted as data, {} came", bytes_shown(bytes), bytes_shown(&output.data))),
+        Data::Bytes(bytes) => {
+            Err(format!("{} was wanted as data, {} came", bytes_shown(bytes), bytes_shown(&output.data)))
+        }
         Data::Json(value) => {
             let given: Value = serde_json::from_slice(&output.data)
                 .map_err(|err| format!("the data is no JSON, {err}: {}", bytes_shown(&output.data)))?;
@@ -150,12 +157,18 @@ fn differs<T: PartialEq + std::fmt::Debug>(what: &str, wanted: &T, given: &T) ->
 fn json_differs(place: &str, wanted: &Value, given: &Value) -> Result<(), String> {
     match (wanted, given) {
         (Value::Number(a), Value::Number(b)) if a.as_f64() == b.as_f64() => Ok(()),
-        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
-            a.iter().zip(b).enumerate().try_for_each(|(at, (a, b))| json_differs(&format!("{place}/{at}"), a, b))
-        }
-        (Value::Object(a), Value::Object(b)) if a.keys().all(|key| b.contains_key(key)) && a.len() == b.len() => a
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => a
             .iter()
-            .try_for_each(|(key, a)| json_differs(&format!("{place}/{key}"), a, b.get(key).unwrap_or(&Value::Null))),
+            .zip(b)
+            .enumerate()
+            .try_for_each(|(at, (a, b))| json_differs(&format!("{place}/{at}"), a, b)),
+        (Value::Object(a), Value::Object(b))
+            if a.keys().all(|key| b.contains_key(key)) && a.len() == b.len() =>
+        {
+            a.iter().try_for_each(|(key, a)| {
+                json_differs(&format!("{place}/{key}"), a, b.get(key).unwrap_or(&Value::Null))
+            })
+        }
         (a, b) if a == b => Ok(()),
         (a, b) => Err(format!(
             "{} was wanted at {place:?} of the data, {} came",
@@ -170,7 +183,8 @@ fn json_differs(place: &str, wanted: &Value, given: &Value) -> Result<(), String
 pub fn ended(told: &Told) -> String {
     match &told.answer {
         Ok(outputs) => {
-            let first = outputs.first().map(|output| format!(", the first with {}", bytes_shown(&output.data)));
+            let first =
+                outputs.first().map(|output| format!(", the first with {}", bytes_shown(&output.data)));
             format!("it ended in {} outputs{}", outputs.len(), first.unwrap_or_default())
         }
         Err((failure, _)) => format!("it ended in {}: {}", failure.name(), shown(&failure.line())),
@@ -236,7 +250,11 @@ mod tests {
             (Wanted::Outputs(vec![WantedOutput::of("x")]), &output, &told(Ok(vec![proposed("y")]))),
             (Wanted::Outputs(Vec::new()), &told(Ok(Vec::new())), &output),
             (Wanted::Rejected("no".to_owned()), &told(Err(Failure::Rejected("no".to_owned()))), &rejected),
-            (Wanted::RejectedNaming(&[&["amount"]]), &rejected, &told(Err(Failure::Rejected("x".to_owned())))),
+            (
+                Wanted::RejectedNaming(&[&["amount"]]),
+                &rejected,
+                &told(Err(Failure::Rejected("x".to_owned()))),
+            ),
             (Wanted::RejectedNaming(&[]), &rejected, &told(Err(Failure::Rejected(String::new())))),
             (Wanted::Fails(&["stack-limit"]), &told(Err(Failure::Stack)), &rejected),
             (Wanted::FailsSomehow, &told(Err(Failure::Stack)), &told(Err(Failure::Engine(String::new())))),

@@ -93,7 +93,9 @@ fn judge(served: &Served, event: &Event, wanted: &[Wanted], told: &[Told]) -> Re
         return Err(format!("a log line is marked with the event {:?}: {line:?}", line.event));
     }
     let Ok(outputs) = &last.answer else { return Ok(()) };
-    let speaks = |wanted: &Wanted| matches!(wanted, Wanted::Logs(_) | Wanted::Prints(_) | Wanted::AsStep(_) | Wanted::Judged(_));
+    let speaks = |wanted: &Wanted| {
+        matches!(wanted, Wanted::Logs(_) | Wanted::Prints(_) | Wanted::AsStep(_) | Wanted::Judged(_))
+    };
     if !last.lines.is_empty() && !wanted.iter().any(speaks) {
         return Err(format!("nothing was to be logged, and this was: {}", compare::lines(&last.lines)));
     }
@@ -104,7 +106,8 @@ fn judge(served: &Served, event: &Event, wanted: &[Wanted], told: &[Told]) -> Re
 fn accepted(served: &Served, event: &Event, outputs: &[Proposed]) -> Result<(), String> {
     let emitter = Emitter { plugin: "conformance".into(), version: "1.2.3".into(), digest: "00".into() };
     let manifest = &served.manifest;
-    let rules = Rules { emit: &manifest.emit, limits: &manifest.limits, max_message_bytes: MAX_MESSAGE_BYTES };
+    let rules =
+        Rules { emit: &manifest.emit, limits: &manifest.limits, max_message_bytes: MAX_MESSAGE_BYTES };
     effects::check(&emitter, event, "IN@1:1", outputs.to_vec(), rules)
         .map(|_| ())
         .map_err(|failure| format!("the engine refuses the outputs: {}", failure.line()))

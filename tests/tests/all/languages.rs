@@ -12,7 +12,8 @@ const ROWS: [&str; 1] = ["rust"];
 #[tokio::test]
 async fn every_language_does_what_the_contract_says() {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("languages-cache");
-    let sandbox = Sandbox::with_runners(parts::wasmill().unwrap(), cache, parts::runner_dirs().unwrap()).unwrap();
+    let sandbox =
+        Sandbox::with_runners(parts::wasmill().unwrap(), cache, parts::runner_dirs().unwrap()).unwrap();
     let rows = languages::rows::named(&ROWS.map(str::to_owned)).unwrap();
     let matrix = languages::run(&sandbox, &rows).await.unwrap();
     assert!(matrix.failures().is_empty(), "{}", matrix.text());

@@ -118,7 +118,8 @@ fn memory_each(callers: &mut [Caller]) -> Result<u64> {
 /// Memory of this process that no file stands behind: machine code is mapped from the cache and shared, what an instance
 /// has written is its own.
 fn anonymous_bytes() -> Result<u64> {
-    let told = std::fs::read_to_string("/proc/self/smaps_rollup").context("this system does not tell memory")?;
+    let told =
+        std::fs::read_to_string("/proc/self/smaps_rollup").context("this system does not tell memory")?;
     let line = told.lines().find_map(|line| line.strip_prefix("Anonymous:")).context("no line Anonymous")?;
     let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kib * 1_024)

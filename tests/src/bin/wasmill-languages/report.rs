@@ -88,7 +88,11 @@ impl Report {
         for row in &self.cells {
             let _ = writeln!(text, "| {} |", row.join(" | "));
         }
-        let _ = writeln!(text, "\nMade by `cargo xtask languages --report`: {}. Built with:\n", self.provenance());
+        let _ = writeln!(
+            text,
+            "\nMade by `cargo xtask languages --report`: {}. Built with:\n",
+            self.provenance()
+        );
         for tools in &self.tools {
             let _ = writeln!(text, "- {tools}");
         }
@@ -97,7 +101,8 @@ impl Report {
 
     /// Puts the table between the marks of a document, and leaves the rest of it alone.
     pub fn write_into(&self, file: &Path) -> Result<()> {
-        let before = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let before =
+            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         let text = between(&before, &self.markdown())
             .with_context(|| format!("{} has no lines {BEGIN:?} and {END:?}", file.display()))?;
         std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
@@ -161,7 +166,10 @@ mod tests {
 
     #[test]
     fn figures_have_the_unit_that_keeps_them_short() {
-        assert_eq!([3_456, 45_678, 1_500_000, 12_000_000_000].map(time), ["3.5 µs", "46 µs", "1.5 ms", "12 s"]);
+        assert_eq!(
+            [3_456, 45_678, 1_500_000, 12_000_000_000].map(time),
+            ["3.5 µs", "46 µs", "1.5 ms", "12 s"]
+        );
         assert_eq!([512, 65_536, 18_000_000].map(size), ["0.5 KiB", "64 KiB", "17 MiB"]);
     }
 

@@ -23,9 +23,8 @@ pub(super) fn reject(_: Case<'_>) -> Vec<Step> {
 }
 
 pub(super) fn unknown(_: Case<'_>) -> Vec<Step> {
-    let rejected = |token: &str| {
-        Step::new(event(token)).wants(Wanted::Rejected(format!("unknown token {token}")))
-    };
+    let rejected =
+        |token: &str| Step::new(event(token)).wants(Wanted::Rejected(format!("unknown token {token}")));
     vec![rejected("nonsense"), rejected("unbekannt-ü🦀"), rejected("Echo"), rejected("ech")]
 }
 

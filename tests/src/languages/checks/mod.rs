@@ -237,7 +237,11 @@ mod tests {
     #[test]
     fn every_check_has_its_own_name_and_does_something() {
         for (at, check) in CHECKS.iter().enumerate() {
-            assert!(!CHECKS.iter().skip(at + 1).any(|other| other.name == check.name), "{} twice", check.name);
+            assert!(
+                !CHECKS.iter().skip(at + 1).any(|other| other.name == check.name),
+                "{} twice",
+                check.name
+            );
             for isolation in check.isolations {
                 let steps = (check.steps)(Case { row: &ROWS[0], isolation: *isolation });
                 let asks = |step: &Step| !matches!(step, Step::Call { wanted, .. } if wanted.is_empty());

@@ -32,7 +32,8 @@ pub(super) fn log(case: Case<'_>) -> Vec<Step> {
 }
 
 pub(super) fn print(_: Case<'_>) -> Vec<Step> {
-    let step = || Step::new(event("print")).wants(Wanted::Outputs(Vec::new())).wants(Wanted::Prints("printed ü"));
+    let step =
+        || Step::new(event("print")).wants(Wanted::Outputs(Vec::new())).wants(Wanted::Prints("printed ü"));
     vec![step(), step()]
 }
 
@@ -43,7 +44,8 @@ pub(super) fn clock(_: Case<'_>) -> Vec<Step> {
 }
 
 fn drawing(id: &str, source: &str) -> Step {
-    Step::new(Event { id: id.to_owned(), source: source.to_owned(), ..event("random") }).wants(Wanted::Judged(three_numbers))
+    Step::new(Event { id: id.to_owned(), source: source.to_owned(), ..event("random") })
+        .wants(Wanted::Judged(three_numbers))
 }
 
 /// Three numbers of 16 digits, each unlike the others.
@@ -51,7 +53,9 @@ fn three_numbers(told: &Told) -> Result<(), String> {
     let data = told.only_data()?;
     let text = String::from_utf8_lossy(data);
     let parts: Vec<_> = text.split(' ').collect();
-    let is_number = |part: &&str| part.len() == 16 && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let is_number = |part: &&str| {
+        part.len() == 16 && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
     match parts.as_slice() {
         [a, b, c] if parts.iter().all(is_number) && a != b && b != c && a != c => Ok(()),
         _ => Err(format!("three different numbers of 16 hexadecimal digits were wanted, {text:?} came")),
@@ -97,6 +101,7 @@ pub(super) fn replay(case: Case<'_>) -> Vec<Step> {
         events.push(event("raise"));
     }
     let once = events.iter().map(|event| Step::new(event.clone()).wants(Wanted::Judged(|_| Ok(()))));
-    let again = events.iter().enumerate().map(|(at, event)| Step::new(event.clone()).wants(Wanted::AsStep(at)));
+    let again =
+        events.iter().enumerate().map(|(at, event)| Step::new(event.clone()).wants(Wanted::AsStep(at)));
     once.chain(again).collect()
 }

@@ -88,7 +88,11 @@ pub(super) fn any_bytes(_: Case<'_>) -> Vec<Step> {
     let all: Vec<u8> = (0..=u8::MAX).collect();
     // Cut off in the middle of a character, an overlong form, a lone surrogate: each is what UTF-8 forbids.
     let not_text = [0xf0, 0x9f, 0xa6, 0xc0, 0x80, 0xed, 0xa0, 0x80, 0xff, 0, 0];
-    vec![echoes(event_with("echo", all)), echoes(event_with("echo", not_text)), echoes(event_with("echo", [0]))]
+    vec![
+        echoes(event_with("echo", all)),
+        echoes(event_with("echo", not_text)),
+        echoes(event_with("echo", [0])),
+    ]
 }
 
 /// Bytes without a pattern that somebody could fall into step with.
@@ -155,12 +159,14 @@ pub(super) fn large_json(_: Case<'_>) -> Vec<Step> {
 }
 
 pub(super) fn bad_json(_: Case<'_>) -> Vec<Step> {
-    let rejected = |data: &[u8], groups| Step::new(event_with("transform", data)).wants(Wanted::RejectedNaming(groups));
+    let rejected =
+        |data: &[u8], groups| Step::new(event_with("transform", data)).wants(Wanted::RejectedNaming(groups));
     let placed: &'static [&'static [&'static str]] = &[&["json", "data", "payload"], PLACE];
-    let mut steps: Vec<_> = ["{\"id\": \"o\", \"amount\": }", "{\n  \"id\": nope\n}", "{\"id\": \"cut", "[1, 2", "{} x"]
-        .into_iter()
-        .map(|text| rejected(text.as_bytes(), placed))
-        .collect();
+    let mut steps: Vec<_> =
+        ["{\"id\": \"o\", \"amount\": }", "{\n  \"id\": nope\n}", "{\"id\": \"cut", "[1, 2", "{} x"]
+            .into_iter()
+            .map(|text| rejected(text.as_bytes(), placed))
+            .collect();
     steps.push(rejected(b"", &[]));
     steps.push(rejected(b"{\"id\": \"\xff\", \"amount\": 1, \"name\": \"\", \"tags\": []}", &[]));
     steps.push(rejected(b"[]", &[]));
@@ -187,7 +193,8 @@ pub(super) fn missing_field(_: Case<'_>) -> Vec<Step> {
 pub(super) fn many(_: Case<'_>) -> Vec<Step> {
     let outputs = |count: u32| {
         let outputs = (0..count).map(|i| WantedOutput::of(i.to_string()).to(format!("conformance.out.{i}")));
-        Step::new(event_with("many", json!({"count": count}).to_string())).wants(Wanted::Outputs(outputs.collect()))
+        Step::new(event_with("many", json!({"count": count}).to_string()))
+            .wants(Wanted::Outputs(outputs.collect()))
     };
     vec![outputs(0), outputs(1), outputs(1_000)]
 }
