@@ -73,7 +73,9 @@ pub fn placements(workspace: &Workspace, folder: &Path) -> Result<Vec<Placement>
     let known = first_party(workspace)?;
     let mut found = Vec::new();
     for manifest in entries(folder)? {
-        if manifest.extension().is_none_or(|ending| ending != "toml") {
+        // A rule in source is its own code: there is nothing to put beside it.
+        let is_source = ["py", "js"].iter().any(|ending| manifest.with_extension(ending).is_file());
+        if is_source || manifest.extension().is_none_or(|ending| ending != "toml") {
             continue;
         }
         let text =

@@ -2,18 +2,23 @@
 
 import linecache
 import sys
+from itertools import islice
 from types import ModuleType
 
-from componentize_py_types import Err
-from wasmill import _preload, _trace
-from wasmill._about import About
-from wasmill._event import Event
-from wasmill._output import Output
-from wasmill._serve import about, find, recover, serve, settle
-from wasmill_world.imports import source, types  # noqa: F401
-from wasmill_world.exports.script import Fault
+from wasmill._stdlib import finish, prepare
 
-import library
+prepare()
+
+from componentize_py_types import Err  # noqa: E402
+from wasmill import _trace  # noqa: E402
+from wasmill._about import About  # noqa: E402
+from wasmill._event import Event  # noqa: E402
+from wasmill._output import Output  # noqa: E402
+from wasmill._serve import about, find, recover, serve, settle  # noqa: E402
+from wasmill_world.exports.script import Fault  # noqa: E402
+from wasmill_world.imports import source  # noqa: E402
+
+import library  # noqa: E402
 
 _handle = None
 """The author's handler, once the source has run."""
@@ -88,13 +93,12 @@ def place(err: BaseException, name: str) -> "tuple[int, int]":
     while traceback is not None:
         code = traceback.tb_frame.f_code
         if code.co_filename == name:
-            positions = list(code.co_positions())
-            _, _, column, _ = positions[traceback.tb_lasti // 2]
+            column = next(islice(code.co_positions(), traceback.tb_lasti // 2, None))[2]
             found = (traceback.tb_lineno or 0, 0 if column is None else column + 1)
         traceback = traceback.tb_next
     return found
 
 
-_preload.follow()
-library.settle()
-settle()
+library.load()
+finish()
+settle(library.Library)

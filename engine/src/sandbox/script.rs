@@ -18,13 +18,17 @@ use super::host::CallState;
 use super::{LoadError, LoadSpec};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
-use crate::limits::{MAX_FRAME_CHARS, MAX_SOURCE_BYTES};
+use crate::limits::MAX_SOURCE_BYTES;
 use crate::outcome::one_line;
 
 /// What a runner imports.
 pub(super) const SOURCE: &str = "wasmill:runner/source@0.1.0";
 /// What it exports beside the contract's handler.
 pub(super) const SCRIPT: &str = "wasmill:runner/script@0.1.0";
+
+/// How much of a runner's account of a fault is told.
+const MAX_FAULT_CHARS: usize = 480;
+const MAX_FAULT_FRAMES: usize = 4;
 
 /// The source of one plugin.
 #[derive(Debug)]
@@ -98,21 +102,23 @@ pub(super) fn load(
         Err(err) => return Ok(Err(LoadError::World(wrong_type("load", &format!("{err:#}"))))),
     };
     let (told,) = load.call(&mut *store, ())?;
-    Ok(told.map_err(LoadError::from))
+    Ok(told.map_err(|fault| fault_at(fault, store.data())))
 }
 
-impl From<Fault> for LoadError {
-    fn from(fault: Fault) -> Self {
-        let bounded = |text: &str| one_line(text.trim_end().chars().take(4 * MAX_FRAME_CHARS).collect());
-        let mut text = bounded(&fault.message);
-        if !fault.excerpt.trim().is_empty() {
-            text.push_str(&format!("\n    {}", bounded(fault.excerpt.trim())));
+/// A fault in people's words. An error after a refused growth is the language's way to say that memory ran out.
+fn fault_at(fault: Fault, state: &CallState) -> LoadError {
+    let bounded = |text: &str| one_line(text.trim().chars().take(MAX_FAULT_CHARS).collect());
+    let mut text = bounded(&fault.message);
+    let frames = fault.trace.lines().take(MAX_FAULT_FRAMES).map(|frame| format!("in {frame}"));
+    for line in std::iter::once(fault.excerpt.clone()).chain(frames).map(|line| bounded(&line)) {
+        if !line.is_empty() {
+            text.push_str(&format!("\n    {line}"));
         }
-        for frame in fault.trace.lines().filter(|line| !line.trim().is_empty()).take(4) {
-            text.push_str(&format!("\n    in {}", bounded(frame.trim())));
-        }
-        Self::Source { line: fault.line, column: fault.column, text }
     }
+    if let Some(refused) = &state.refused {
+        text.push_str(&format!("\n    {refused}"));
+    }
+    LoadError::Source { line: fault.line, column: fault.column, text }
 }
 
 /// The runners of this engine.

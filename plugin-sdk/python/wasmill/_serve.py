@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-from typing import Any, Callable, NoReturn, Optional
+import sys
+from typing import Any, Callable, Optional
 
 from componentize_py_types import Err  # type: ignore[import-not-found]
 from wasmill_world.imports import types  # type: ignore[import-not-found]
@@ -85,10 +86,13 @@ def about(module: Any) -> Optional[About]:
     raise TypeError(f"`about` is {type(told).__name__}, not About\nhint: write `about = About(name=...)`")
 
 
-def settle() -> None:
-    """Ends the start of a component, before its memory becomes the image that every instance begins with."""
-    _trace.remember_roots()
+def settle(finder: Any) -> None:
+    """Ends the start of a component, before its memory becomes the image that every instance begins with.
+
+    ``finder`` is the last to be asked for a module.
+    """
     bind()
+    sys.meta_path.append(finder)
     gc.collect()
     # What exists now lives as long as the instance: collections need not walk it, and so do not touch its pages.
     gc.freeze()

@@ -24,5 +24,6 @@ mod reload;
 mod setbacks;
 mod shares;
 mod simulation;
+mod source_plugins;
 mod swap;
 mod tidy;
