@@ -65,25 +65,27 @@ def recover(err: MemoryError) -> None:
 def find(module: Any) -> Callable[[Event], Any]:
     """The handler of the author's module.
 
-    Raises LookupError if there is none.
+    Raises NotAPlugin if there is none.
     """
     handle = getattr(module, "handle", None)
-    if handle is None:
-        raise LookupError("there is no function `handle`\nhint: write `def handle(event): ...` at the top level")
-    if not callable(handle):
-        raise LookupError(f"`handle` is {type(handle).__name__}, not a function\nhint: write `def handle(event): ...`")
-    return handle
+    if callable(handle):
+        return handle
+    found = "no function `handle`" if handle is None else f"a `handle` that is no function but {type(handle).__name__}"
+    raise _trace.NotAPlugin(f"the file has {found}\nhint: write `def handle(event): ...` at its top level")
 
 
 def about(module: Any) -> Optional[About]:
     """What the author's module says about itself.
 
-    Raises TypeError if its `about` is no About.
+    Raises NotAPlugin if its `about` is no About.
     """
     told = getattr(module, "about", None)
     if told is None or isinstance(told, About):
         return told
-    raise TypeError(f"`about` is {type(told).__name__}, not About\nhint: write `about = About(name=...)`")
+    raise _trace.NotAPlugin(
+        f"`about` is {type(told).__name__}, not About\n"
+        "hint: write `about = About(name=...)`, or name the variable otherwise"
+    )
 
 
 def settle(finder: Any) -> None:

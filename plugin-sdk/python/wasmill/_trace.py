@@ -13,7 +13,7 @@ MOST_CHARACTERS = 4_096
 """Of a message."""
 
 # Calls of the SDK, of Python's library and of generated bindings say nothing about the author's code.
-_FOREIGN = (
+_foreign: tuple[str, ...] = (
     os.path.dirname(__file__) + os.sep,
     os.path.dirname(os.__file__) + os.sep,
     "<frozen",
@@ -25,8 +25,20 @@ _FOREIGN = (
 _HAS_QUALIFIED_NAMES = sys.version_info >= (3, 11)
 
 
+class NotAPlugin(Exception):
+    """The author's file is not what a plugin is."""
+
+
+def hide(file: str) -> None:
+    """Leaves the calls of a file out of every trace."""
+    global _foreign
+    _foreign = (*_foreign, file)
+
+
 def message(err: BaseException) -> str:
     """``ValueError: boom``."""
+    if isinstance(err, NotAPlugin):
+        return str(err)
     name = type(err).__name__
     try:
         told = str(err)
@@ -55,7 +67,7 @@ def _calls(traceback: Optional[TracebackType]) -> list[str]:
     runs: list[list] = []
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        if not code.co_filename.startswith(_FOREIGN):
+        if not code.co_filename.startswith(_foreign):
             name = code.co_qualname if _HAS_QUALIFIED_NAMES else code.co_name
             call = f"{name.replace('<locals>.', '')} ({shown(code.co_filename)}:{traceback.tb_lineno or 0})"
             if runs and runs[-1][0] == call:
