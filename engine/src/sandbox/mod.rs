@@ -22,6 +22,7 @@ mod workers;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
 pub use compile::{CHILD_COMMAND, child_main, this_program};
@@ -207,6 +208,9 @@ pub struct Sandbox {
     compiler: compile::Compiler,
     runners: script::Runners,
     scheduling: workers::Scheduling,
+    /// First instances at once. A hundred plugins found together would otherwise keep each other from starting within their
+    /// time.
+    starts: Semaphore,
     _ticker: machine::Ticker,
 }
 
@@ -239,7 +243,8 @@ impl Sandbox {
         let spawner = priority::Spawner::start().map_err(|err| LoadError::Runtime(err.to_string()))?;
         let scheduling = workers::Scheduling { shares, spawner };
         let runners = script::Runners::new(runners);
-        Ok(Arc::new(Self { engine, linker, compiler, runners, scheduling, _ticker: ticker }))
+        let starts = Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from));
+        Ok(Arc::new(Self { engine, linker, compiler, runners, scheduling, starts, _ticker: ticker }))
     }
 
     /// Loads a plugin's code: compiles it in another process (a source plugin's runner once for all of them), checks it
@@ -273,12 +278,15 @@ impl Sandbox {
             weight: spec.weight,
         };
         let sandbox = Arc::clone(self);
+        let turn = self.starts.acquire().await.map_err(|err| LoadError::Runtime(err.to_string()))?;
         let tried = tokio::task::spawn_blocking(move || {
             let about = instance::try_out(&sandbox.engine, &prepared, &sink)?;
             prepared.about = about;
             Ok(Arc::new(prepared))
         });
-        tried.await.map_err(|err| LoadError::Runtime(err.to_string()))?
+        let tried = tried.await.map_err(|err| LoadError::Runtime(err.to_string()));
+        drop(turn);
+        tried?
     }
 
     /// Starts the threads that run a plugin's instances.
