@@ -10,7 +10,7 @@ use crate::{components, tools};
 
 /// The packages that everything but a release is built from, always the same: what cargo unifies over them is then
 /// compiled once for the demo, the tests and the lints.
-pub const HOST_PACKAGES: [&str; 3] = ["--workspace", "--exclude", GUESTS];
+pub const HOST_PACKAGES: [&str; 5] = ["--workspace", "--exclude", GUESTS[0], "--exclude", GUESTS[1]];
 
 /// `cargo xtask build`
 pub fn build(workspace: &Workspace, arguments: &[String]) -> Result<()> {

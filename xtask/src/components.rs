@@ -37,15 +37,15 @@ pub fn build(workspace: &Workspace, guests: bool) -> Result<()> {
     let plugins = first_party(workspace)?;
     let mut command = cargo(workspace);
     command.args(["build", "--profile", "plugin", "--target", TARGET]);
-    for name in plugins.iter().map(String::as_str).chain(guests.then_some(GUESTS)) {
+    for name in plugins.iter().map(String::as_str).chain(GUESTS.into_iter().filter(|_| guests)) {
         command.args(["--package", name]);
     }
     run("plugins", &mut command)?;
     for name in &plugins {
         install(workspace, name, &workspace.plugins())?;
     }
-    if guests {
-        install(workspace, GUESTS, &workspace.guests())?;
+    for name in GUESTS.into_iter().filter(|_| guests) {
+        install(workspace, name, &workspace.guests())?;
     }
     Ok(())
 }

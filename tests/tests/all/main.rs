@@ -18,6 +18,7 @@ mod demo;
 mod examples;
 mod hostile;
 mod kill;
+mod messaging;
 mod quarantine;
 mod reload;
 mod setbacks;
