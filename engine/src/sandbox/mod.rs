@@ -1,18 +1,22 @@
 //! Guests: loading them, and calling them inside their limits. The only place that knows wasmtime.
 //!
-//! In reading order: [`Sandbox`] loads a component (`compile`, then `entry` and `contract`, for source plugins `script`), [`Workers`] run its instances on threads
-//! of their own (`workers`, `instance`), each plugin within its share of the cores (`shares`, `priority`), and `host`, `wasi` and
-//! `logs` are all that a guest can reach.
+//! In reading order: [`Sandbox`] loads a component (`compile`, then `imports` and `entry`), whose way in is the `contract`'s,
+//! that of a runner for source plugins (`script`) or that of wasmCloud (`messaging`). [`Workers`] run its instances on threads
+//! of their own (`workers`, `instance`), each plugin within its share of the cores (`shares`, `priority`), and `host`, `wasi`,
+//! `drafts` and `logs` are all that a guest can reach.
 //!
 //! Guests run synchronously and never on the runtime's threads: a plugin that loops holds up its own threads only.
 
 mod compile;
 mod contract;
+mod drafts;
 mod entry;
 mod host;
+mod imports;
 mod instance;
 mod logs;
 mod machine;
+mod messaging;
 mod priority;
 mod script;
 mod shares;
@@ -35,7 +39,7 @@ pub use workers::{Caller, Workers};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::limits::{Limits, MAX_SOURCE_BYTES, MIB};
-use crate::manifest::{Isolation, PluginName};
+use crate::manifest::{Emit, Isolation, PluginName};
 use crate::outcome::Failure;
 
 /// Why a component cannot be run.
@@ -197,6 +201,8 @@ pub struct LoadSpec {
     pub isolation: Isolation,
     /// Its share of the cores, where others want them too.
     pub weight: u32,
+    /// Where it may publish.
+    pub emit: Emit,
     /// The `[config]` table.
     pub config: serde_json::Map<String, serde_json::Value>,
 }
