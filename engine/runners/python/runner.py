@@ -2,18 +2,26 @@
 
 import linecache
 import sys
+from itertools import islice
 from types import ModuleType
 
-from componentize_py_types import Err
-from wasmill import _preload, _trace
-from wasmill._about import About
-from wasmill._event import Event
-from wasmill._output import Output
-from wasmill._serve import about, find, recover, serve, settle
-from wasmill_world.imports import source, types  # noqa: F401
-from wasmill_world.exports.script import Fault
+from wasmill._stdlib import finish, prepare
 
-import library
+prepare()
+
+from componentize_py_types import Err  # noqa: E402
+from wasmill import _trace  # noqa: E402
+from wasmill._about import About  # noqa: E402
+from wasmill._event import Event  # noqa: E402
+from wasmill._output import Output  # noqa: E402
+from wasmill._serve import about, find, recover, serve, settle  # noqa: E402
+from wasmill_world.exports.script import Fault  # noqa: E402
+from wasmill_world.imports import source  # noqa: E402
+
+import library  # noqa: E402
+
+MOST_EXCERPT = 500
+"""Characters of a line that a fault shows."""
 
 _handle = None
 """The author's handler, once the source has run."""
@@ -32,9 +40,8 @@ class Script:
 
     def load(self) -> "About | None":
         """Runs the top level of the source."""
-        file = None
+        file = source.read()
         try:
-            file = source.read()
             return about(run(file))
         except BaseException as err:
             fault = to_fault(err, file)
@@ -49,7 +56,7 @@ def _first(event: Event) -> "object":
 def run(file) -> ModuleType:
     """Compiles the source, runs its top level and remembers its handler.
 
-    Raises what the source raises, and LookupError if it has no handler.
+    Raises what the source raises, and NotAPlugin if it has no handler.
     """
     global _handle
     code = compile(file.text, file.name, "exec", dont_inherit=True)
@@ -68,33 +75,34 @@ def to_fault(err: BaseException, file) -> Fault:
     """Why the source cannot run, and where."""
     if isinstance(err, MemoryError):
         recover(err)
-    name = file.name if file else ""
-    line, column = place(err, name)
-    lines = file.text.splitlines() if file else []
-    excerpt = lines[line - 1] if 0 < line <= len(lines) else ""
-    told = err.msg if isinstance(err, SyntaxError) and err.filename == name else None
-    message = f"{type(err).__name__}: {told}" if told else _trace.message(err)
-    if isinstance(err, LookupError) and err.args and not err.__traceback__:
-        message = str(err.args[0])
-    return Fault(_trace.clean(message), line, column, _trace.clean(excerpt[:500]), _trace.trace(err))
+    lines = file.text.splitlines()
+    if isinstance(err, SyntaxError) and err.filename == file.name:
+        message = f"{type(err).__name__}: {err.msg}"
+        line, column = err.lineno or 0, err.offset or 0
+    else:
+        message = _trace.message(err)
+        line, column = place(err, file.name, lines)
+    excerpt = lines[line - 1][:MOST_EXCERPT] if 0 < line <= len(lines) else ""
+    return Fault(_trace.clean(message), line, column, excerpt, _trace.trace(err))
 
 
-def place(err: BaseException, name: str) -> "tuple[int, int]":
-    """Line and column of an error in the source, from 1; 0 if unknown."""
-    if isinstance(err, SyntaxError) and err.filename == name:
-        return err.lineno or 0, err.offset or 0
-    found = (0, 0)
+def place(err: BaseException, name: str, lines: "list[str]") -> "tuple[int, int]":
+    """Line and column, in characters, of the innermost call in the source, from 1; 0 if unknown."""
+    line = column = 0
     traceback = err.__traceback__
     while traceback is not None:
         code = traceback.tb_frame.f_code
         if code.co_filename == name:
-            positions = list(code.co_positions())
-            _, _, column, _ = positions[traceback.tb_lasti // 2]
-            found = (traceback.tb_lineno or 0, 0 if column is None else column + 1)
+            line = traceback.tb_lineno or 0
+            start = next(islice(code.co_positions(), traceback.tb_lasti // 2, None))[2]
+            column = 0
+            if start is not None and 0 < line <= len(lines):
+                column = len(lines[line - 1].encode()[:start].decode("utf-8", "replace")) + 1
         traceback = traceback.tb_next
-    return found
+    return line, column
 
 
-_preload.follow()
-library.settle()
-settle()
+_trace.hide(__file__)
+library.load()
+finish()
+settle(library.Library)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-from typing import Any, Callable, NoReturn, Optional
+import sys
+from typing import Any, Callable, Optional
 
 from componentize_py_types import Err  # type: ignore[import-not-found]
 from wasmill_world.imports import types  # type: ignore[import-not-found]
@@ -64,31 +65,36 @@ def recover(err: MemoryError) -> None:
 def find(module: Any) -> Callable[[Event], Any]:
     """The handler of the author's module.
 
-    Raises LookupError if there is none.
+    Raises NotAPlugin if there is none.
     """
     handle = getattr(module, "handle", None)
-    if handle is None:
-        raise LookupError("there is no function `handle`\nhint: write `def handle(event): ...` at the top level")
-    if not callable(handle):
-        raise LookupError(f"`handle` is {type(handle).__name__}, not a function\nhint: write `def handle(event): ...`")
-    return handle
+    if callable(handle):
+        return handle
+    found = "no function `handle`" if handle is None else f"a `handle` that is no function but {type(handle).__name__}"
+    raise _trace.NotAPlugin(f"the file has {found}\nhint: write `def handle(event): ...` at its top level")
 
 
 def about(module: Any) -> Optional[About]:
     """What the author's module says about itself.
 
-    Raises TypeError if its `about` is no About.
+    Raises NotAPlugin if its `about` is no About.
     """
     told = getattr(module, "about", None)
     if told is None or isinstance(told, About):
         return told
-    raise TypeError(f"`about` is {type(told).__name__}, not About\nhint: write `about = About(name=...)`")
+    raise _trace.NotAPlugin(
+        f"`about` is {type(told).__name__}, not About\n"
+        "hint: write `about = About(name=...)`, or name the variable otherwise"
+    )
 
 
-def settle() -> None:
-    """Ends the start of a component, before its memory becomes the image that every instance begins with."""
-    _trace.remember_roots()
+def settle(finder: Any) -> None:
+    """Ends the start of a component, before its memory becomes the image that every instance begins with.
+
+    ``finder`` is the last to be asked for a module.
+    """
     bind()
+    sys.meta_path.append(finder)
     gc.collect()
     # What exists now lives as long as the instance: collections need not walk it, and so do not touch its pages.
     gc.freeze()

@@ -12,83 +12,77 @@ MOST_FRAMES = 16
 MOST_CHARACTERS = 4_096
 """Of a message."""
 
-# Frames of the SDK, of Python itself and of generated bindings say nothing about the author's code.
-_FOREIGN = [os.path.dirname(__file__), os.path.dirname(os.__file__), "<frozen", "/bundled/", "/world"]
-_ROOTS: list[str] = []
+# Calls of the SDK, of Python's library and of generated bindings say nothing about the author's code.
+_foreign: tuple[str, ...] = (
+    os.path.dirname(__file__) + os.sep,
+    os.path.dirname(os.__file__) + os.sep,
+    "<frozen",
+    # Where componentize-py puts Python's library, its own and the bindings.
+    "/python/",
+    "/bundled/",
+    "/world/",
+)
+_HAS_QUALIFIED_NAMES = sys.version_info >= (3, 11)
 
 
-def remember_roots() -> None:
-    """Fixes the folders that modules come from; names of files are shown relative to them."""
-    import wasmill_world  # type: ignore[import-not-found]
+class NotAPlugin(Exception):
+    """The author's file is not what a plugin is."""
 
-    _FOREIGN.append(os.path.dirname(wasmill_world.__file__))
-    _ROOTS[:] = sorted((path.rstrip("/") + "/" for path in sys.path if path), key=len, reverse=True)
+
+def hide(file: str) -> None:
+    """Leaves the calls of a file out of every trace."""
+    global _foreign
+    _foreign = (*_foreign, file)
 
 
 def message(err: BaseException) -> str:
     """``ValueError: boom``."""
+    if isinstance(err, NotAPlugin):
+        return str(err)
     name = type(err).__name__
     try:
         told = str(err)
-    except BaseException:
+    except BaseException:  # The author's __str__ can do anything.
         told = "(its text cannot be told)"
     if len(told) > MOST_CHARACTERS:
         told = told[:MOST_CHARACTERS] + "…"
-    whole = f"{name}: {told}" if told else name
-    return clean(whole)
+    return clean(f"{name}: {told}" if told else name)
 
 
 def trace(err: BaseException) -> str:
     """The author's calls, innermost first, each ``function (file.py:12)`` on a line; then those of its cause."""
     lines: list[str] = []
-    seen = set()
+    seen: set[int] = set()
     here: Optional[BaseException] = err
     while here is not None and id(here) not in seen and len(lines) < MOST_FRAMES:
         seen.add(id(here))
         if here is not err:
             lines.append(f"caused by {message(here)}")
-        lines += calls(here.__traceback__)[: MOST_FRAMES - len(lines)]
+        lines += _calls(here.__traceback__)[: MOST_FRAMES - len(lines)]
         here = here.__cause__ or (None if here.__suppress_context__ else here.__context__)
-    return "\n".join(lines)
+    return clean("\n".join(lines))
 
 
-def calls(traceback: Optional[TracebackType]) -> list[str]:
-    """The author's calls in a traceback, innermost first."""
-    runs: list[tuple[str, int, str, int]] = []
+def _calls(traceback: Optional[TracebackType]) -> list[str]:
+    runs: list[list] = []
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        line = traceback.tb_lineno or 0
-        if is_authors(code.co_filename):
-            if runs and runs[-1][:3] == (code.co_filename, line, code.co_qualname if HAS_QUALNAME else code.co_name):
-                runs[-1] = (*runs[-1][:3], runs[-1][3] + 1)
+        if not code.co_filename.startswith(_foreign):
+            name = code.co_qualname if _HAS_QUALIFIED_NAMES else code.co_name
+            call = f"{name.replace('<locals>.', '')} ({shown(code.co_filename)}:{traceback.tb_lineno or 0})"
+            if runs and runs[-1][0] == call:
+                runs[-1][1] += 1
             else:
-                name = code.co_qualname if HAS_QUALNAME else code.co_name
-                runs.append((code.co_filename, line, name, 1))
+                runs.append([call, 1])
                 del runs[:-MOST_FRAMES]
         traceback = traceback.tb_next
-    return [_call(*run) for run in reversed(runs)]
-
-
-HAS_QUALNAME = sys.version_info >= (3, 11)
-
-
-def _call(file: str, line: int, name: str, times: int) -> str:
-    name = name.replace("<locals>.", "")
-    again = f" {times:,} times" if times > 1 else ""
-    return f"{name} ({shown(file)}:{line}){again}"
-
-
-def is_authors(file: str) -> bool:
-    """Whether a file is the author's."""
-    return not file.startswith(tuple(_FOREIGN))
+    return [call if times == 1 else f"{call} {times:,} times" for call, times in reversed(runs)]
 
 
 def shown(file: str) -> str:
-    """A file's name without the folder it was found in."""
-    for root in _ROOTS:
-        if file.startswith(root):
-            return file[len(root) :]
-    return file
+    """A file's name without the folder it was imported from."""
+    roots = [root for root in sys.path if root and file.startswith(root + os.sep)]
+    return file[len(max(roots, key=len)) + 1 :] if roots else file
 
 
 def clean(text: str) -> str:

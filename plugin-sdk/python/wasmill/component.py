@@ -1,16 +1,18 @@
 """The component of a plugin: what ``componentize-py`` builds around the author's file ``plugin.py``."""
 
-from . import _preload  # noqa: I001 isort: skip (before the author's code, which may rely on it)
-import plugin  # type: ignore[import-not-found]
+from ._stdlib import Late, finish, prepare
 
-from ._about import About
-from ._event import Event
-from ._output import Output
-from ._serve import about, find, serve, settle
+prepare()
 
-_preload.follow()
-_handle = find(plugin)
-_about = about(plugin)
+import plugin  # type: ignore[import-not-found]  # noqa: E402
+
+from . import _serve  # noqa: E402
+from ._about import About  # noqa: E402
+from ._event import Event  # noqa: E402
+from ._output import Output  # noqa: E402
+
+_handle = _serve.find(plugin)
+_about = _serve.about(plugin) or About("")
 
 
 class Handler:
@@ -18,7 +20,7 @@ class Handler:
 
     def handle(self, event: Event) -> "list[Output]":
         """Handles one event."""
-        return serve(_handle, event)
+        return _serve.serve(_handle, event)
 
 
 class Description:
@@ -26,7 +28,8 @@ class Description:
 
     def describe(self) -> About:
         """What the plugin says about itself."""
-        return _about or About(name=plugin.__name__)
+        return _about
 
 
-settle()
+finish()
+_serve.settle(Late)
