@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use self::report::Report;
+pub(super) use self::report::Report;
 use self::scratch::Scratch;
 use super::exit::{Exit, Failure};
 use super::out::{self, Format};
@@ -59,15 +59,7 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
 }
 
 async fn check_all(files: &[PathBuf]) -> Result<Vec<Report>, Failure> {
-    let compiler = this_program().context("find this program's own file, which is also the compiler")?;
-    let runners = runner_dirs(None)?;
-    // The user's own cache spares the seconds that an interpreter takes to compile; without one a folder of this run does.
-    let lasting = cache_dir().map(|dir| Sandbox::with_runners(compiler.clone(), dir, runners.clone()));
-    let scratch = Scratch::new().context("make a temporary folder for compiled code")?;
-    let sandbox = match lasting {
-        Some(Ok(sandbox)) => sandbox,
-        _ => Sandbox::with_runners(compiler, scratch.path().join("compiled"), runners)?,
-    };
+    let (sandbox, _scratch) = sandbox()?;
     let mut reports = Vec::new();
     for file in files {
         reports.push(check_one(&sandbox, file).await);
@@ -83,6 +75,40 @@ fn cache_dir() -> Option<PathBuf> {
     named.or_else(home).map(|dir| dir.join("wasmill/compiled"))
 }
 
+/// Checks a component that is not in its file yet, with a manifest from elsewhere, as if both stood in their places.
+///
+/// # Errors
+/// If there is nothing to check with. A bad component is part of the report.
+pub(super) fn check_before_placing(file: &Path, bytes: &[u8], manifest: &Path) -> Result<Report, Failure> {
+    let (sandbox, _scratch) = sandbox()?;
+    let mut report = Report { file: file.to_owned(), ..Report::default() };
+    match name_of(file) {
+        Ok(name) => {
+            let manifest = manifest_at(manifest, &mut report);
+            runtime()?.block_on(judge(&sandbox, &mut report, name, bytes, manifest));
+        }
+        Err(fault) => report.faults.push(fault.to_string()),
+    }
+    let mut reports = [report];
+    warn_of_cycles(&mut reports);
+    let [report] = reports;
+    Ok(report)
+}
+
+/// What checks components, and the folder of its own that must outlive it.
+fn sandbox() -> Result<(Arc<Sandbox>, Scratch), Failure> {
+    let compiler = this_program().context("find this program's own file, which is also the compiler")?;
+    let runners = runner_dirs(None)?;
+    // The user's own cache spares the seconds that an interpreter takes to compile; without one a folder of this run does.
+    let lasting = cache_dir().map(|dir| Sandbox::with_runners(compiler.clone(), dir, runners.clone()));
+    let scratch = Scratch::new().context("make a temporary folder for compiled code")?;
+    let sandbox = match lasting {
+        Some(Ok(sandbox)) => sandbox,
+        _ => Sandbox::with_runners(compiler, scratch.path().join("compiled"), runners)?,
+    };
+    Ok((sandbox, scratch))
+}
+
 /// Plugins that feed themselves, or each other if they are checked together.
 fn warn_of_cycles(reports: &mut [Report]) {
     let named =
@@ -94,6 +120,12 @@ fn warn_of_cycles(reports: &mut [Report]) {
     }
 }
 
+/// What a file holds, as the engine would take it.
+fn artifact_of(file: &Path) -> Artifact {
+    let ending = file.extension().and_then(|ending| ending.to_str());
+    ending.and_then(Artifact::of_extension).unwrap_or_default()
+}
+
 /// The plugin that a component's file stands for.
 fn name_of(file: &Path) -> Result<PluginName, ManifestError> {
     PluginName::new(file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default())
@@ -101,14 +133,12 @@ fn name_of(file: &Path) -> Result<PluginName, ManifestError> {
 
 async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
     // Whoever names the manifest means the plugin.
-    let ending = |path: &Path| path.extension().and_then(|kind| kind.to_str()).map(str::to_owned);
-    let file = if ending(given).is_some_and(|kind| kind == "toml") {
+    let file = if given.extension().is_some_and(|kind| kind == "toml") {
         let codes = Artifact::ALL.map(|artifact| given.with_extension(artifact.extension()));
         codes.iter().find(|code| code.is_file()).unwrap_or(&codes[0]).clone()
     } else {
         given.to_owned()
     };
-    let artifact = ending(&file).and_then(|ending| Artifact::of_extension(&ending)).unwrap_or_default();
     let mut report = Report { file: file.clone(), ..Report::default() };
     let name = match name_of(&file) {
         Ok(name) => name,
@@ -117,19 +147,28 @@ async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
             return report;
         }
     };
-    let mut manifest = manifest_beside(&file, &mut report);
+    let manifest = manifest_at(&file.with_extension("toml"), &mut report);
+    match std::fs::read(&file) {
+        Ok(bytes) => judge(sandbox, &mut report, name, &bytes, manifest).await,
+        Err(error) => report.faults.push(format!("it cannot be read: {error}")),
+    }
+    report
+}
+
+/// Whether the engine would take this component with this manifest.
+async fn judge(
+    sandbox: &Arc<Sandbox>,
+    report: &mut Report,
+    name: PluginName,
+    bytes: &[u8],
+    mut manifest: Option<Manifest>,
+) {
+    let artifact = artifact_of(&report.file);
     if let Some(manifest) = &mut manifest {
         manifest.isolation.get_or_insert(artifact.default_isolation());
     }
-    let bytes = match std::fs::read(&file) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            report.faults.push(format!("it cannot be read: {error}"));
-            return report;
-        }
-    };
     report.bytes = Some(bytes.len());
-    let digest = Digest::of(&bytes);
+    let digest = Digest::of(bytes);
     report.digest = Some(digest);
     let spec = LoadSpec {
         name,
@@ -140,7 +179,7 @@ async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
         weight: manifest.as_ref().map_or(DEFAULT_WEIGHT, |manifest| manifest.weight),
         config: manifest.as_ref().map(Manifest::config_json).unwrap_or_default(),
     };
-    match sandbox.load(&bytes, &spec, log_sink(&file)).await {
+    match sandbox.load(bytes, &spec, log_sink(&report.file)).await {
         Err(fault) => report.faults.push(fault.to_string()),
         Ok(prepared) => {
             report.shape = Some(prepared.shape().clone());
@@ -154,11 +193,9 @@ async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
         }
     }
     report.manifest = manifest;
-    report
 }
 
-fn manifest_beside(file: &Path, report: &mut Report) -> Option<Manifest> {
-    let path = file.with_extension("toml");
+fn manifest_at(path: &Path, report: &mut Report) -> Option<Manifest> {
     if !path.exists() {
         report.warnings.push(format!(
             "there is no manifest {} beside it, so only the component is checked",
@@ -166,7 +203,7 @@ fn manifest_beside(file: &Path, report: &mut Report) -> Option<Manifest> {
         ));
         return None;
     }
-    read_manifest(&path).map_err(|fault| report.faults.push(fault)).ok()
+    read_manifest(path).map_err(|fault| report.faults.push(fault)).ok()
 }
 
 fn subscribed(manifest: &Manifest) -> Vec<Pattern> {
