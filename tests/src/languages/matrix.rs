@@ -27,6 +27,13 @@ impl Matrix {
     pub fn failures(&self) -> Vec<String> {
         let mut failures = Vec::new();
         for (row, verdicts) in &self.rows {
+            // One that was not even loaded is said once.
+            if let Some(Verdict::Fail(why)) = verdicts.first()
+                && verdicts.iter().all(|verdict| Some(verdict) == verdicts.first())
+            {
+                failures.push(format!("{}, every check: {why}", row.name));
+                continue;
+            }
             for (check, verdict) in CHECKS.iter().zip(verdicts) {
                 if let Verdict::Fail(why) = verdict {
                     failures.push(format!("{}, {}: {why}", row.name, check.name));
@@ -78,6 +85,9 @@ mod tests {
         let text = matrix.text();
         assert_eq!(matrix.failures(), [format!("rust, {}: fresh: because", CHECKS[1].name)]);
         assert!(text.contains("FAIL  rust, ") && text.contains("rust cannot raise"), "{text}");
+        let none =
+            Matrix { rows: vec![(&ROWS[0], vec![Verdict::Fail("not there".to_owned()); CHECKS.len()])] };
+        assert_eq!(none.failures(), ["rust, every check: not there"]);
         assert_eq!(text.lines().filter(|line| line.trim_end().ends_with("  ok")).count(), CHECKS.len() - 1);
     }
 }

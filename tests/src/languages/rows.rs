@@ -79,6 +79,11 @@ impl Row {
         self
     }
 
+    /// Whether this names it, or its language.
+    fn is(&self, name: &str) -> bool {
+        name == self.name || name == self.folder
+    }
+
     /// Whether it can do this.
     #[must_use]
     pub fn can(&self, what: Can) -> bool {
@@ -89,18 +94,24 @@ impl Row {
 const PANICS: &[(Can, &str)] = &[(Can::Raise, "a panic ends the instance: it traps, with a backtrace")];
 
 /// Every row.
-pub const ROWS: &[Row] = &[Row::new("rust", "rust", Kind::Component, "lib.rs").lacks(PANICS)];
+pub const ROWS: &[Row] = &[
+    Row::new("rust", "rust", Kind::Component, "lib.rs").lacks(PANICS),
+    Row::new("python", "python", Kind::Component, "plugin.py"),
+    // The engine names a source after its plugin.
+    Row::new("python-source", "python", Kind::Source(Artifact::Python), "conformance.py"),
+    Row::new("zig", "zig", Kind::Component, "plugin.zig").lacks(PANICS),
+];
 
-/// The rows of these names, in the table's order; all if there are none.
+/// The rows of these names, or of the languages of these names, in the table's order; all if there are none.
 ///
 /// # Errors
 /// Names the first that there is not.
 pub fn named(names: &[String]) -> anyhow::Result<Vec<&'static Row>> {
-    if let Some(unknown) = names.iter().find(|name| !ROWS.iter().any(|row| row.name == **name)) {
+    if let Some(unknown) = names.iter().find(|name| !ROWS.iter().any(|row| row.is(name))) {
         let known: Vec<_> = ROWS.iter().map(|row| row.name).collect();
         anyhow::bail!("there is no language {unknown:?}\n  hint: one of {}", known.join(", "));
     }
-    Ok(ROWS.iter().filter(|row| names.is_empty() || names.iter().any(|name| name == row.name)).collect())
+    Ok(ROWS.iter().filter(|row| names.is_empty() || names.iter().any(|name| row.is(name))).collect())
 }
 
 #[cfg(test)]
