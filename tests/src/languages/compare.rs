@@ -5,7 +5,7 @@ use wasmill::effects::Proposed;
 use wasmill::outcome::Failure;
 use wasmill::sandbox::LogLine;
 
-use super::checks::{Data, Wanted, WantedOutput};
+use super::checks::{Data, Wanted, WantedLine, WantedOutput};
 use super::play::Told;
 
 /// The most of a value that a difference shows, in characters.
@@ -98,7 +98,7 @@ fn traces(names: &[&str], told: &Told) -> Result<(), String> {
     }
 }
 
-fn logs(wanted: &[(tracing::Level, &str, Vec<(&str, String)>)], heard: &[LogLine]) -> Result<(), String> {
+fn logs(wanted: &[WantedLine], heard: &[LogLine]) -> Result<(), String> {
     let fits = |line: &LogLine, (level, message, fields): &(tracing::Level, &str, Vec<(&str, String)>)| {
         let has = |(name, value): &(&str, String)| line.fields.iter().any(|(n, v)| n == name && v == value);
         line.level == *level

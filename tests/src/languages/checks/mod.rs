@@ -71,6 +71,9 @@ pub enum Step {
     Describes(About),
 }
 
+/// A log line: its level, its message and its fields.
+pub type WantedLine = (Level, &'static str, Vec<(&'static str, String)>);
+
 /// What must come of an event.
 pub enum Wanted {
     /// These outputs, in this order.
@@ -90,7 +93,7 @@ pub enum Wanted {
     /// The failure's trace holds one of these.
     Traces(Vec<&'static str>),
     /// Exactly these log lines: level, message, fields in any order. A call that succeeds and asks for none must log none.
-    Logs(Vec<(Level, &'static str, Vec<(&'static str, String)>)>),
+    Logs(Vec<WantedLine>),
     /// One log line that holds this.
     Prints(&'static str),
     /// The same effects as those of the step of this index, bit for bit.
