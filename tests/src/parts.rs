@@ -66,6 +66,14 @@ pub fn languages() -> Result<PathBuf> {
     }
 }
 
+/// The component made for wasmCloud's messaging.
+///
+/// # Errors
+/// If it was not built.
+pub fn test_messaging() -> Result<PathBuf> {
+    inside("the component of messaging", "WASMILL_TEST_GUESTS", "guests", "wasmill-test-messaging")
+}
+
 /// The folders that hold the runners of source plugins.
 ///
 /// # Errors

@@ -35,10 +35,10 @@ pub fn first_party(workspace: &Workspace) -> Result<Vec<String>> {
 pub fn build(workspace: &Workspace, guests: bool) -> Result<()> {
     tools::wasm_target(workspace)?;
     let plugins = first_party(workspace)?;
-    let of_tests: &[&str] = if guests { &[GUESTS, CONFORMANCE] } else { &[] };
+    let of_tests = GUESTS.into_iter().chain([CONFORMANCE]).filter(|_| guests);
     let mut command = cargo(workspace);
     command.args(["build", "--profile", "plugin", "--target", TARGET]);
-    for name in plugins.iter().map(String::as_str).chain(of_tests.iter().copied()) {
+    for name in plugins.iter().map(String::as_str).chain(of_tests) {
         command.args(["--package", name]);
     }
     run("plugins", &mut command)?;
@@ -46,7 +46,9 @@ pub fn build(workspace: &Workspace, guests: bool) -> Result<()> {
         install(workspace, name, &workspace.plugins().join(format!("{name}.wasm")))?;
     }
     if guests {
-        install(workspace, GUESTS, &workspace.guests().join(format!("{GUESTS}.wasm")))?;
+        for name in GUESTS {
+            install(workspace, name, &workspace.guests().join(format!("{name}.wasm")))?;
+        }
         install(workspace, CONFORMANCE, &workspace.languages().join("rust.wasm"))?;
     }
     Ok(())

@@ -71,9 +71,10 @@ fn clippy_for_guests(workspace: &Workspace) -> Result<()> {
     tools::wasm_target(workspace)?;
     let mut command = cargo(workspace);
     command.args(["clippy", "--profile", "plugin", "--target", TARGET, "--lib"]);
-    command.args(["--package", "wasmill-sdk", "--package", GUESTS, "--package", CONFORMANCE]);
-    for name in first_party(workspace)? {
-        command.args(["--package", &name]);
+    command.args(["--package", "wasmill-sdk"]);
+    let plugins = first_party(workspace)?;
+    for name in plugins.iter().map(String::as_str).chain(GUESTS).chain([CONFORMANCE]) {
+        command.args(["--package", name]);
     }
     run("clippy for guests", command.args(["--", "--deny", "warnings"]))
 }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// The package whose guests misbehave. It is built for wasm only.
-pub const GUESTS: &str = "wasmill-test-guests";
+/// The packages of guests that only tests run: those that misbehave, and one made for another host. They are built for
+/// wasm only.
+pub const GUESTS: [&str; 2] = ["wasmill-test-guests", "wasmill-test-messaging"];
 
 /// The conformance plugin in Rust. It is built for wasm only, too.
 pub const CONFORMANCE: &str = "conformance";

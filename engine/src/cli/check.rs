@@ -177,6 +177,7 @@ async fn judge(
         limits: manifest.as_ref().map_or_else(Limits::default, |manifest| manifest.limits.clone()),
         isolation: manifest.as_ref().and_then(|manifest| manifest.isolation).unwrap_or_default(),
         weight: manifest.as_ref().map_or(DEFAULT_WEIGHT, |manifest| manifest.weight),
+        emit: manifest.as_ref().map(|manifest| manifest.emit.clone()).unwrap_or_default(),
         config: manifest.as_ref().map(Manifest::config_json).unwrap_or_default(),
     };
     match sandbox.load(bytes, &spec, log_sink(&report.file)).await {

@@ -13,7 +13,7 @@ use super::entry::wrong_type;
 use super::host::{CallState, FIRST_LOOK_TICKS, Refusal, on_deadline};
 use super::logs::{CallLog, LogSink};
 use super::shares::Share;
-use super::{LoadError, Prepared, script};
+use super::{LoadError, Prepared, drafts, messaging, script};
 use crate::effects::Proposed;
 use crate::event::Event;
 use crate::limits::{HOSTCALL_SLACK_BYTES, Limits, MAX_BACKTRACE_FRAMES, MAX_FRAME_CHARS, MAX_REASON_BYTES};
@@ -213,6 +213,12 @@ pub(super) fn declined(failure: GuestFailure, state: &CallState) -> Cut {
     }
 }
 
+/// An error of a handler that cannot say what kind of error it is. It may pass; if it does not, the attempts run out and the
+/// event becomes a dead letter. It is no fault of the plugin either, as far as anybody can tell.
+pub(super) fn retried(reason: String) -> Cut {
+    Failure::Retry { after: None, reason: bounded(reason) }.into()
+}
+
 /// A guest's own account of where it was: as many lines, and as long, as a backtrace of the engine has.
 fn bounded_trace(trace: &str) -> Option<String> {
     let lines = trace.lines().map(str::trim).filter(|line| !line.is_empty()).take(MAX_BACKTRACE_FRAMES);
@@ -235,6 +241,8 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     config::add_to_linker::<CallState, OurState>(&mut linker, |state| state)?;
     random::add_to_linker::<CallState, OurState>(&mut linker, |state| state)?;
     script::add_to_linker(&mut linker)?;
+    messaging::add_to_linker(&mut linker)?;
+    drafts::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 

@@ -1,18 +1,22 @@
 //! Guests: loading them, and calling them inside their limits. The only place that knows wasmtime.
 //!
-//! In reading order: [`Sandbox`] loads a component (`compile`, then `entry` and `contract`, for source plugins `script`), [`Workers`] run its instances on threads
-//! of their own (`workers`, `instance`), each plugin within its share of the cores (`shares`, `priority`), and `host`, `wasi` and
-//! `logs` are all that a guest can reach.
+//! In reading order: [`Sandbox`] loads a component (`compile`, then `imports` and `entry`), whose way in is the `contract`'s,
+//! that of a runner for source plugins (`script`) or that of wasmCloud (`messaging`). [`Workers`] run its instances on threads
+//! of their own (`workers`, `instance`), each plugin within its share of the cores (`shares`, `priority`), and `host`, `wasi`,
+//! `drafts` and `logs` are all that a guest can reach.
 //!
 //! Guests run synchronously and never on the runtime's threads: a plugin that loops holds up its own threads only.
 
 mod compile;
 mod contract;
+mod drafts;
 mod entry;
 mod host;
+mod imports;
 mod instance;
 mod logs;
 mod machine;
+mod messaging;
 mod priority;
 mod script;
 mod shares;
@@ -22,6 +26,7 @@ mod workers;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
 pub use compile::{CHILD_COMMAND, child_main, this_program};
@@ -34,7 +39,7 @@ pub use workers::{Caller, Workers};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::limits::{Limits, MAX_SOURCE_BYTES, MIB};
-use crate::manifest::{Isolation, PluginName};
+use crate::manifest::{Emit, Isolation, PluginName};
 use crate::outcome::Failure;
 
 /// Why a component cannot be run.
@@ -196,6 +201,8 @@ pub struct LoadSpec {
     pub isolation: Isolation,
     /// Its share of the cores, where others want them too.
     pub weight: u32,
+    /// Where it may publish.
+    pub emit: Emit,
     /// The `[config]` table.
     pub config: serde_json::Map<String, serde_json::Value>,
 }
@@ -207,6 +214,9 @@ pub struct Sandbox {
     compiler: compile::Compiler,
     runners: script::Runners,
     scheduling: workers::Scheduling,
+    /// First instances at once. A hundred plugins found together would otherwise keep each other from starting within their
+    /// time.
+    starts: Semaphore,
     _ticker: machine::Ticker,
 }
 
@@ -239,7 +249,8 @@ impl Sandbox {
         let spawner = priority::Spawner::start().map_err(|err| LoadError::Runtime(err.to_string()))?;
         let scheduling = workers::Scheduling { shares, spawner };
         let runners = script::Runners::new(runners);
-        Ok(Arc::new(Self { engine, linker, compiler, runners, scheduling, _ticker: ticker }))
+        let starts = Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from));
+        Ok(Arc::new(Self { engine, linker, compiler, runners, scheduling, starts, _ticker: ticker }))
     }
 
     /// Loads a plugin's code: compiles it in another process (a source plugin's runner once for all of them), checks it
@@ -273,12 +284,15 @@ impl Sandbox {
             weight: spec.weight,
         };
         let sandbox = Arc::clone(self);
+        let turn = self.starts.acquire().await.map_err(|err| LoadError::Runtime(err.to_string()))?;
         let tried = tokio::task::spawn_blocking(move || {
             let about = instance::try_out(&sandbox.engine, &prepared, &sink)?;
             prepared.about = about;
             Ok(Arc::new(prepared))
         });
-        tried.await.map_err(|err| LoadError::Runtime(err.to_string()))?
+        let tried = tried.await.map_err(|err| LoadError::Runtime(err.to_string()));
+        drop(turn);
+        tried?
     }
 
     /// Starts the threads that run a plugin's instances.

@@ -71,6 +71,7 @@ pub(super) async fn load(
         limits: manifest.limits.clone(),
         isolation,
         weight: manifest.weight,
+        emit: manifest.emit.clone(),
         config: manifest.config_json(),
     };
     let sink = guest_log::sink(name);

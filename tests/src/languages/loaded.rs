@@ -139,6 +139,7 @@ impl Loaded {
             limits: manifest.limits.clone(),
             isolation,
             weight: manifest.weight,
+            emit: manifest.emit.clone(),
             config: manifest.config_json(),
         };
         let prepared = self.sandbox.load(&self.bytes, &spec, Heard::default().sink()).await?;

@@ -50,6 +50,7 @@ impl Running {
             isolation: manifest.isolation.unwrap_or_default(),
             artifact: Artifact::Wasm,
             weight: manifest.weight,
+            emit: manifest.emit.clone(),
             config,
         };
         let said = Arc::new(Mutex::new(Vec::new()));

@@ -19,6 +19,7 @@ mod examples;
 mod hostile;
 mod kill;
 mod languages;
+mod messaging;
 mod quarantine;
 mod reload;
 mod setbacks;

@@ -5,12 +5,14 @@
 //! chain.
 
 mod install;
+mod native;
 mod pins;
 mod place;
 mod process;
 mod project;
 mod python;
 mod rust;
+mod strip;
 mod tools;
 
 use std::path::{Path, PathBuf};
@@ -113,6 +115,7 @@ fn recipe(language: Language) -> Option<Recipe> {
     match language {
         Language::Rust => None,
         Language::Python => Some(python::RECIPE),
+        Language::Zig => Some(native::ZIG),
         _ => None, // TEMP
     }
 }

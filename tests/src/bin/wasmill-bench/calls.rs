@@ -74,6 +74,7 @@ pub async fn run() -> Result<()> {
                 limits: Limits::default(),
                 isolation,
                 weight: wasmill::limits::DEFAULT_WEIGHT,
+                emit: wasmill::manifest::Emit::default(),
                 config: config.as_object().cloned().unwrap_or_default(),
             };
             let prepared = sandbox.load(component, &spec, Arc::clone(&silent)).await?;
