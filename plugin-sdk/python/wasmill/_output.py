@@ -42,7 +42,7 @@ class Output:
         self.headers = _pairs(headers) if headers else []
         if data.__class__ is not bytes:
             data = _bytes(data)
-        self.data = data  # type: ignore[assignment]
+        self.data = data
 
     @classmethod
     def json(
@@ -113,10 +113,10 @@ def check(outputs: list[Output]) -> None:
 
 
 def _check_text(output: Output, what: str, value: object) -> None:
-    if value.__class__ is not str:
+    if not isinstance(value, str):
         raise TypeError(f"output to {output.subject!r}: {what} is {type(value).__name__}, not str")
-    if not value.isascii():  # type: ignore[attr-defined]
+    if not value.isascii():
         try:
-            value.encode()  # type: ignore[attr-defined]
+            value.encode()
         except UnicodeEncodeError as err:
             raise ValueError(f"output to {output.subject!r}: {what} is no Unicode text: {err.reason}") from None
