@@ -99,12 +99,12 @@ fn traces(names: &[&str], told: &Told) -> Result<(), String> {
 }
 
 fn logs(wanted: &[WantedLine], heard: &[LogLine]) -> Result<(), String> {
-    let fits = |line: &LogLine, (level, message, fields): &(tracing::Level, &str, Vec<(&str, String)>)| {
+    let fits = |line: &LogLine, wanted: &WantedLine| {
         let has = |(name, value): &(&str, String)| line.fields.iter().any(|(n, v)| n == name && v == value);
-        line.level == *level
-            && line.message == *message
-            && line.fields.len() == fields.len()
-            && fields.iter().all(has)
+        line.level == wanted.level
+            && line.message == wanted.message
+            && line.fields.len() == wanted.fields.len()
+            && wanted.fields.iter().all(has)
     };
     if heard.len() == wanted.len() && heard.iter().zip(wanted).all(|(line, wanted)| fits(line, wanted)) {
         return Ok(());

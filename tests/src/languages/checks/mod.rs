@@ -71,9 +71,6 @@ pub enum Step {
     Describes(About),
 }
 
-/// A log line: its level, its message and its fields.
-pub type WantedLine = (Level, &'static str, Vec<(&'static str, String)>);
-
 /// What must come of an event.
 pub enum Wanted {
     /// These outputs, in this order.
@@ -92,7 +89,7 @@ pub enum Wanted {
     Says(&'static str),
     /// The failure's trace holds one of these.
     Traces(Vec<&'static str>),
-    /// Exactly these log lines: level, message, fields in any order. A call that succeeds and asks for none must log none.
+    /// Exactly these log lines. A call that succeeds and asks for none must log none.
     Logs(Vec<WantedLine>),
     /// One log line that holds this.
     Prints(&'static str),
@@ -102,6 +99,17 @@ pub enum Wanted {
     UnlikeStep(usize),
     /// Whatever a function finds no fault with.
     Judged(fn(&Told) -> Result<(), String>),
+}
+
+/// One log line that must come.
+#[derive(Debug)]
+pub struct WantedLine {
+    /// Its level.
+    pub level: Level,
+    /// Its text.
+    pub message: &'static str,
+    /// Its fields, in any order.
+    pub fields: Vec<(&'static str, String)>,
 }
 
 /// One output that must come.
