@@ -1,4 +1,4 @@
-"""The SDK natively: `python3 -m unittest discover plugin-sdk/python`."""
+"""The SDK natively: `python3 -m unittest discover -s tests`, in `plugin-sdk/python` with `PYTHONPATH=.`."""
 
 import json
 import unittest
