@@ -1,6 +1,6 @@
 //! Guests: loading them, and calling them inside their limits. The only place that knows wasmtime.
 //!
-//! In reading order: [`Sandbox`] loads a component (`compile`, then `entry` and `contract`), [`Workers`] run its instances on threads
+//! In reading order: [`Sandbox`] loads a component (`compile`, which makes it of a core module by `encode`, then `entry` and `contract`), [`Workers`] run its instances on threads
 //! of their own (`workers`, `instance`), each plugin within its share of the cores (`shares`, `priority`), and `host`, `wasi` and
 //! `logs` are all that a guest can reach.
 //!
@@ -8,6 +8,7 @@
 
 mod compile;
 mod contract;
+mod encode;
 mod entry;
 mod host;
 mod instance;
@@ -25,6 +26,7 @@ use wasmtime::Engine;
 
 pub use compile::{CHILD_COMMAND, child_main, this_program};
 pub use contract::About;
+pub use encode::componentize;
 pub use entry::Shape;
 pub use instance::Cut;
 pub use logs::{LogLine, LogSink};
@@ -47,9 +49,9 @@ pub enum LoadError {
     /// Anything but WebAssembly.
     #[error("the file is no WebAssembly")]
     NotWasm,
-    /// A core module.
-    #[error("the file is a core module, not a component\n  hint: build it for wasm32-wasip2")]
-    CoreModule,
+    /// A core module that lacks what a plugin needs, or imports what is not served.
+    #[error("the file is a core module, and no component can be made of it: {0}")]
+    CoreModule(String),
     /// The compiler's validation refused it.
     #[error("the component is invalid: {0}")]
     Invalid(String),
