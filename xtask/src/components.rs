@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{cargo, run};
 use crate::tools;
-use crate::workspace::{GUESTS, Workspace, entries, place, stem};
+use crate::workspace::{CONFORMANCE, GUESTS, Workspace, entries, place, stem};
 
 /// The target that guests are compiled for.
 pub const TARGET: &str = "wasm32-wasip2";
@@ -30,32 +30,36 @@ pub fn first_party(workspace: &Workspace) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Builds every first-party plugin into target/plugins, and with `guests` the test guests into target/guests. One
-/// cargo run for all, so that what they share is compiled once.
+/// Builds every first-party plugin into target/plugins, and with `guests` the test guests into target/guests and the
+/// conformance plugin in Rust into target/languages. One cargo run for all, so that what they share is compiled once.
 pub fn build(workspace: &Workspace, guests: bool) -> Result<()> {
     tools::wasm_target(workspace)?;
     let plugins = first_party(workspace)?;
+    let of_tests = GUESTS.into_iter().chain([CONFORMANCE]).filter(|_| guests);
     let mut command = cargo(workspace);
     command.args(["build", "--profile", "plugin", "--target", TARGET]);
-    for name in plugins.iter().map(String::as_str).chain(guests.then_some(GUESTS)) {
+    for name in plugins.iter().map(String::as_str).chain(of_tests) {
         command.args(["--package", name]);
     }
     run("plugins", &mut command)?;
     for name in &plugins {
-        install(workspace, name, &workspace.plugins())?;
+        install(workspace, name, &workspace.plugins().join(format!("{name}.wasm")))?;
     }
     if guests {
-        install(workspace, GUESTS, &workspace.guests())?;
+        for name in GUESTS {
+            install(workspace, name, &workspace.guests().join(format!("{name}.wasm")))?;
+        }
+        install(workspace, CONFORMANCE, &workspace.languages().join("rust.wasm"))?;
     }
     Ok(())
 }
 
-fn install(workspace: &Workspace, name: &str, into: &Path) -> Result<()> {
+fn install(workspace: &Workspace, name: &str, to: &Path) -> Result<()> {
     let built = workspace.target.join(TARGET).join("plugin").join(format!("{}.wasm", name.replace('-', "_")));
     let bytes = fs::read(&built).with_context(|| {
         format!("{name} left no component at {}: is its crate-type cdylib?", built.display())
     })?;
-    place(&into.join(format!("{name}.wasm")), &bytes)
+    place(to, &bytes)
 }
 
 /// A manifest in a plugin folder and the component that it runs.
@@ -71,7 +75,9 @@ pub fn placements(workspace: &Workspace, folder: &Path) -> Result<Vec<Placement>
     let known = first_party(workspace)?;
     let mut found = Vec::new();
     for manifest in entries(folder)? {
-        if manifest.extension().is_none_or(|ending| ending != "toml") {
+        // A rule in source is its own code: there is nothing to put beside it.
+        let is_source = ["py", "js"].iter().any(|ending| manifest.with_extension(ending).is_file());
+        if is_source || manifest.extension().is_none_or(|ending| ending != "toml") {
             continue;
         }
         let text =

@@ -8,7 +8,7 @@ use crate::commands::HOST_PACKAGES;
 use crate::components::{TARGET, first_party};
 use crate::process::{cargo, output, run, say};
 use crate::tools;
-use crate::workspace::{GUESTS, Workspace};
+use crate::workspace::{CONFORMANCE, GUESTS, Workspace};
 
 type Check = (&'static str, fn(&Workspace) -> Result<()>);
 
@@ -71,9 +71,10 @@ fn clippy_for_guests(workspace: &Workspace) -> Result<()> {
     tools::wasm_target(workspace)?;
     let mut command = cargo(workspace);
     command.args(["clippy", "--profile", "plugin", "--target", TARGET, "--lib"]);
-    command.args(["--package", "wasmill-sdk", "--package", GUESTS]);
-    for name in first_party(workspace)? {
-        command.args(["--package", &name]);
+    command.args(["--package", "wasmill-sdk"]);
+    let plugins = first_party(workspace)?;
+    for name in plugins.iter().map(String::as_str).chain(GUESTS).chain([CONFORMANCE]) {
+        command.args(["--package", name]);
     }
     run("clippy for guests", command.args(["--", "--deny", "warnings"]))
 }

@@ -153,9 +153,9 @@ pub struct Manifest {
     /// Whether the plugin runs at all.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// `fresh` (one instance per event) or `reuse`.
-    #[serde(default)]
-    pub isolation: Isolation,
+    /// `fresh` (one instance per event) or `reuse`. Default: `fresh` for WebAssembly, `reuse` for source plugins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
     /// How many of its events may be in flight at once, for each subscription, in this engine.
     #[serde(default = "default_concurrency")]
     #[schemars(range(min = 1, max = 8_192))]
@@ -298,7 +298,7 @@ mod tests {
     fn the_smallest_manifest_has_sound_defaults() {
         let manifest = Manifest::parse(SMALL).unwrap();
         assert!(manifest.enabled);
-        assert_eq!(manifest.isolation, Isolation::Fresh);
+        assert_eq!(manifest.isolation, None);
         assert_eq!(manifest.retry.attempts, 5);
         assert!(manifest.emit.subjects.is_empty());
     }
@@ -323,7 +323,7 @@ mod tests {
             ("[[subscribe]]\nsubjects = [\"a\"]\n[retry]\ndelays_ms = [9000000000000]", "a delay of"),
             (
                 "[[subscribe]]\nsubjects = [\"a\"]\n[retry.reasons.rejected]\nattempts = 2",
-                "one of retry, trap",
+                "one of retry, exception, trap",
             ),
             (
                 "[[subscribe]]\nsubjects = [\"a\"]\n[retry.reasons.trap]\nattempts = 0",

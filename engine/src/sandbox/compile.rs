@@ -220,14 +220,14 @@ fn digest_path(path: &Path) -> PathBuf {
 
 #[allow(unsafe_code, reason = "the runtime cannot check machine code; see the SAFETY comment")]
 fn read_cached(engine: &Engine, path: &Path) -> Option<wasmtime::Result<Component>> {
-    let code = std::fs::read(path).ok()?;
     let wanted = std::fs::read_to_string(digest_path(path)).ok()?;
-    if Digest::of(&code).to_string() != wanted {
+    if Digest::of(&std::fs::read(path).ok()?).to_string() != wanted {
         return None;
     }
-    // SAFETY: only this engine writes to the directory (`private_dir` checks owner and mode), what it writes comes from its
-    // own compiler, and the digest shows that it is still what was written.
-    Some(unsafe { Component::deserialize(engine, &code) })
+    // Mapped rather than read: an interpreter has a hundred megabytes of machine code, of which a plugin runs a few.
+    // SAFETY: only this engine writes to the directory (`private_dir` checks owner and mode), and renames whole files into
+    // place; what it writes comes from its own compiler, and the digest shows that it is still what was written.
+    Some(unsafe { Component::deserialize_file(engine, path) })
 }
 
 fn store(dir: &Path, path: &Path, code: &[u8]) -> Result<(), LoadError> {

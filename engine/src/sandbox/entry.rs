@@ -4,15 +4,12 @@ use wasmtime::Store;
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
 
 use super::LoadError;
-use super::contract::{self, HANDLER, PACKAGE};
+use super::contract::{self, HANDLER};
 use super::host::CallState;
-use super::instance::{Cut, declined};
+use super::instance::{Cut, declined, retried};
+use super::{imports, messaging};
 use crate::effects::Proposed;
 use crate::event::Event;
-
-/// In the contract, and not yet served: a component that imports one is told so.
-const UNSERVED: [&str; 3] =
-    ["wasmill:plugin/state@", "wasmill:plugin/timer-control@", "wasmill:plugin/lookup@"];
 
 /// The names of what a component imports and exports, for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -39,18 +36,29 @@ pub(crate) struct Fitted {
     entry: Entry,
 }
 
+/// What a component is loaded as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A plugin.
+    Plugin,
+    /// The engine's own interpreter of a language, which may ask for the source that it runs.
+    Runner,
+}
+
 /// What a component exports to be handed events.
 enum Entry {
     /// The contract's own handler.
     Contract(contract::Handler),
+    /// The handler of wasmCloud's messaging.
+    Messaging(messaging::Handler),
 }
 
 impl Fitted {
     /// Checks imports and exports, and resolves them for cheap instantiation.
-    pub fn new(linker: &Linker<CallState>, component: &Component) -> Result<Self, LoadError> {
-        let entry = find_entry(component)?;
-        check_imports(component)?;
+    pub fn new(linker: &Linker<CallState>, component: &Component, role: Role) -> Result<Self, LoadError> {
+        imports::check(component, role)?;
         let pre = linker.instantiate_pre(component).map_err(|err| LoadError::World(import_problem(&err)))?;
+        let entry = find_entry(component)?;
         Ok(Self { pre, entry })
     }
 
@@ -60,6 +68,9 @@ impl Fitted {
             Entry::Contract(handler) => {
                 handler.check(store, instance).map_err(|fault| LoadError::World(wrong_type("handle", &fault)))
             }
+            Entry::Messaging(handler) => handler
+                .check(store, instance)
+                .map_err(|fault| LoadError::World(wrong_type("handle-message", &fault))),
         }
     }
 
@@ -75,13 +86,17 @@ impl Fitted {
                 let answer = handler.call(&mut *store, instance, event)?;
                 Ok(answer.map_err(|failure| declined(failure, store.data())))
             }
+            Entry::Messaging(handler) => Ok(handler.call(store, instance, event)?.map_err(retried)),
         }
     }
 }
 
 fn find_entry(component: &Component) -> Result<Entry, LoadError> {
     if let Some(handler) = contract::Handler::find(component)? {
-        return Ok(Entry::Contract(handler));
+        return sole_way_out(component).map(|()| Entry::Contract(handler));
+    }
+    if let Some(handler) = messaging::Handler::find(component)? {
+        return Ok(Entry::Messaging(handler));
     }
     let exports = shape(component).exports;
     let list = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
@@ -90,35 +105,24 @@ fn find_entry(component: &Component) -> Result<Entry, LoadError> {
     )))
 }
 
+/// A handler of the contract answers with its outputs: it has no use for another way to publish.
+fn sole_way_out(component: &Component) -> Result<(), LoadError> {
+    if shape(component).imports.iter().any(|name| name == messaging::CONSUMER) {
+        return Err(LoadError::World(format!(
+            "it exports {HANDLER}, whose outputs are what `handle` returns, and imports {}\n  hint: that is for components \
+             which export {} alone",
+            messaging::CONSUMER,
+            messaging::HANDLER
+        )));
+    }
+    Ok(())
+}
+
 /// What is wrong with a function's type.
 pub(super) fn wrong_type(function: &str, fault: &str) -> String {
     format!(
         "export `{function}` does not have the type the contract gives it: {fault}\n  hint: build against the WIT of this engine"
     )
-}
-
-fn check_imports(component: &Component) -> Result<(), LoadError> {
-    for name in shape(component).imports {
-        if UNSERVED.iter().any(|unserved| name.starts_with(unserved)) {
-            return Err(LoadError::World(format!(
-                "import {name} is part of the contract, but this engine ({}) does not serve it yet",
-                env!("CARGO_PKG_VERSION")
-            )));
-        }
-        let foreign = !name.starts_with(PACKAGE) && !name.starts_with("wasi:");
-        if foreign {
-            return Err(LoadError::World(format!(
-                "import {name} is unknown; an engine serves {PACKAGE}{{log,clock,config,random}}@0.1.0 and, without files, \
-                 environment or network, WASI 0.2"
-            )));
-        }
-        if name.starts_with(PACKAGE) && !name.contains("@0.1.") {
-            return Err(LoadError::World(format!(
-                "the component imports {name}, this engine serves version 0.1.0"
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// The client library's own account names the import and, for a mismatch, the function and the types.

@@ -15,10 +15,13 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use super::LoadSpec;
 use super::contract::{clock, config, log, random};
 use super::logs::CallLog;
+use super::messaging::Outbox;
 use super::priority;
+use super::script::Script;
 use super::shares::Share;
 use super::wasi::deny_all;
 use crate::limits::{EPOCH_TICK_MS, Limits, MAX_HOST_RESOURCES, MAX_RANDOM_BYTES, MAX_TABLE_ELEMENTS, MIB};
+use crate::manifest::Emit;
 use crate::outcome::Failure;
 
 /// Ticks before the first look at the clocks. Most calls end sooner and never pay for reading the CPU clock.
@@ -34,12 +37,16 @@ pub(crate) struct Shared {
     pub values: std::collections::BTreeMap<String, String>,
     /// The whole table as JSON.
     pub json: String,
+    /// The source that a runner is to run.
+    pub script: Option<Script>,
+    /// Where it may publish.
+    pub emit: Emit,
     /// The plugin's name, which takes part in the seed.
     pub name: String,
 }
 
 impl Shared {
-    pub fn new(spec: &LoadSpec) -> Self {
+    pub fn new(spec: &LoadSpec, script: Option<Script>) -> Self {
         let text = |value: &Value| match value {
             Value::String(text) => text.clone(),
             other => other.to_string(),
@@ -48,6 +55,8 @@ impl Shared {
             limits: spec.limits.clone(),
             values: spec.config.iter().map(|(key, value)| (key.clone(), text(value))).collect(),
             json: Value::Object(spec.config.clone()).to_string(),
+            script,
+            emit: spec.emit.clone(),
             name: spec.name.as_str().to_owned(),
         }
     }
@@ -70,6 +79,8 @@ pub(crate) struct CallState {
     pub now_ns: u64,
     /// Stands still between readings but for one step each, so that a loop that waits for it ends.
     pub monotonic_ns: u64,
+    /// What the handler publishes, while one that publishes by an import is being called.
+    pub(super) outbox: Option<Outbox>,
     pub(super) table: ResourceTable,
     /// Source and id of the event, from which randomness is seeded for guests that ask for it.
     event: [String; 2],
@@ -94,6 +105,7 @@ impl CallState {
             table_elements: 0,
             now_ns: 0,
             monotonic_ns: 0,
+            outbox: None,
             table,
             event: Default::default(),
             random: None,
@@ -137,7 +149,7 @@ impl CallState {
     }
 
     /// Counts one call into the engine.
-    fn enter(&mut self) -> wasmtime::Result<()> {
+    pub(super) fn enter(&mut self) -> wasmtime::Result<()> {
         self.host_calls += 1;
         let limit = self.shared.limits.host_calls;
         if self.host_calls > limit { Err(refuse(Failure::HostCalls { limit })) } else { Ok(()) }

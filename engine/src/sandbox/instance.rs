@@ -13,7 +13,7 @@ use super::entry::wrong_type;
 use super::host::{CallState, FIRST_LOOK_TICKS, Refusal, on_deadline};
 use super::logs::{CallLog, LogSink};
 use super::shares::Share;
-use super::{LoadError, Prepared};
+use super::{LoadError, Prepared, drafts, messaging, script};
 use crate::effects::Proposed;
 use crate::event::Event;
 use crate::limits::{HOSTCALL_SLACK_BYTES, Limits, MAX_BACKTRACE_FRAMES, MAX_FRAME_CHARS, MAX_REASON_BYTES};
@@ -107,6 +107,11 @@ pub(super) fn try_out(
     let started = prepared.fitted.pre.instantiate(&mut store);
     let instance = started.map_err(|err| LoadError::Start(explain(&err, &store)))?;
     prepared.fitted.check(&mut store, &instance)?;
+    if prepared.shared.script.is_some() {
+        let told = script::load(&mut store, &instance);
+        store.data().log.finish();
+        return told.map_err(|err| LoadError::Start(explain(&err, &store)))?;
+    }
     let Some(interface) = instance.get_export_index(&mut store, None, DESCRIPTION) else {
         return Ok(None);
     };
@@ -208,6 +213,12 @@ pub(super) fn declined(failure: GuestFailure, state: &CallState) -> Cut {
     }
 }
 
+/// An error of a handler that cannot say what kind of error it is. It may pass; if it does not, the attempts run out and the
+/// event becomes a dead letter. It is no fault of the plugin either, as far as anybody can tell.
+pub(super) fn retried(reason: String) -> Cut {
+    Failure::Retry { after: None, reason: bounded(reason) }.into()
+}
+
 /// A guest's own account of where it was: as many lines, and as long, as a backtrace of the engine has.
 fn bounded_trace(trace: &str) -> Option<String> {
     let lines = trace.lines().map(str::trim).filter(|line| !line.is_empty()).take(MAX_BACKTRACE_FRAMES);
@@ -229,6 +240,9 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     clock::add_to_linker::<CallState, OurState>(&mut linker, |state| state)?;
     config::add_to_linker::<CallState, OurState>(&mut linker, |state| state)?;
     random::add_to_linker::<CallState, OurState>(&mut linker, |state| state)?;
+    script::add_to_linker(&mut linker)?;
+    messaging::add_to_linker(&mut linker)?;
+    drafts::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 

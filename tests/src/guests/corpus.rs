@@ -160,4 +160,7 @@ pub const HOSTILE: &[Hostile] = &[
     refused("unknown-import", "acme:database/query@1.0.0"),
     refused("unserved-import", "wasmill:plugin/state@0.1.0"),
     refused("false-import", "wasmill:plugin/clock@0.1.0"),
+    refused("messaging-ungranted", "wasi:keyvalue/store@0.2.0-draft (a key-value store), wasi:http/"),
+    refused("messaging-other-version", "this engine serves wasmcloud:messaging/handler@0.2.0"),
+    refused("messaging-beside", "outputs are what `handle` returns"),
 ];

@@ -47,7 +47,7 @@ pub(super) fn version(
     let pattern = |text: &str| Pattern::new(text);
     let manifest = Manifest {
         enabled: true,
-        isolation: Isolation::Fresh,
+        isolation: Some(Isolation::Fresh),
         concurrency,
         subscribe: vec![Subscribe {
             stream: Some(STREAM.to_owned()),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use wasmill::artifact::Artifact;
 use wasmill::digest::Digest;
 use wasmill::effects::{self, Emitter, Output, Proposed, Rules};
 use wasmill::event::Event;
@@ -46,8 +47,10 @@ impl Running {
             name: PluginName::new("guest").unwrap(),
             digest: Digest::of(bytes),
             limits: manifest.limits.clone(),
-            isolation: manifest.isolation,
+            isolation: manifest.isolation.unwrap_or_default(),
+            artifact: Artifact::Wasm,
             weight: manifest.weight,
+            emit: manifest.emit.clone(),
             config,
         };
         let said = Arc::new(Mutex::new(Vec::new()));

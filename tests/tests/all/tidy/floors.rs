@@ -26,6 +26,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("kept", 1),
     ("telemetry", 1),
     // Pure.
+    ("artifact", 0),
     ("breaker", 0),
     ("clock", 0),
     ("cycles", 0),
