@@ -1,7 +1,11 @@
 """The SDK natively: `python3 -m unittest discover -s tests`, in `plugin-sdk/python` with `PYTHONPATH=.`."""
 
 import json
+import re
+import sys
 import unittest
+from pathlib import Path
+from types import ModuleType
 
 from wasmill import Output, Reject, Retry, _trace, clock, config, log, random
 from wasmill._event import DEEPEST
@@ -191,6 +195,20 @@ class Engine(unittest.TestCase):
                 config.need(key, float)
             self.assertIn(reason, caught.exception.reason)
             self.assertTrue(caught.exception.reason.endswith("[config] table of the plugin's manifest"))
+
+
+class Readme(unittest.TestCase):
+    def test_its_plugin_passes_its_tests(self):
+        readme = Path(__file__).with_name("wasmill") / "README.md"
+        plugin, tests = re.findall(r"```python\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
+        modules = [ModuleType("plugin"), ModuleType("test_plugin")]
+        sys.modules["plugin"] = modules[0]
+        self.addCleanup(sys.modules.pop, "plugin")
+        for module, text in zip(modules, (plugin, tests), strict=True):
+            exec(text, module.__dict__)
+        result = unittest.TestResult()
+        unittest.defaultTestLoader.loadTestsFromModule(modules[1]).run(result)
+        self.assertEqual((result.testsRun, result.failures, result.errors), (2, [], []))
 
 
 if __name__ == "__main__":
