@@ -99,7 +99,10 @@ pub const ROWS: &[Row] = &[
     Row::new("python", "python", Kind::Component, "plugin.py"),
     // The engine names a source after its plugin.
     Row::new("python-source", "python", Kind::Source(Artifact::Python), "conformance.py"),
-    Row::new("zig", "zig", Kind::Component, "plugin.zig").lacks(PANICS),
+    Row::new("go", "go", Kind::Component, "harm.go"),
+    Row::new("go-module", "go", Kind::Module, "harm.go"),
+    Row::new("zig", "zig", Kind::Component, "plugin.zig"),
+    Row::new("zig-module", "zig", Kind::Module, "plugin.zig"),
 ];
 
 /// The rows of these names, or of the languages of these names, in the table's order; all if there are none.

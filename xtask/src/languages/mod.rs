@@ -83,6 +83,7 @@ pub fn languages(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let engine = workspace.binary(profile, "wasmill");
     let mut made_by = String::new();
     for language in LANGUAGES.iter().filter(|language| wanted.has(language.name)) {
+        plugins::source(workspace, language)?;
         plugins::conformance(workspace, &engine, language)?;
         plugins::template(workspace, &engine, language)?;
         made_by.push_str(&format!("{}\t{}\n", language.name, plugins::versions(workspace, language)?));
@@ -106,8 +107,11 @@ pub fn languages(workspace: &Workspace, arguments: &[String]) -> Result<()> {
 /// What the default tests need: an interpreter with its runner, and a core module.
 pub fn for_tests(workspace: &Workspace) -> Result<()> {
     let engine = workspace.binary("debug", "wasmill");
-    for language in LANGUAGES.iter().filter(|language| language.in_default_tests) {
-        plugins::conformance(workspace, &engine, language)?;
+    for language in LANGUAGES {
+        plugins::source(workspace, language)?;
+        if language.in_default_tests {
+            plugins::conformance(workspace, &engine, language)?;
+        }
     }
     for runner in RUNNERS.iter().filter(|runner| runner.in_default_tests) {
         runners::build(workspace, runner)?;
