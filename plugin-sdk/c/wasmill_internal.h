@@ -6,7 +6,7 @@
 
 #include "wasmill.h"
 
-/* What the engine answers: its imports in a component, an engine made up by wasmill_test.c in a native test. */
+/* What the engine answers: its imports in a component, an engine made up by wasmill_testing.c in a native test. */
 void wasmill_host_log(wasmill_level level, wasmill_str message, wasmill_headers fields);
 uint64_t wasmill_host_now(void);
 wasmill_maybe wasmill_host_config_get(wasmill_str key);

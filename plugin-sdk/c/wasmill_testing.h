@@ -9,8 +9,8 @@
  *     }
  *
  * All that an answer holds lasts until the next `wasmill_test_start`. */
-#ifndef WASMILL_TEST_H
-#define WASMILL_TEST_H
+#ifndef WASMILL_TESTING_H
+#define WASMILL_TESTING_H
 
 #include "wasmill.h"
 

@@ -1,7 +1,7 @@
 /* The engine that native tests have in place of the real one. */
 #ifndef __wasm__
 
-#include "wasmill_test.h"
+#include "wasmill_testing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
