@@ -282,14 +282,19 @@ static const wasmill_json *need(wasmill_reader *in, const wasmill_json *object, 
     return &NO_VALUE;
 }
 
+/* A fault of a value, with its name if it has one. */
+static void fault_of(wasmill_reader *in, const wasmill_json *value, wasmill_str what) {
+    if (value->name.len == 0) {
+        wasmill_fault(in, value, "%s", what.ptr);
+    } else {
+        wasmill_fault(in, value, "`%s`: %s", value->name.ptr, what.ptr);
+    }
+}
+
 static bool is_kind(wasmill_reader *in, const wasmill_json *value, wasmill_json_kind kind) {
     if (in->failed) return false;
     if (value->kind == kind) return true;
-    if (value->name.len == 0) {
-        wasmill_fault(in, value, "expected %s, found %s", KINDS[kind], KINDS[value->kind]);
-    } else {
-        wasmill_fault(in, value, "`%s`: expected %s, found %s", value->name.ptr, KINDS[kind], KINDS[value->kind]);
-    }
+    fault_of(in, value, wasmill_format("expected %s, found %s", KINDS[kind], KINDS[value->kind]));
     return false;
 }
 
@@ -305,7 +310,7 @@ static wasmill_str number_text(wasmill_reader *in, const wasmill_json *value) {
 double wasmill_as_number(wasmill_reader *in, const wasmill_json *value) {
     double number = strtod(number_text(in, value).ptr, NULL);
     if (number - number == 0) return number;
-    wasmill_fault(in, value, "`%s`: the number is out of range", value->name.ptr);
+    fault_of(in, value, wasmill_s("the number is out of range"));
     return 0;
 }
 
@@ -314,7 +319,7 @@ int64_t wasmill_as_integer(wasmill_reader *in, const wasmill_json *value) {
     errno = 0;
     long long number = strtoll(number_text(in, value).ptr, &end, 10);
     if (*end == 0 && errno == 0) return number;
-    wasmill_fault(in, value, "`%s`: expected an integer of 64 bits", value->name.ptr);
+    fault_of(in, value, wasmill_s("expected an integer of 64 bits"));
     return 0;
 }
 

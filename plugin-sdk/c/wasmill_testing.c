@@ -73,18 +73,20 @@ const wasmill_test_line *wasmill_test_line_at(size_t i) {
     return &lines[i];
 }
 
-void wasmill_test_check(bool holds, const char *condition, const char *file, int line) {
+bool wasmill_test_check(bool holds, const char *condition, const char *file, int line) {
     checks++;
-    if (holds) return;
+    if (holds) return true;
     failures++;
     fprintf(stderr, "%s:%d: this does not hold: %s\n", file, line, condition);
+    return false;
 }
 
-void wasmill_test_check_text(wasmill_str found, const char *wanted, const char *file, int line) {
+bool wasmill_test_check_text(wasmill_str found, const char *wanted, const char *file, int line) {
     checks++;
-    if (wasmill_is(found, wanted)) return;
+    if (wasmill_is(found, wanted)) return true;
     failures++;
     fprintf(stderr, "%s:%d:\n  wanted: %s\n  found:  %.*s\n", file, line, wanted, (int)found.len, found.ptr);
+    return false;
 }
 
 int wasmill_test_end(void) {

@@ -43,12 +43,12 @@ wasmill_str wasmill_test_reason(const wasmill_answer *answer);
 size_t wasmill_test_line_count(void);
 const wasmill_test_line *wasmill_test_line_at(size_t i);
 
-/* Notes and prints a failure if the condition does not hold. */
+/* Whether the condition holds; if it does not, that is noted and printed. */
 #define wasmill_check(condition) wasmill_test_check(condition, #condition, __FILE__, __LINE__)
 /* The same for two texts. */
 #define wasmill_check_text(found, wanted) wasmill_test_check_text(found, wanted, __FILE__, __LINE__)
-void wasmill_test_check(bool holds, const char *condition, const char *file, int line);
-void wasmill_test_check_text(wasmill_str found, const char *wanted, const char *file, int line);
+bool wasmill_test_check(bool holds, const char *condition, const char *file, int line);
+bool wasmill_test_check_text(wasmill_str found, const char *wanted, const char *file, int line);
 /* Prints how many checks failed; what `main` should return. */
 int wasmill_test_end(void);
 
