@@ -93,6 +93,9 @@ impl Row {
 
 const PANICS: &[(Can, &str)] = &[(Can::Raise, "a panic ends the instance: it traps, with a backtrace")];
 
+const ABORTS: &[(Can, &str)] =
+    &[(Can::Raise, "an error that is thrown ends the instance: it is logged, and traps")];
+
 /// Every row.
 pub const ROWS: &[Row] = &[
     Row::new("rust", "rust", Kind::Component, "lib.rs").lacks(PANICS),
@@ -100,6 +103,7 @@ pub const ROWS: &[Row] = &[
     // The engine names a source after its plugin.
     Row::new("python-source", "python", Kind::Source(Artifact::Python), "conformance.py"),
     Row::new("zig", "zig", Kind::Component, "plugin.zig").lacks(PANICS),
+    Row::new("assemblyscript", "assemblyscript", Kind::Component, "conformance.ts").lacks(ABORTS),
 ];
 
 /// The rows of these names, or of the languages of these names, in the table's order; all if there are none.
