@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 
 /// What people and tools leave in a source folder, and what only the repository needs.
 const LEFT_OUT: &[&str] = &["__pycache__", "build", "node_modules", "target", "zig-out"];
-/// What an SDK's own tests are called; a template's tests are part of it.
-const TESTS: &[&str] = &["tests"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
@@ -47,7 +45,7 @@ fn files(folder: &Path, is_sdk: bool) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let mut found = Vec::new();
     for path in entries(folder)? {
         let name = file_name(&path);
-        if is_left_out(&name) || (is_sdk && TESTS.contains(&name.as_str())) {
+        if is_left_out(&name) || (is_sdk && is_test(&name)) {
             continue;
         }
         if path.is_dir() {
@@ -57,6 +55,12 @@ fn files(folder: &Path, is_sdk: bool) -> Result<Vec<PathBuf>, Box<dyn Error>> {
         }
     }
     Ok(found)
+}
+
+/// What an SDK's own tests are called; a template's tests are part of it.
+fn is_test(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or(name);
+    stem == "tests" || stem.starts_with("test_") || stem.ends_with("_test") || name.contains(".test.")
 }
 
 fn is_left_out(name: &str) -> bool {

@@ -2,7 +2,6 @@
 
 const std = @import("std");
 const builtin = @import("builtin");
-const arena = @import("arena.zig");
 const testing = @import("testing.zig");
 
 /// How much a log line matters; the order is the contract's.
@@ -18,19 +17,32 @@ pub const Pair = extern struct {
     }
 };
 
-/// A string or a list of bytes, as it stands in memory.
+/// A string or a list of bytes, as it stands in memory. The address of an empty one must lie in the memory as well,
+/// which that of an empty slice need not.
 pub const Bytes = extern struct {
     ptr: [*]const u8,
     len: usize,
 
     pub fn of(text: []const u8) Bytes {
-        return .{ .ptr = text.ptr, .len = text.len };
+        return .{ .ptr = if (text.len == 0) "" else text.ptr, .len = text.len };
     }
 
     pub fn slice(bytes: Bytes) []const u8 {
         return if (bytes.len == 0) "" else bytes.ptr[0..bytes.len];
     }
 };
+
+/// A list as it stands in memory.
+pub fn List(comptime T: type) type {
+    return extern struct {
+        ptr: [*]const T,
+        len: usize,
+
+        pub fn of(items: []const T) @This() {
+            return .{ .ptr = if (items.len == 0) &.{} else items.ptr, .len = items.len };
+        }
+    };
+}
 
 /// An `option<string>` or `option<list<u8>>`, as it stands in memory.
 pub const Option = extern struct {
@@ -59,7 +71,9 @@ const is_native = !builtin.cpu.arch.isWasm();
 
 pub fn log(level: Level, message: []const u8, fields: []const Pair) void {
     if (is_native) return testing.log(level, message, fields);
-    import.log(@intFromEnum(level), message.ptr, message.len, fields.ptr, fields.len);
+    const line: Bytes = .of(message);
+    const pairs: List(Pair) = .of(fields);
+    import.log(@intFromEnum(level), line.ptr, line.len, pairs.ptr, pairs.len);
 }
 
 pub fn now() u64 {
@@ -69,7 +83,8 @@ pub fn now() u64 {
 pub fn configGet(key: []const u8) ?[]const u8 {
     if (is_native) return testing.configGet(key);
     var answer: Option = undefined;
-    import.get(key.ptr, key.len, &answer);
+    const name: Bytes = .of(key);
+    import.get(name.ptr, name.len, &answer);
     return answer.slice();
 }
 

@@ -8,20 +8,9 @@ const failure = @import("failure.zig");
 const host = @import("host.zig");
 
 const Bytes = host.Bytes;
+const List = host.List;
 const Option = host.Option;
 const Pair = host.Pair;
-
-/// A list as it stands in memory.
-fn List(comptime T: type) type {
-    return extern struct {
-        ptr: [*]const T,
-        len: usize,
-
-        fn of(items: []const T) @This() {
-            return .{ .ptr = items.ptr, .len = items.len };
-        }
-    };
-}
 
 /// `record event`, written by the engine.
 pub const Event = extern struct {

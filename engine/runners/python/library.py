@@ -15,11 +15,14 @@ zlib
 """.split()
 """What most rules import. Ready in every instance, and shared between instances as long as it is not changed."""
 
-LEFT_OUT = {
-    "__phello__", "_pyrepl", "antigravity", "ctypes", "curses", "ensurepip", "idlelib", "lib2to3", "multiprocessing",
-    "pydoc_data", "site-packages", "test", "this", "tkinter", "turtle", "turtledemo", "venv",
-}  # fmt: skip
-"""What a sandbox without files, processes, terminals and native libraries has no use for."""
+LEFT_OUT = set(
+    """
+__phello__ _pydatetime _pydecimal _pyio _pyrepl antigravity bdb ctypes curses doctest ensurepip ftplib idlelib imaplib
+lib2to3 multiprocessing pdb pickletools poplib pydoc pydoc_data site-packages smtplib socketserver ssl test this tkinter
+turtle turtledemo venv webbrowser wsgiref xmlrpc
+""".split()
+)
+"""What a sandbox without files, processes, terminals, network and native libraries has no use for."""
 
 _kept: "dict[str, tuple[str, bool, bytes]]" = {}
 

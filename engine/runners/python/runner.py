@@ -5,20 +5,15 @@ import sys
 from itertools import islice
 from types import ModuleType
 
-from wasmill._stdlib import finish, prepare
-
-prepare()
-
-from componentize_py_types import Err  # noqa: E402
-from wasmill import _trace  # noqa: E402
-from wasmill._about import About  # noqa: E402
-from wasmill._event import Event  # noqa: E402
-from wasmill._output import Output  # noqa: E402
-from wasmill._serve import about, find, recover, serve, settle  # noqa: E402
-from wasmill_world.exports.script import Fault  # noqa: E402
-from wasmill_world.imports import source  # noqa: E402
-
-import library  # noqa: E402
+import library
+from componentize_py_types import Err
+from wasmill import _stdlib, _trace
+from wasmill._about import About
+from wasmill._event import Event
+from wasmill._output import Output
+from wasmill._serve import about, find, recover, serve, settle
+from wasmill_world.exports.script import Fault
+from wasmill_world.imports import source
 
 MOST_EXCERPT = 500
 """Characters of a line that a fault shows."""
@@ -104,5 +99,5 @@ def place(err: BaseException, name: str, lines: "list[str]") -> "tuple[int, int]
 
 _trace.hide(__file__)
 library.load()
-finish()
+_stdlib.finish()
 settle(library.Library)

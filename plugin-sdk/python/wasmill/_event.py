@@ -7,7 +7,15 @@ from typing import Any, NoReturn, Optional, Union
 
 from ._failure import Reject
 
+DEEPEST = 500
+"""Levels of nesting that JSON may have. Reading it takes a call for each, and in a component too many of them are a trap."""
+
+Kind = Union[type, "tuple[type, ...]"]
+"""A type that a value must have, or several."""
+
 _UNSET: Any = object()
+_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def _constant(name: str) -> NoReturn:
@@ -15,7 +23,7 @@ def _constant(name: str) -> NoReturn:
 
 
 _decoder = _json.JSONDecoder(parse_constant=_constant)
-_scan = _decoder.scan_once
+_scan: Any = _decoder.scan_once  # type: ignore[attr-defined]
 
 
 class Event:
@@ -112,17 +120,17 @@ class Event:
         """
         if self._json is _UNSET:
             text = self.text()
+            if _too_deep(self.data):
+                raise Reject(f"the payload is not read as JSON: it is nested more than {DEEPEST} levels deep")
             try:
                 value, end = _scan(text, 0)
-                if end == len(text):
-                    self._json = value
-                    return value
-            except (ValueError, StopIteration, RecursionError):
-                pass
-            self._json = _decode(text)
+            except (ValueError, StopIteration):
+                end = -1
+            # What is not the value alone takes the slow road: white space around it, or what is wrong with it.
+            self._json = value if end == len(text) else _decode(text)
         return self._json
 
-    def field(self, path: str, kind: Union[type, tuple[type, ...]] = object, default: Any = _UNSET) -> Any:
+    def field(self, path: str, kind: Kind = object, default: Any = _UNSET) -> Any:
         """One field of the JSON payload; ``path`` goes into nested objects: ``"card.country"``.
 
         ``kind`` is the type it must have: ``str``, ``bool``, ``int``, ``float`` (any number), ``list``, ``dict``.
@@ -145,32 +153,47 @@ class Event:
 
 
 def _decode(text: str) -> Any:
-    """The slow road: white space around the value, and what is wrong with it."""
     try:
         return _decoder.decode(text)
     except _json.JSONDecodeError as err:
         problem = f"{err.msg} at line {err.lineno} column {err.colno}"
-    except RecursionError:
-        problem = "it is nested too deep"
     except ValueError as err:
         problem = str(err)
     raise Reject(f"the payload is not JSON: {problem}")
 
 
-def checked(value: Any, kind: Union[type, tuple[type, ...]], path: str) -> Any:
+def _too_deep(data: bytes) -> bool:
+    """Whether JSON is nested too deep, told without reading it: pairs of brackets are taken out from the inside."""
+    if data.count(b"[") + data.count(b"{") <= DEEPEST:
+        return False
+    if b"\\" in data:
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    outside_strings = b"".join(data.split(b'"')[::2])
+    brackets = outside_strings.translate(_BRACKETS, _NO_BRACKETS)
+    for _ in range(DEEPEST):
+        left = brackets.replace(b"[]", b"")
+        if not left:
+            return False
+        if len(left) == len(brackets):
+            return len(left) > DEEPEST  # They do not match; reading says where.
+        brackets = left
+    return True
+
+
+def checked(value: Any, kind: Kind, path: str) -> Any:
     """The value, if it is of this kind.
 
     Raises Reject, with the path, if it is not.
     """
-    kinds = kind if kind.__class__ is tuple else (kind,)
+    kinds = kind if isinstance(kind, tuple) else (kind,)
     for one in kinds:
         if value.__class__ is one or one is object or (one is float and value.__class__ is int):
             return value
-    expected = " or ".join(_KINDS.get(one, one.__name__) for one in kinds)
+    expected = " or ".join(_called(one) for one in kinds)
     raise Reject(f"field `{path}`: expected {expected}, found {_name(value)}")
 
 
-_KINDS = {
+_KINDS: dict[type, str] = {
     str: "a string",
     bool: "true or false",
     int: "a whole number",
@@ -181,5 +204,9 @@ _KINDS = {
 }
 
 
+def _called(kind: type) -> str:
+    return _KINDS.get(kind, kind.__name__)
+
+
 def _name(value: object) -> str:
-    return _KINDS.get(value.__class__, value.__class__.__name__)
+    return _called(type(value))

@@ -67,9 +67,9 @@ def find(module: Any) -> Callable[[Event], Any]:
 
     Raises NotAPlugin if there is none.
     """
-    handle = getattr(module, "handle", None)
+    handle: Any = getattr(module, "handle", None)
     if callable(handle):
-        return handle
+        return handle  # type: ignore[no-any-return]
     found = "no function `handle`" if handle is None else f"a `handle` that is no function but {type(handle).__name__}"
     raise _trace.NotAPlugin(f"the file has {found}\nhint: write `def handle(event): ...` at its top level")
 
@@ -83,8 +83,7 @@ def about(module: Any) -> Optional[About]:
     if told is None or isinstance(told, About):
         return told
     raise _trace.NotAPlugin(
-        f"`about` is {type(told).__name__}, not About\n"
-        "hint: write `about = About(name=...)`, or name the variable otherwise"
+        f"`about` is {type(told).__name__}, not About\nhint: write `about = About(name=...)`, or name the variable otherwise"
     )
 
 

@@ -1,6 +1,6 @@
 """Python's own library, made at home in a component. Never imported natively.
 
-Imported before the author's code, which may take names out of these modules.
+Imported before the author's code, which may take names out of the modules that it changes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import codecs
 import importlib
 import random as _random
 import sys
-import weakref  # noqa: F401 (the runtime asks for it once the start is over)
+import weakref  # Componentize-py's runtime takes it from the loaded modules.
 from importlib.machinery import PathFinder
 from typing import Any
 
@@ -46,17 +46,19 @@ class EventRandom(_random.Random):
         """Does nothing: the event is the seed."""
 
 
-def prepare() -> None:
-    """Loads what is loaded late elsewhere, and gives the module ``random`` the engine's numbers."""
+def _prepare() -> None:
     for name in _ALWAYS:
         importlib.import_module(name)
     for name in _ENCODINGS:
         codecs.lookup(name)
     shared = EventRandom()
-    _random._inst = shared  # type: ignore[attr-defined]
+    _random._inst = shared
     for name in dir(_random):
         if getattr(getattr(_random, name), "__self__", None).__class__ is _random.Random:
             setattr(_random, name, getattr(shared, name))
+
+
+_prepare()
 
 
 def finish() -> None:

@@ -64,16 +64,16 @@ def trace(err: BaseException) -> str:
 
 
 def _calls(traceback: Optional[TracebackType]) -> list[str]:
-    runs: list[list] = []
+    runs: list[tuple[str, int]] = []
     while traceback is not None:
         code = traceback.tb_frame.f_code
         if not code.co_filename.startswith(_foreign):
             name = code.co_qualname if _HAS_QUALIFIED_NAMES else code.co_name
             call = f"{name.replace('<locals>.', '')} ({shown(code.co_filename)}:{traceback.tb_lineno or 0})"
             if runs and runs[-1][0] == call:
-                runs[-1][1] += 1
+                runs[-1] = (call, runs[-1][1] + 1)
             else:
-                runs.append([call, 1])
+                runs.append((call, 1))
                 del runs[:-MOST_FRAMES]
         traceback = traceback.tb_next
     return [call if times == 1 else f"{call} {times:,} times" for call, times in reversed(runs)]

@@ -1,15 +1,14 @@
 """The component of a plugin: what ``componentize-py`` builds around the author's file ``plugin.py``."""
 
-from ._stdlib import Late, finish, prepare
+# isort: off
+from . import _stdlib  # Before the author's code.
+import plugin
 
-prepare()
-
-import plugin  # type: ignore[import-not-found]  # noqa: E402
-
-from . import _serve  # noqa: E402
-from ._about import About  # noqa: E402
-from ._event import Event  # noqa: E402
-from ._output import Output  # noqa: E402
+# isort: on
+from . import _serve
+from ._about import About
+from ._event import Event
+from ._output import Output
 
 _handle = _serve.find(plugin)
 _about = _serve.about(plugin) or About("")
@@ -31,5 +30,5 @@ class Description:
         return _about
 
 
-finish()
-_serve.settle(Late)
+_stdlib.finish()
+_serve.settle(_stdlib.Late)

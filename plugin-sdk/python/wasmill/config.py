@@ -1,9 +1,9 @@
 """The ``[config]`` table of the manifest."""
 
 import json as _json
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
-from ._event import checked
+from ._event import Kind, checked
 from ._failure import Reject, Retry
 from ._host import host
 
@@ -24,7 +24,7 @@ def get(key: str, default: Any = None) -> Any:
     return load().get(key, default)
 
 
-def need(key: str, kind: Union[type, "tuple[type, ...]"] = object) -> Any:
+def need(key: str, kind: Kind = object) -> Any:
     """One value that must be set, and of this type: ``str``, ``bool``, ``int``, ``float`` (any number), ``list``, ``dict``.
 
     Raises Retry, naming the key, if it is not: the event is sound and can be handled once the manifest is corrected.

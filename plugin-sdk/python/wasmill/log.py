@@ -43,5 +43,5 @@ def write(level: int, message: object, fields: "dict[str, object]") -> None:
 
 def text(value: object) -> str:
     """A value as text that can cross the border to the engine: lone surrogates cannot."""
-    told = value if value.__class__ is str else str(value)
-    return told if told.isascii() else told.encode("utf-8", "replace").decode()  # type: ignore[attr-defined]
+    told = str(value)
+    return told if told.isascii() else told.encode("utf-8", "replace").decode()

@@ -5,7 +5,7 @@ use wasmill::effects::Proposed;
 use wasmill::outcome::Failure;
 use wasmill::sandbox::LogLine;
 
-use super::checks::{Data, Wanted, WantedOutput};
+use super::checks::{Data, Wanted, WantedLine, WantedOutput};
 use super::play::Told;
 
 /// The most of a value that a difference shows, in characters.
@@ -98,13 +98,13 @@ fn traces(names: &[&str], told: &Told) -> Result<(), String> {
     }
 }
 
-fn logs(wanted: &[(tracing::Level, &str, Vec<(&str, String)>)], heard: &[LogLine]) -> Result<(), String> {
-    let fits = |line: &LogLine, (level, message, fields): &(tracing::Level, &str, Vec<(&str, String)>)| {
+fn logs(wanted: &[WantedLine], heard: &[LogLine]) -> Result<(), String> {
+    let fits = |line: &LogLine, wanted: &WantedLine| {
         let has = |(name, value): &(&str, String)| line.fields.iter().any(|(n, v)| n == name && v == value);
-        line.level == *level
-            && line.message == *message
-            && line.fields.len() == fields.len()
-            && fields.iter().all(has)
+        line.level == wanted.level
+            && line.message == wanted.message
+            && line.fields.len() == wanted.fields.len()
+            && wanted.fields.iter().all(has)
     };
     if heard.len() == wanted.len() && heard.iter().zip(wanted).all(|(line, wanted)| fits(line, wanted)) {
         return Ok(());

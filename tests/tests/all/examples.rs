@@ -14,10 +14,17 @@ const CONFIGURATION: &str = "examples/card-fraud/wasmill.toml";
 
 /// A copy of an example, so that what it leaves behind does not stay in the checkout.
 fn copied(example: &str, root: &Path) {
-    for file in ["wasmill.toml", "payments.csv", "plugins/large-amount.toml"] {
+    for folder in ["", "plugins"] {
         let (from, to) = (parts::root().join("examples").join(example), root.join("examples").join(example));
-        std::fs::create_dir_all(to.join(file).parent().unwrap()).unwrap();
-        std::fs::copy(from.join(file), to.join(file)).unwrap();
+        std::fs::create_dir_all(to.join(folder)).unwrap();
+        for entry in std::fs::read_dir(from.join(folder)).unwrap().map(Result::unwrap) {
+            // Components are put in by the test; what the checkout holds may be of another build.
+            if entry.file_type().unwrap().is_file()
+                && entry.path().extension().is_none_or(|kind| kind != "wasm")
+            {
+                std::fs::copy(entry.path(), to.join(folder).join(entry.file_name())).unwrap();
+            }
+        }
     }
 }
 
@@ -76,6 +83,48 @@ async fn card_fraud_raises_twelve_alerts() {
         let line = shown.lines().find_map(|line| line.strip_prefix(name));
         assert_eq!(line.map(str::trim), Some(count), "{name} in {shown}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_in_source_raise_twelve_alerts_each() {
+    let server = NatsServer::start().unwrap();
+    let bus = streams::connect(&server.url()).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    copied("source-rules", dir.path());
+    copied("card-fraud", dir.path());
+
+    let url = server.url();
+    let mut command = wasmill(dir.path(), &from_readme("source-rules", "run"));
+    command.args(["--bus-url", &url, "--admin-listen", "127.0.0.1:0"]).env("WASMILL_LOG__FORMAT", "json");
+    command.env("WASMILL_PLUGINS__RUNNERS", &parts::runner_dirs().unwrap()[0]);
+    let engine = Process::start(&mut command).unwrap();
+    let publish = [&from_readme("source-rules", "publish")[..], &["--bus-url".to_owned(), url]].concat();
+    run(dir.path(), &publish).done();
+    for rule in ["python", "javascript"] {
+        streams::drained(&bus, "PAYMENTS", &format!("wasmill-{rule}-rule")).await.unwrap();
+    }
+
+    let alerts = streams::read(&bus, "ALERTS").await.unwrap();
+    let of = |subject: &str| {
+        let mut told: Vec<Value> = alerts
+            .iter()
+            .filter(|alert| alert.subject == subject)
+            .map(|alert| serde_json::from_slice(&alert.payload).unwrap())
+            .collect();
+        told.sort_by_key(|alert| alert["payment"].as_u64());
+        told
+    };
+    assert_eq!((of("alerts.python").len(), alerts.len()), (12, 24));
+    assert_eq!(of("alerts.python"), of("alerts.javascript"), "two languages, one rule");
+    let readme = std::fs::read_to_string(parts::root().join("examples/source-rules/README.md")).unwrap();
+    let shown = readme.lines().find(|line| line.starts_with("{\"payment\"")).unwrap();
+    assert!(alerts.iter().any(|alert| alert.payload == shown.as_bytes()), "no alert is {shown}");
+
+    let list =
+        [&from_readme("source-rules", "plugin")[..], &["--admin".to_owned(), engine.admin().to_owned()]]
+            .concat();
+    let shown = run(dir.path(), &list).done().stdout;
+    assert_eq!(shown.matches("running").count(), 2, "{shown}");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! `cargo xtask languages`: the tools of every language, the plugins made with them, and the suite that holds them
 //! against each other.
 //!
+//! - [`node`]: what runs the tools of JavaScript.
 //! - [`plugins`]: the conformance plugin of each language, built as its author would, and the template tried out.
 //! - [`runners`]: the components that run plugins given as source.
 //! - [`stamp`]: what is up to date, so that a second run is quick.
 
+mod node;
 mod plugins;
 mod runners;
 mod stamp;

@@ -65,6 +65,10 @@ pub fn build(workspace: &Workspace, runner: &Runner) -> Result<()> {
     let (program, arguments) = runner.command.split_first().unwrap_or((&"", &[]));
     let mut command = with_tools(workspace, tools_home(workspace).join("bin").join(program))?;
     command.current_dir(&workspace.root).args(arguments).arg(&draft);
+    // componentize-py takes the packages of the Python that it finds into the component, and of an empty one none.
+    let empty = workspace.languages().join("no-packages");
+    std::fs::create_dir_all(empty.join("lib/python3.14/site-packages"))?;
+    command.env("VIRTUAL_ENV", empty);
     run(&format!("runner of {} source", runner.language), &mut command)?;
     place(&path, &std::fs::read(&draft)?)?;
     std::fs::remove_file(&draft)?;

@@ -4,6 +4,7 @@
 //! fetches that, [`process`] runs it, and [`place`] writes the result. The other files are the recipes, one for each tool
 //! chain.
 
+mod go;
 mod install;
 mod native;
 mod pins;
@@ -115,6 +116,7 @@ fn recipe(language: Language) -> Option<Recipe> {
     match language {
         Language::Rust => None,
         Language::Python => Some(python::RECIPE),
+        Language::Go => Some(go::RECIPE),
         Language::Zig => Some(native::ZIG),
         _ => None, // TEMP
     }

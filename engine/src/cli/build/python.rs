@@ -25,6 +25,8 @@ pub const RECIPE: Recipe = Recipe { tools: &[&COMPONENTIZE_PY], compile };
 const WORLD: &str = "wasmill:plugin/described-plugin";
 /// What the SDK calls the module that componentize-py makes of the contract.
 const BINDINGS: &str = "wasmill_world";
+/// Where componentize-py's Python looks for packages in a virtual environment.
+const PACKAGES: &str = "lib/python3.14/site-packages";
 /// The SDK's module around the author's.
 const ENTRY: &str = "wasmill.component";
 
@@ -35,6 +37,7 @@ fn compile(toolbox: &Toolbox<'_>) -> anyhow::Result<Vec<u8>> {
     let (wit, component) = (work.join("wit"), work.join("component.wasm"));
     write_contract(&wit)?;
     let mut command = tool.command();
+    command.env("VIRTUAL_ENV", empty_environment(&work)?);
     command.arg("--quiet").arg("--wit-path").arg(&wit);
     command.args(["--world", WORLD, "--world-module", BINDINGS, "componentize"]);
     for folder in [&project.folder, &package_parent(&project.sdk)] {
@@ -49,6 +52,15 @@ fn compile(toolbox: &Toolbox<'_>) -> anyhow::Result<Vec<u8>> {
 fn package_parent(sdk: &Path) -> PathBuf {
     let is_package = sdk.join("__init__.py").is_file();
     sdk.parent().filter(|_| is_package).unwrap_or(sdk).to_owned()
+}
+
+/// A virtual environment without a package. Otherwise the plugin could import what happens to be installed on the machine,
+/// and would not be the same on another.
+fn empty_environment(work: &Path) -> anyhow::Result<PathBuf> {
+    let environment = work.join("venv");
+    let packages = environment.join(PACKAGES);
+    fs::create_dir_all(&packages).with_context(|| format!("make {}", packages.display()))?;
+    Ok(environment)
 }
 
 fn write_contract(folder: &Path) -> anyhow::Result<()> {

@@ -89,8 +89,8 @@ pub enum Wanted {
     Says(&'static str),
     /// The failure's trace holds one of these.
     Traces(Vec<&'static str>),
-    /// Exactly these log lines: level, message, fields in any order. A call that succeeds and asks for none must log none.
-    Logs(Vec<(Level, &'static str, Vec<(&'static str, String)>)>),
+    /// Exactly these log lines. A call that succeeds and asks for none must log none.
+    Logs(Vec<WantedLine>),
     /// One log line that holds this.
     Prints(&'static str),
     /// The same effects as those of the step of this index, bit for bit.
@@ -99,6 +99,17 @@ pub enum Wanted {
     UnlikeStep(usize),
     /// Whatever a function finds no fault with.
     Judged(fn(&Told) -> Result<(), String>),
+}
+
+/// One log line that must come.
+#[derive(Debug)]
+pub struct WantedLine {
+    /// Its level.
+    pub level: Level,
+    /// Its text.
+    pub message: &'static str,
+    /// Its fields, in any order.
+    pub fields: Vec<(&'static str, String)>,
 }
 
 /// One output that must come.

@@ -7,7 +7,7 @@ use wasmill::manifest::Isolation;
 use wasmill::sandbox::About;
 
 use super::values::whole;
-use super::{Case, Data, Step, TIME_NS, Wanted, WantedOutput, event, event_with};
+use super::{Case, Data, Step, TIME_NS, Wanted, WantedLine, WantedOutput, event, event_with};
 use crate::languages::loaded::config_json;
 use crate::languages::play::Told;
 use crate::languages::rows::Can;
@@ -25,8 +25,12 @@ pub(super) fn config(_: Case<'_>) -> Vec<Step> {
 
 pub(super) fn log(case: Case<'_>) -> Vec<Step> {
     let levels = [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR];
-    let fields = |n: usize| vec![("n", n.to_string()), ("lang", case.row.folder.to_owned())];
-    let lines = || levels.iter().zip(1..).map(|(level, n)| (*level, "line ü", fields(n))).collect();
+    let line = |(level, n): (&Level, usize)| WantedLine {
+        level: *level,
+        message: "line ü",
+        fields: vec![("n", n.to_string()), ("lang", case.row.folder.to_owned())],
+    };
+    let lines = || levels.iter().zip(1..).map(line).collect();
     let step = || Step::new(event("log")).wants(Wanted::Outputs(Vec::new())).wants(Wanted::Logs(lines()));
     vec![step(), step()]
 }

@@ -1,0 +1,88 @@
+//! What becomes of an exception: a failure of the contract, or a fault of the source.
+
+use rquickjs::{Array, Ctx, Error, Value};
+
+use crate::exports::wasmill::runner::script::Fault;
+use crate::modules;
+use crate::place::{self, Frame};
+use crate::vm::Vm;
+use crate::wasmill::plugin::types::{Exception, Failure, Retry};
+use crate::wasmill::runner::source::File;
+
+/// The most bytes of a source line that a fault shows.
+const MAX_EXCERPT_BYTES: usize = 500;
+
+/// What JavaScript threw, as text.
+struct Told {
+    kind: String,
+    message: String,
+    stack: String,
+    after_ms: f64,
+}
+
+/// Turns what was thrown into a failure.
+pub fn failure(ctx: &Ctx<'_>, vm: &Vm, err: Error) -> Failure {
+    let told = explain(ctx, vm, err);
+    match told.kind.as_str() {
+        "retry" => Failure::Retry(Retry {
+            after_ms: (told.after_ms >= 0.0).then_some(told.after_ms as u64),
+            reason: told.message,
+        }),
+        "reject" => Failure::Reject(told.message),
+        _ => Failure::Exception(Exception { message: told.message, trace: place::trace(&told.stack) }),
+    }
+}
+
+/// Turns what was thrown while a source was loaded into what is wrong with it, and where.
+pub fn fault(ctx: &Ctx<'_>, vm: &Vm, err: Error, file: &File) -> Fault {
+    let told = explain(ctx, vm, err);
+    let found = told.stack.lines().find_map(|line| place::frame(line).filter(|frame| frame.file == file.name));
+    let (line, column) = match found {
+        Some(Frame { line, column, .. }) => (line, column),
+        None => modules::import_place(file, &told.message),
+    };
+    let is_compiled = told.stack.lines().any(|line| line.contains(" ("));
+    Fault {
+        message: told.message,
+        line,
+        column,
+        excerpt: excerpt(&file.text, line),
+        trace: if is_compiled { place::trace(&told.stack) } else { String::new() },
+    }
+}
+
+/// A source that cannot run, as an event meets it.
+pub fn failure_of_fault(fault: Fault) -> Failure {
+    Failure::Exception(Exception { message: fault.message, trace: fault.trace })
+}
+
+fn excerpt(text: &str, line: u32) -> String {
+    let Some(index) = (line as usize).checked_sub(1) else { return String::new() };
+    let found = text.lines().nth(index).unwrap_or_default();
+    found[..found.floor_char_boundary(MAX_EXCERPT_BYTES)].to_owned()
+}
+
+fn explain(ctx: &Ctx<'_>, vm: &Vm, err: Error) -> Told {
+    let Error::Exception = err else {
+        return Told { kind: "exception".into(), message: format!("InternalError: {err}"), stack: String::new(), after_ms: -1.0 };
+    };
+    let thrown = ctx.catch();
+    match vm.explain(ctx, thrown.clone()).and_then(|list| read(&list)) {
+        Ok(told) => told,
+        // What explains errors can fail itself, as when the memory is full.
+        Err(_) => {
+            let _ = ctx.catch();
+            Told { kind: "exception".into(), message: bare(&thrown), stack: String::new(), after_ms: -1.0 }
+        }
+    }
+}
+
+fn read(list: &Array<'_>) -> rquickjs::Result<Told> {
+    let text = |index| crate::output::text_of(&list.get::<Value<'_>>(index)?);
+    Ok(Told { kind: text(0)?, message: text(1)?, stack: text(2)?, after_ms: list.get(3)? })
+}
+
+fn bare(thrown: &Value<'_>) -> String {
+    let message = thrown.as_exception().and_then(rquickjs::Exception::message);
+    format!("InternalError: {}", message.as_deref().unwrap_or("an error that cannot be told"))
+}

@@ -1,0 +1,159 @@
+//! The JavaScript engine: one runtime, its own modules, and the author's.
+
+use std::cell::OnceCell;
+
+use rquickjs::function::Args;
+use rquickjs::{
+    Array, CaughtError, Context, Ctx, Error, Exception, Function, Module, Object, Persistent, Promise, Result, Runtime, Value,
+};
+
+use crate::exports::wasmill::runner::script::Fault;
+use crate::modules::{self, Own};
+use crate::wasmill::plugin::types::{About, Event, Failure, Output};
+use crate::wasmill::runner::source::{self, File};
+use crate::{event, output, place, thrown};
+
+/// How deep JavaScript may call: it throws an error before the stack of the component, 1 MiB, is at its end.
+const STACK_BYTES: usize = 256 << 10;
+
+thread_local! {
+    static VM: Vm = Vm::new().expect("memory for a JavaScript engine");
+}
+
+/// The engine and what is loaded in it.
+pub struct Vm {
+    context: Context,
+    serve: Persistent<Function<'static>>,
+    explain: Persistent<Function<'static>>,
+    about: Persistent<Function<'static>>,
+    handle: OnceCell<Persistent<Function<'static>>>,
+}
+
+/// Handles one event; the first one loads the source.
+pub fn handle(event: Event) -> std::result::Result<Vec<Output>, Failure> {
+    VM.with(|vm| {
+        vm.context.with(|ctx| {
+            if vm.handle.get().is_none() {
+                vm.load(&ctx).map_err(thrown::failure_of_fault)?;
+            }
+            vm.call(&ctx, event).map_err(|err| thrown::failure(&ctx, vm, err))
+        })
+    })
+}
+
+/// Loads the source and tells what it says about itself.
+pub fn load() -> std::result::Result<Option<About>, Fault> {
+    VM.with(|vm| vm.context.with(|ctx| vm.load(&ctx)))
+}
+
+impl Vm {
+    fn new() -> Result<Self> {
+        let runtime = Runtime::new()?;
+        runtime.set_max_stack_size(STACK_BYTES);
+        runtime.set_loader(Own, Own);
+        let context = Context::full(&runtime)?;
+        let (serve, explain, about) = context.with(|ctx| {
+            evaluate_own(&ctx, "wasmill:globals")?;
+            let runtime = evaluate_own(&ctx, "wasmill:runtime")?;
+            let function = |name: &str| Result::Ok(Persistent::save(&ctx, runtime.get::<_, Function<'_>>(name)?));
+            Result::Ok((function("serve")?, function("explain")?, function("about")?))
+        })?;
+        Ok(Self { context, serve, explain, about, handle: OnceCell::new() })
+    }
+
+    fn call(&self, ctx: &Ctx<'_>, event: Event) -> Result<Vec<Output>> {
+        let handle = self.handle.get().expect("a loaded source").clone().restore(ctx)?;
+        let args: Args<'_> = event::arguments(ctx, handle, event)?;
+        let answered: Value<'_> = self.serve.clone().restore(ctx)?.call_arg(args)?;
+        let list: Array<'_> = match answered.as_promise() {
+            Some(promise) => settled(ctx, promise, "handle")?,
+            None => answered.into_array().ok_or(Error::Unknown)?,
+        };
+        // What nobody waits for is done before the call ends, not in the next one.
+        while ctx.execute_pending_job() {}
+        output::outputs(ctx, &list)
+    }
+
+    fn load(&self, ctx: &Ctx<'_>) -> std::result::Result<Option<About>, Fault> {
+        let file = source::read();
+        let about = self.evaluate(ctx, &file);
+        about.map_err(|err| thrown::fault(ctx, self, err, &file))
+    }
+
+    fn evaluate(&self, ctx: &Ctx<'_>, file: &File) -> Result<Option<About>> {
+        let (module, promise) = Module::declare(ctx.clone(), file.name.as_str(), file.text.as_str())?.eval()?;
+        settled::<Value<'_>>(ctx, &promise, "the top level")?;
+        let exports = module.namespace()?;
+        let handle: Value<'_> = exports.get("handle")?;
+        let Some(handle) = handle.as_function() else {
+            return Err(no_handle(ctx, &handle));
+        };
+        let about: Option<Array<'_>> = self.about.clone().restore(ctx)?.call((exports.clone(),))?;
+        let about = about.map(|fields| read_about(&fields)).transpose()?;
+        let _ = self.handle.set(Persistent::save(ctx, handle.clone()));
+        Ok(about)
+    }
+
+    /// Asks the runtime's own JavaScript what was thrown.
+    ///
+    /// # Errors
+    /// If that throws in turn.
+    pub fn explain<'js>(&self, ctx: &Ctx<'js>, value: Value<'js>) -> Result<Array<'js>> {
+        self.explain.clone().restore(ctx)?.call((value,))
+    }
+}
+
+fn evaluate_own<'js>(ctx: &Ctx<'js>, name: &'static str) -> Result<Object<'js>> {
+    let (module, promise) = modules::declare_own(ctx, name)?.eval()?;
+    promise.finish::<()>()?;
+    module.namespace()
+}
+
+/// Runs what is queued until a promise is settled.
+fn settled<'js, T: rquickjs::FromJs<'js>>(ctx: &Ctx<'js>, promise: &Promise<'js>, what: &str) -> Result<T> {
+    match promise.finish() {
+        Err(Error::WouldBlock) => {
+            Err(Exception::throw_type(ctx, &format!("{what} awaits something that nothing in a plugin will ever bring about")))
+        }
+        settled => settled,
+    }
+}
+
+fn no_handle(ctx: &Ctx<'_>, found: &Value<'_>) -> Error {
+    let problem = match found.type_of() {
+        rquickjs::Type::Undefined => "nothing named `handle` is exported".to_owned(),
+        other => format!("the export `handle` is {other}, not a function"),
+    };
+    Exception::throw_type(ctx, &format!("{problem}\nhint: write `export function handle(event) {{ ... }}`"))
+}
+
+fn read_about(fields: &Array<'_>) -> Result<About> {
+    Ok(About {
+        name: fields.get(0)?,
+        version: fields.get(1)?,
+        summary: fields.get(2)?,
+        subjects: fields.get(3)?,
+        emits: fields.get(4)?,
+    })
+}
+
+/// Parses JSON; an error names its line and column.
+///
+/// # Errors
+/// A SyntaxError.
+pub fn parse_json<'js>(ctx: &Ctx<'js>, text: &str) -> Result<Value<'js>> {
+    match rquickjs::CatchResultExt::catch(ctx.json_parse(text), ctx) {
+        Ok(value) => Ok(value),
+        Err(CaughtError::Exception(err)) => {
+            let message = err.message().unwrap_or_default();
+            let stack = err.stack().unwrap_or_default();
+            let message = match stack.lines().find_map(place::frame) {
+                Some(frame) => format!("{message} at line {} column {}", frame.line, frame.column),
+                None => message,
+            };
+            Err(Exception::throw_syntax(ctx, &message))
+        }
+        Err(CaughtError::Error(Error::InvalidString(_))) => Err(Exception::throw_syntax(ctx, "it holds a NUL")),
+        Err(other) => Err(other.throw(ctx)),
+    }
+}
