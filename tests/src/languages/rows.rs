@@ -103,7 +103,7 @@ pub const ROWS: &[Row] = &[
     // The engine names a source after its plugin.
     Row::new("python-source", "python", Kind::Source(Artifact::Python), "conformance.py"),
     Row::new("zig", "zig", Kind::Component, "plugin.zig").lacks(PANICS),
-    Row::new("assemblyscript", "assemblyscript", Kind::Component, "conformance.ts").lacks(ABORTS),
+    Row::new("assemblyscript", "assemblyscript", Kind::Module, "conformance.ts").lacks(ABORTS),
 ];
 
 /// The rows of these names, or of the languages of these names, in the table's order; all if there are none.
