@@ -1,11 +1,13 @@
 //! `cargo xtask languages`: the tools of every language, the plugins made with them, and the suite that holds them
 //! against each other.
 //!
+//! - [`assemblyscript`]: an example and its conformance plugin.
 //! - [`node`]: what runs the tools of JavaScript.
 //! - [`plugins`]: the conformance plugin of each language, built as its author would, and the template tried out.
 //! - [`runners`]: the components that run plugins given as source.
 //! - [`stamp`]: what is up to date, so that a second run is quick.
 
+mod assemblyscript;
 mod node;
 mod plugins;
 mod runners;
@@ -51,10 +53,8 @@ impl Wanted {
                 _ => bail!("cargo xtask languages takes --only, --no-figures and --report, and got {word:?}"),
             }
         }
-        if let Some(unknown) =
-            wanted.only.iter().find(|name| !LANGUAGES.iter().any(|known| known.name == **name))
-        {
-            let known: Vec<_> = LANGUAGES.iter().map(|language| language.name).collect();
+        let known: Vec<_> = LANGUAGES.iter().map(|known| known.name).chain([assemblyscript::NAME]).collect();
+        if let Some(unknown) = wanted.only.iter().find(|name| !known.contains(&name.as_str())) {
             bail!("there is no language {unknown:?}\n  hint: one of {}", known.join(", "));
         }
         if wanted.report && !(wanted.only.is_empty() && wanted.rest.is_empty()) {
@@ -87,6 +87,10 @@ pub fn languages(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         plugins::conformance(workspace, &engine, language)?;
         plugins::template(workspace, &engine, language)?;
         made_by.push_str(&format!("{}\t{}\n", language.name, plugins::versions(workspace, language)?));
+    }
+    if wanted.has(assemblyscript::NAME) {
+        let version = assemblyscript::build(workspace, &engine)?;
+        made_by.push_str(&format!("{}\t{version}\n", assemblyscript::NAME));
     }
     for runner in RUNNERS.iter().filter(|runner| wanted.has(runner.language)) {
         runners::build(workspace, runner)?;
