@@ -73,7 +73,7 @@ pub fn log(level: Level, message: []const u8, fields: []const Pair) void {
     if (is_native) return testing.log(level, message, fields);
     const line: Bytes = .of(message);
     const pairs: List(Pair) = .of(fields);
-    import.log(@intFromEnum(level), line.ptr, line.len, pairs.ptr, pairs.len);
+    import.log(@backingInt(level), line.ptr, line.len, pairs.ptr, pairs.len);
 }
 
 pub fn now() u64 {

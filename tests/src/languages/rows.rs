@@ -93,13 +93,20 @@ impl Row {
 
 const PANICS: &[(Can, &str)] = &[(Can::Raise, "a panic ends the instance: it traps, with a backtrace")];
 
+const ABORTS: &[(Can, &str)] =
+    &[(Can::Raise, "an error that is thrown ends the instance: it is logged, and traps")];
+
 /// Every row.
 pub const ROWS: &[Row] = &[
     Row::new("rust", "rust", Kind::Component, "lib.rs").lacks(PANICS),
     Row::new("python", "python", Kind::Component, "plugin.py"),
     // The engine names a source after its plugin.
     Row::new("python-source", "python", Kind::Source(Artifact::Python), "conformance.py"),
-    Row::new("zig", "zig", Kind::Component, "plugin.zig").lacks(PANICS),
+    Row::new("go", "go", Kind::Component, "harm.go"),
+    Row::new("go-module", "go", Kind::Module, "harm.go"),
+    Row::new("zig", "zig", Kind::Component, "plugin.zig"),
+    Row::new("zig-module", "zig", Kind::Module, "plugin.zig"),
+    Row::new("assemblyscript", "assemblyscript", Kind::Module, "conformance.ts").lacks(ABORTS),
 ];
 
 /// The rows of these names, or of the languages of these names, in the table's order; all if there are none.

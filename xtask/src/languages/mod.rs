@@ -1,11 +1,13 @@
 //! `cargo xtask languages`: the tools of every language, the plugins made with them, and the suite that holds them
 //! against each other.
 //!
+//! - [`assemblyscript`]: an example and its conformance plugin.
 //! - [`node`]: what runs the tools of JavaScript.
 //! - [`plugins`]: the conformance plugin of each language, built as its author would, and the template tried out.
 //! - [`runners`]: the components that run plugins given as source.
 //! - [`stamp`]: what is up to date, so that a second run is quick.
 
+mod assemblyscript;
 mod node;
 mod plugins;
 mod runners;
@@ -51,10 +53,8 @@ impl Wanted {
                 _ => bail!("cargo xtask languages takes --only, --no-figures and --report, and got {word:?}"),
             }
         }
-        if let Some(unknown) =
-            wanted.only.iter().find(|name| !LANGUAGES.iter().any(|known| known.name == **name))
-        {
-            let known: Vec<_> = LANGUAGES.iter().map(|language| language.name).collect();
+        let known: Vec<_> = LANGUAGES.iter().map(|known| known.name).chain([assemblyscript::NAME]).collect();
+        if let Some(unknown) = wanted.only.iter().find(|name| !known.contains(&name.as_str())) {
             bail!("there is no language {unknown:?}\n  hint: one of {}", known.join(", "));
         }
         if wanted.report && !(wanted.only.is_empty() && wanted.rest.is_empty()) {
@@ -83,9 +83,14 @@ pub fn languages(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let engine = workspace.binary(profile, "wasmill");
     let mut made_by = String::new();
     for language in LANGUAGES.iter().filter(|language| wanted.has(language.name)) {
+        plugins::source(workspace, language)?;
         plugins::conformance(workspace, &engine, language)?;
         plugins::template(workspace, &engine, language)?;
         made_by.push_str(&format!("{}\t{}\n", language.name, plugins::versions(workspace, language)?));
+    }
+    if wanted.has(assemblyscript::NAME) {
+        let version = assemblyscript::build(workspace, &engine)?;
+        made_by.push_str(&format!("{}\t{version}\n", assemblyscript::NAME));
     }
     for runner in RUNNERS.iter().filter(|runner| wanted.has(runner.language)) {
         runners::build(workspace, runner)?;
@@ -106,8 +111,11 @@ pub fn languages(workspace: &Workspace, arguments: &[String]) -> Result<()> {
 /// What the default tests need: an interpreter with its runner, and a core module.
 pub fn for_tests(workspace: &Workspace) -> Result<()> {
     let engine = workspace.binary("debug", "wasmill");
-    for language in LANGUAGES.iter().filter(|language| language.in_default_tests) {
-        plugins::conformance(workspace, &engine, language)?;
+    for language in LANGUAGES {
+        plugins::source(workspace, language)?;
+        if language.in_default_tests {
+            plugins::conformance(workspace, &engine, language)?;
+        }
     }
     for runner in RUNNERS.iter().filter(|runner| runner.in_default_tests) {
         runners::build(workspace, runner)?;

@@ -8,12 +8,12 @@
 (module $preview1
   (import "env" "memory" (memory 0))
   (import "__main_module__" "wasmill_barred" (global $barred (mut i32)))
-  (import "wasi:cli/stdout@0.2.0" "get-stdout" (func $get_stdout (result i32)))
-  (import "wasi:cli/stderr@0.2.0" "get-stderr" (func $get_stderr (result i32)))
-  (import "wasi:io/streams@0.2.0" "[method]output-stream.blocking-write-and-flush"
+  (import "wasi:cli/stdout@0.2.12" "get-stdout" (func $get_stdout (result i32)))
+  (import "wasi:cli/stderr@0.2.12" "get-stderr" (func $get_stderr (result i32)))
+  (import "wasi:io/streams@0.2.12" "[method]output-stream.blocking-write-and-flush"
     (func $write_and_flush (param i32 i32 i32 i32)))
-  (import "wasi:cli/exit@0.2.0" "exit-with-code" (func $exit_with_code (param i32)))
-  (import "wasi:random/random@0.2.0" "get-random-u64" (func $get_random (result i64)))
+  (import "wasi:cli/exit@0.2.12" "exit-with-code" (func $exit_with_code (param i32)))
+  (import "wasi:random/random@0.2.12" "get-random-u64" (func $get_random (result i64)))
   (import "wasmill:plugin/clock@0.1.0" "now" (func $plugin_now (result i64)))
 
   (global $stdout (mut i32) (i32.const -1))
