@@ -14,8 +14,8 @@ const (
 	maxFrames = 16
 	// maxDepth is how many calls are looked at for them.
 	maxDepth = 256
-	// sdk is the path of this module.
-	sdk = "wasmill"
+	// outermost is the function that calls the handler.
+	outermost = "wasmill.Handler.Call"
 )
 
 // exceptionOf makes an exception of what was recovered. It is called while the panicking functions are still on the stack.
@@ -47,13 +47,12 @@ func trace() string {
 	panicking := false
 	for found := 0; found < maxFrames; {
 		frame, more := frames.Next()
-		path := packagePath(frame.Function)
 		switch {
 		case frame.Function == "runtime.gopanic":
 			panicking = true
-		case panicking && isSDK(path):
+		case frame.Function == outermost && panicking:
 			return text.String()
-		case panicking && isAuthors(path, home):
+		case panicking && isAuthors(packagePath(frame.Function), home):
 			writeFrame(&text, frame, home)
 			found++
 		}
@@ -85,12 +84,8 @@ func packagePath(function string) string {
 	return function
 }
 
-func isSDK(path string) bool {
-	return path == sdk || strings.HasPrefix(path, sdk+"/")
-}
-
-// isAuthors tells the author's module and the modules it uses from the standard library, whose paths begin with a name
-// without a dot.
+// isAuthors tells the author's module and the modules it uses from the standard library and this package, whose paths begin
+// with a name without a dot.
 func isAuthors(path, home string) bool {
 	first, _, _ := strings.Cut(path, "/")
 	return path == "main" || path == home || strings.HasPrefix(path, home+"/") || strings.Contains(first, ".")
