@@ -4,7 +4,6 @@ const std = @import("std");
 const arena = @import("arena.zig");
 const failure = @import("failure.zig");
 const json_reader = @import("json.zig");
-const text = @import("text.zig");
 
 /// A header: names compare without regard to case, and a name may stand more than once.
 pub const Header = struct {

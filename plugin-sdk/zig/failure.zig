@@ -3,7 +3,6 @@
 //! Zig's errors carry no text, so `reject`, `retry` and `raise` note theirs here and answer the error to be returned.
 
 const std = @import("std");
-const arena = @import("arena.zig");
 const text = @import("text.zig");
 
 /// Why a handler did not finish an event, as the engine learns it.

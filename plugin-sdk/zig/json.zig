@@ -276,7 +276,3 @@ const Decoder = struct {
         return map;
     }
 };
-
-test {
-    _ = @import("json_test.zig");
-}

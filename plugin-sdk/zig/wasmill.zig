@@ -136,11 +136,3 @@ pub const internal = struct {
     pub const call = @import("call.zig");
     pub const reset = failures.reset;
 };
-
-test {
-    _ = arena;
-    _ = text;
-    _ = json;
-    _ = @import("wire.zig");
-    _ = @import("wasmill_test.zig");
-}
