@@ -26,8 +26,9 @@ pub fn checked(text: &str, language: Language) -> anyhow::Result<PluginName> {
              a letter"
         );
     }
-    if taken(language).split_whitespace().any(|taken| taken == identifier(text, language)) {
-        bail!("{text:?} is taken: {} means something else by it\n  hint: as in {text}-rule", whose(language));
+    let (taken, owner) = taken(language);
+    if taken.split_whitespace().any(|taken| taken == identifier(text, language)) {
+        bail!("{text:?} is taken: {owner} means something else by it\n  hint: as in {text}-rule");
     }
     if let Some(file) = files::doubly_used(language, &name) {
         bail!(
