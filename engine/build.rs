@@ -1,5 +1,6 @@
 //! Lists the files that `wasmill new` and `wasmill build` hold inside the binary: the templates, the SDKs of the languages
 //! that have no package registry of ours, and the contract. The folders are walked, so that a new file cannot be forgotten.
+//! And it turns the one piece of the engine that is WebAssembly in text into bytes.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -15,7 +16,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     list(&mut listed, "TEMPLATES", &root.join("templates"), &[])?;
     list(&mut listed, "SDKS", &root.join("../plugin-sdk"), &["src", "tests"])?;
     println!("cargo::rerun-if-changed=build.rs");
-    fs::write(PathBuf::from(std::env::var("OUT_DIR")?).join("embedded.rs"), listed)?;
+    let made = PathBuf::from(std::env::var("OUT_DIR")?);
+    fs::write(made.join("embedded.rs"), listed)?;
+    let adapter = root.join("src/sandbox/encode/adapter.wat");
+    println!("cargo::rerun-if-changed={}", adapter.display());
+    fs::write(made.join("adapter.wasm"), wat::parse_file(&adapter)?)?;
     Ok(())
 }
 

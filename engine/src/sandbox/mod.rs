@@ -1,15 +1,16 @@
 //! Guests: loading them, and calling them inside their limits. The only place that knows wasmtime.
 //!
-//! In reading order: [`Sandbox`] loads a component (`compile`, then `imports` and `entry`), whose way in is the `contract`'s,
-//! that of a runner for source plugins (`script`) or that of wasmCloud (`messaging`). [`Workers`] run its instances on threads
-//! of their own (`workers`, `instance`), each plugin within its share of the cores (`shares`, `priority`), and `host`, `wasi`,
-//! `drafts` and `logs` are all that a guest can reach.
+//! In reading order: [`Sandbox`] loads a component (`compile`, which makes it of a core module by `encode`, then `imports` and
+//! `entry`), whose way in is the `contract`'s, that of a runner for source plugins (`script`) or that of wasmCloud
+//! (`messaging`). [`Workers`] run its instances on threads of their own (`workers`, `instance`), each plugin within its share of
+//! the cores (`shares`, `priority`), and `host`, `wasi`, `drafts` and `logs` are all that a guest can reach.
 //!
 //! Guests run synchronously and never on the runtime's threads: a plugin that loops holds up its own threads only.
 
 mod compile;
 mod contract;
 mod drafts;
+mod encode;
 mod entry;
 mod host;
 mod imports;
@@ -31,6 +32,7 @@ use wasmtime::Engine;
 
 pub use compile::{CHILD_COMMAND, child_main, this_program};
 pub use contract::About;
+pub use encode::componentize;
 pub use entry::Shape;
 pub use instance::Cut;
 pub use logs::{LogLine, LogSink};
@@ -54,9 +56,9 @@ pub enum LoadError {
     /// Anything but WebAssembly.
     #[error("the file is no WebAssembly")]
     NotWasm,
-    /// A core module.
-    #[error("the file is a core module, not a component\n  hint: build it for wasm32-wasip2")]
-    CoreModule,
+    /// A core module that lacks what a plugin needs, or imports what is not served.
+    #[error("the file is a core module, and no component can be made of it: {0}")]
+    CoreModule(String),
     /// The compiler's validation refused it.
     #[error("the component is invalid: {0}")]
     Invalid(String),

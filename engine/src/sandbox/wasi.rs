@@ -8,6 +8,7 @@ use rand_chacha::rand_core::SeedableRng;
 use wasmtime::component::{HasData, Linker, Resource};
 use wasmtime_wasi::clocks::HostWallClock;
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
+use wasmtime_wasi::p2::bindings::sync::LinkOptions;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
@@ -21,7 +22,10 @@ const STEP_NS: u64 = 1_000;
 /// Links WASI, with a monotonic clock of our own in place of the library's, whose timers would block a worker thread on
 /// real time.
 pub(super) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
-    wasmtime_wasi::p2::add_to_linker_sync(linker)?;
+    let mut options = LinkOptions::default();
+    // What the adapter of core modules ends a program by: the plain `exit` knows only success and failure.
+    options.cli_exit_with_code(true);
+    wasmtime_wasi::p2::add_to_linker_with_options_sync(linker, &options)?;
     linker.allow_shadowing(true);
     monotonic_clock::add_to_linker::<CallState, StandingClock>(linker, |state| state)?;
     linker.allow_shadowing(false);

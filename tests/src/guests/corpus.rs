@@ -152,7 +152,7 @@ pub const HOSTILE: &[Hostile] = &[
     bytes("nothing", nothing, "empty"),
     bytes("prose", prose, "no WebAssembly"),
     bytes("cut off", cut_off, "truncated"),
-    refused("core-module", "core module"),
+    refused("core-module", "a plugin needs wasmill:plugin/handler@0.1.0#handle, cabi_realloc, memory"),
     refused("missing-handler", "wasmill:plugin/handler@0.1.0 is missing"),
     refused("no-function", "handle"),
     refused("wrong-signature", "does not have the type"),

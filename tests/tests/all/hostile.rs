@@ -31,14 +31,14 @@ fn sandbox() -> Arc<Sandbox> {
 }
 
 /// A plugin in service.
-struct Running {
-    manifest: Manifest,
-    workers: Workers,
-    said: Arc<Mutex<Vec<String>>>,
+pub struct Running {
+    pub manifest: Manifest,
+    pub workers: Workers,
+    pub said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Running {
-    async fn load(bytes: &[u8], manifest: &str) -> Result<Self, LoadError> {
+    pub async fn load(bytes: &[u8], manifest: &str) -> Result<Self, LoadError> {
         let manifest = Manifest::parse(manifest).unwrap();
         let serde_json::Value::Object(config) = serde_json::to_value(&manifest.config).unwrap() else {
             panic!("a table is an object")
@@ -71,7 +71,7 @@ impl Running {
     }
 
     /// What the engine does with an event up to publishing.
-    async fn handle(&self, event: &Event) -> Result<Vec<Output>, Failure> {
+    pub async fn handle(&self, event: &Event) -> Result<Vec<Output>, Failure> {
         self.handle_timed(event).await.0
     }
 
@@ -97,7 +97,7 @@ impl Running {
     }
 }
 
-fn event(id: &str) -> Event {
+pub fn event(id: &str) -> Event {
     Event {
         id: id.to_owned(),
         source: "nats:IN".to_owned(),
