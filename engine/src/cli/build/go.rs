@@ -28,7 +28,7 @@ fn compile(toolbox: &Toolbox<'_>) -> anyhow::Result<Vec<u8>> {
     let project = toolbox.project();
     let module = project.work_folder()?.join("plugin.wasm");
     let mut go = toolbox.find(&GO)?.command();
-    go.args(["build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-w", "-o"]);
+    go.args(["build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-o"]);
     go.arg(&module).arg(".").current_dir(&project.folder).envs(SETTINGS);
     run(&mut go)?;
     fs::read(&module).with_context(|| format!("read {}", module.display()))

@@ -117,6 +117,8 @@ fn recipe(language: Language) -> Option<Recipe> {
         Language::Rust => None,
         Language::Python => Some(python::RECIPE),
         Language::Go => Some(go::RECIPE),
+        Language::C => Some(native::C),
+        Language::Cpp => Some(native::CPP),
         Language::Zig => Some(native::ZIG),
         _ => None, // TEMP
     }

@@ -26,8 +26,9 @@ pub fn checked(text: &str, language: Language) -> anyhow::Result<PluginName> {
              a letter"
         );
     }
-    if taken(language).split_whitespace().any(|taken| taken == text.replace('-', "_")) {
-        bail!("{text:?} is taken: {} means something else by it\n  hint: as in {text}-rule", whose(language));
+    let (taken, owner) = taken(language);
+    if taken.split_whitespace().any(|taken| taken == identifier(text, language)) {
+        bail!("{text:?} is taken: {owner} means something else by it\n  hint: as in {text}-rule");
     }
     if let Some(file) = files::doubly_used(language, &name) {
         bail!(
@@ -37,27 +38,18 @@ pub fn checked(text: &str, language: Language) -> anyhow::Result<PluginName> {
     Ok(name)
 }
 
-/// Names, with `_` for `-`, that a language's tools refuse or understand otherwise.
-fn taken(language: Language) -> &'static str {
-    match language {
-        Language::Rust => RUST_TAKEN,
-        // Names of packages that the template's own would hide, or be hidden by.
-        Language::Python => "",
-        // What npm refuses.
-        Language::Javascript | Language::Typescript => "node_modules",
-        // Modules of the tool itself.
-        Language::Go => "all cmd go main std tool toolchain vendor work",
-        Language::C | Language::Cpp | Language::Zig => "",
-    }
+/// What the language's tools make of a name.
+fn identifier(name: &str, language: Language) -> String {
+    if language == Language::Rust { name.replace('-', "_") } else { name.to_owned() }
 }
 
-fn whose(language: Language) -> &'static str {
+/// Names that a language's tools refuse or understand otherwise, and whose they are. Where the template's files and modules
+/// are called the same in every plugin, there is nothing to refuse.
+fn taken(language: Language) -> (&'static str, &'static str) {
     match language {
-        Language::Rust => "cargo or the compiler",
-        Language::Python => "python",
-        Language::Javascript | Language::Typescript => "npm",
-        Language::Go => "go",
-        Language::C | Language::Cpp | Language::Zig => "zig",
+        Language::Rust => (RUST_TAKEN, "cargo or the compiler"),
+        Language::Javascript | Language::Typescript => ("node_modules", "npm"),
+        Language::Python | Language::Go | Language::C | Language::Cpp | Language::Zig => ("", "nobody"),
     }
 }
 
@@ -79,8 +71,7 @@ mod tests {
             (Language::Rust, "fn", "is taken"),
             (Language::Rust, "rust-toolchain", "would be rust-toolchain.toml"),
             (Language::Rust, "cargo", "is taken"),
-            (Language::Javascript, "node-modules", "npm means something else"),
-            (Language::Go, "std", "go means something else"),
+            (Language::Javascript, "node_modules", "npm means something else"),
             (Language::Python, "build", "would be build.toml"),
             (Language::Zig, "build", "would be build.toml"),
         ] {
