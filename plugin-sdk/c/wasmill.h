@@ -13,6 +13,12 @@
 extern "C" {
 #endif
 
+#ifdef __cplusplus
+#define WASMILL_NORETURN [[noreturn]]
+#else
+#define WASMILL_NORETURN _Noreturn
+#endif
+
 #ifdef __GNUC__
 #define WASMILL_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
 #else
@@ -78,26 +84,35 @@ typedef enum {
     WASMILL_EXCEPTION, /* the handler is at fault */
 } wasmill_failure_kind;
 
+/* Ask for the event to be delivered again. */
+typedef struct {
+    bool has_after;
+    uint64_t after_ms; /* not before so many milliseconds have passed; else the plugin's configured backoff */
+    wasmill_str reason;
+} wasmill_retry_failure;
+
+/* The handler is at fault. */
+typedef struct {
+    wasmill_str message;
+    wasmill_str trace;
+} wasmill_exception_failure;
+
+/* Why a handler did not finish an event. */
+typedef struct {
+    uint8_t kind; /* a `wasmill_failure_kind` */
+    union {
+        wasmill_retry_failure retry;
+        wasmill_str reject;
+        wasmill_exception_failure exception;
+    };
+} wasmill_failure;
+
 /* What a handler made of an event: outputs, or a failure. The functions below make it; tests read it. */
 typedef struct {
     bool failed;
     union {
         wasmill_outputs outputs;
-        struct {
-            uint8_t kind; /* a `wasmill_failure_kind` */
-            union {
-                struct {
-                    bool has_after;
-                    uint64_t after_ms;
-                    wasmill_str reason;
-                } retry;
-                wasmill_str reject;
-                struct {
-                    wasmill_str message;
-                    wasmill_str trace;
-                } exception;
-            };
-        } failure;
+        wasmill_failure failure;
     };
 } wasmill_answer;
 
@@ -123,7 +138,7 @@ wasmill_answer wasmill_retry_after(uint64_t ms, const char *format, ...) WASMILL
 wasmill_answer wasmill_raise_at(const char *function, const char *file, int line, const char *format, ...)
     WASMILL_PRINTF(4, 5);
 /* Logs the text as an error and ends the instance with a trap. */
-_Noreturn void wasmill_panic(const char *format, ...) WASMILL_PRINTF(1, 2);
+WASMILL_NORETURN void wasmill_panic(const char *format, ...) WASMILL_PRINTF(1, 2);
 
 /* An output of a C string. */
 wasmill_output wasmill_text(const char *subject, const char *text);

@@ -119,7 +119,7 @@ static wasmill_answer hog(const wasmill_event *event) {
 
 static __attribute__((noinline)) uint64_t dig(uint64_t depth) {
     turns = depth;
-    return dig(depth + 1) ^ turns;
+    return turns == depth ? dig(depth + 1) ^ turns : 0;
 }
 
 static wasmill_answer deep(const wasmill_event *event) {
