@@ -4,7 +4,8 @@ use rquickjs::module::{Declarations, Exports, ModuleDef};
 use rquickjs::{BigInt, Ctx, Exception, Function, Result, String as JsString, TypedArray, Value};
 
 use crate::output::text_of;
-use crate::wasmill::plugin::{clock, config, log, random};
+use crate::build::refuse_while_building;
+use crate::world::{clock, config, log, random};
 use crate::{place, vm};
 
 /// The native module.
@@ -34,10 +35,10 @@ impl ModuleDef for Host {
 
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
         exports.export("log", Function::new(ctx.clone(), write_line)?)?;
-        exports.export("now", Function::new(ctx.clone(), |ctx| BigInt::from_u64(ctx, clock::now()))?)?;
-        exports.export("configJson", Function::new(ctx.clone(), config::json)?)?;
+        exports.export("now", Function::new(ctx.clone(), now)?)?;
+        exports.export("configJson", Function::new(ctx.clone(), config_json)?)?;
         exports.export("configGet", Function::new(ctx.clone(), config_get)?)?;
-        exports.export("randomNext", Function::new(ctx.clone(), |ctx| BigInt::from_u64(ctx, random::next()))?)?;
+        exports.export("randomNext", Function::new(ctx.clone(), random_next)?)?;
         exports.export("randomBytes", Function::new(ctx.clone(), random_bytes)?)?;
         exports.export("encode", Function::new(ctx.clone(), encode)?)?;
         exports.export("decode", Function::new(ctx.clone(), decode)?)?;
@@ -62,11 +63,28 @@ fn write_line(level: u8, message: Value<'_>, fields: Vec<Value<'_>>) -> Result<(
     Ok(())
 }
 
-fn config_get(key: Value<'_>) -> Result<Option<String>> {
+fn now(ctx: Ctx<'_>) -> Result<BigInt<'_>> {
+    refuse_while_building(&ctx, "the clock")?;
+    BigInt::from_u64(ctx, clock::now())
+}
+
+fn config_json(ctx: Ctx<'_>) -> Result<String> {
+    refuse_while_building(&ctx, "config")?;
+    Ok(config::json())
+}
+
+fn config_get<'js>(ctx: Ctx<'js>, key: Value<'js>) -> Result<Option<String>> {
+    refuse_while_building(&ctx, "config")?;
     Ok(config::get(&text_of(&key)?))
 }
 
+fn random_next(ctx: Ctx<'_>) -> Result<BigInt<'_>> {
+    refuse_while_building(&ctx, "random")?;
+    BigInt::from_u64(ctx, random::next())
+}
+
 fn random_bytes(ctx: Ctx<'_>, length: f64) -> Result<TypedArray<'_, u8>> {
+    refuse_while_building(&ctx, "random")?;
     if !(0.0..=65_536.0).contains(&length) {
         return Err(Exception::throw_range(&ctx, "random.bytes: the length is no number of bytes"));
     }

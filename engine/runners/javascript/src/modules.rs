@@ -7,7 +7,7 @@ use rquickjs::module::Declared;
 use rquickjs::{Ctx, Error, Exception, Module, Result};
 
 use crate::host::Host;
-use crate::wasmill::runner::source::File;
+use crate::vm::Source;
 
 /// What an author imports.
 pub const SDK: &str = "wasmill";
@@ -70,14 +70,14 @@ pub fn declare_own<'js>(ctx: &Ctx<'js>, name: &str) -> Result<Module<'js, Declar
 }
 
 /// Where the source has the import that could not be had, line and column from 1; zeros if that is unknown.
-pub fn import_place(file: &File, message: &str) -> (u32, u32) {
+pub fn import_place(source: &Source, message: &str) -> (u32, u32) {
     let missing = message.split_once("export '").and_then(|(_, rest)| rest.split_once('\''));
     let found = match (REFUSED.take(), missing) {
-        (Some(name), _) => ["\"", "'"].iter().find_map(|quote| specifier(&file.text, &format!("{quote}{name}{quote}"))),
-        (None, Some((name, _))) => word(&file.text, name),
+        (Some(name), _) => ["\"", "'"].iter().find_map(|quote| specifier(&source.text, &format!("{quote}{name}{quote}"))),
+        (None, Some((name, _))) => word(&source.text, name),
         (None, None) => None,
     };
-    let Some(before) = found.and_then(|at| file.text.get(..at)) else { return (0, 0) };
+    let Some(before) = found.and_then(|at| source.text.get(..at)) else { return (0, 0) };
     let line = before.matches('\n').count() + 1;
     let column = before.chars().rev().take_while(|sign| *sign != '\n').count() + 1;
     (line as u32, column as u32)

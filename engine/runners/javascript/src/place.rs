@@ -1,6 +1,6 @@
 //! Stack traces: from what QuickJS writes to the frames of the author.
 
-use crate::modules;
+use crate::{modules, vm};
 
 /// The most frames that a trace names.
 const MAX_FRAMES: usize = 16;
@@ -48,6 +48,7 @@ pub fn trace(stack: &str) -> String {
             if frames > MAX_FRAMES {
                 continue;
             }
+            let (file, line, column) = vm::original(line, column).unwrap_or_else(|| (file.to_owned(), line, column));
             let function = if function.is_empty() { "<top level>" } else { function };
             told.push_str(&format!("at {function} ({file}:{line}:{column})\n"));
         }

@@ -7,11 +7,11 @@ use rquickjs::{
     Array, CaughtError, Context, Ctx, Error, Exception, Function, Module, Object, Persistent, Promise, Result, Runtime, Value,
 };
 
-use crate::exports::wasmill::runner::script::Fault;
+use crate::map::Map;
 use crate::modules::{self, Own};
-use crate::wasmill::plugin::types::{About, Event, Failure, Output};
-use crate::wasmill::runner::source::{self, File};
-use crate::{event, output, place, thrown};
+use crate::thrown::Fault;
+use crate::world::types::{About, Event, Failure, Output};
+use crate::{event, output, place, thrown, world};
 
 /// How deep JavaScript may call: it throws an error before the stack of the component, 1 MiB, is at its end.
 const STACK_BYTES: usize = 256 << 10;
@@ -27,23 +27,66 @@ pub struct Vm {
     explain: Persistent<Function<'static>>,
     about: Persistent<Function<'static>>,
     handle: OnceCell<Persistent<Function<'static>>>,
+    told: OnceCell<About>,
+    map: OnceCell<Map>,
 }
 
-/// Handles one event; the first one loads the source.
+/// A plugin's source.
+pub struct Source {
+    /// Its name, as traces show it.
+    pub name: String,
+    /// Its text, an ES module.
+    pub text: String,
+    /// The source map, if the text was made of others.
+    pub map: Option<String>,
+}
+
+/// Starts the engine, so that what follows finds it ready.
+///
+/// # Errors
+/// None: it is an answer of the same kind as [`load`]'s.
+pub fn start() -> std::result::Result<(), Fault> {
+    VM.with(|_| Ok(()))
+}
+
+/// Handles one event; the first one loads the source, if that has not been done.
+///
+/// # Errors
+/// What the handler throws.
 pub fn handle(event: Event) -> std::result::Result<Vec<Output>, Failure> {
     VM.with(|vm| {
         vm.context.with(|ctx| {
             if vm.handle.get().is_none() {
-                vm.load(&ctx).map_err(thrown::failure_of_fault)?;
+                vm.load(&ctx, world::source()).map_err(thrown::failure_of_fault)?;
             }
             vm.call(&ctx, event).map_err(|err| thrown::failure(&ctx, vm, err))
         })
     })
 }
 
-/// Loads the source and tells what it says about itself.
-pub fn load() -> std::result::Result<Option<About>, Fault> {
-    VM.with(|vm| vm.context.with(|ctx| vm.load(&ctx)))
+/// Loads a source and tells what it says about itself.
+///
+/// # Errors
+/// Why it cannot run, and where.
+pub fn load(source: Option<Source>) -> std::result::Result<Option<About>, Fault> {
+    VM.with(|vm| vm.context.with(|ctx| vm.load(&ctx, source)))
+}
+
+/// What the loaded source says about itself; empty texts if it says nothing.
+#[cfg(not(feature = "runner"))]
+pub fn about() -> About {
+    VM.with(|vm| vm.told.get().cloned()).unwrap_or_else(|| About {
+        name: String::new(),
+        version: String::new(),
+        summary: String::new(),
+        subjects: Vec::new(),
+        emits: Vec::new(),
+    })
+}
+
+/// The author's place of a place in the loaded source.
+pub fn original(line: u32, column: u32) -> Option<(String, u32, u32)> {
+    VM.with(|vm| vm.map.get()?.find(line, column).map(|(file, line, column)| (file.to_owned(), line, column)))
 }
 
 impl Vm {
@@ -58,7 +101,7 @@ impl Vm {
             let function = |name: &str| Result::Ok(Persistent::save(&ctx, runtime.get::<_, Function<'_>>(name)?));
             Result::Ok((function("serve")?, function("explain")?, function("about")?))
         })?;
-        Ok(Self { context, serve, explain, about, handle: OnceCell::new() })
+        Ok(Self { context, serve, explain, about, handle: OnceCell::new(), told: OnceCell::new(), map: OnceCell::new() })
     }
 
     fn call(&self, ctx: &Ctx<'_>, event: Event) -> Result<Vec<Output>> {
@@ -74,14 +117,16 @@ impl Vm {
         output::outputs(ctx, &list)
     }
 
-    fn load(&self, ctx: &Ctx<'_>) -> std::result::Result<Option<About>, Fault> {
-        let file = source::read();
-        let about = self.evaluate(ctx, &file);
-        about.map_err(|err| thrown::fault(ctx, self, err, &file))
+    fn load(&self, ctx: &Ctx<'_>, source: Option<Source>) -> std::result::Result<Option<About>, Fault> {
+        let source = source.ok_or_else(Fault::no_source)?;
+        self.evaluate(ctx, &source).map_err(|err| thrown::fault(ctx, self, err, &source))
     }
 
-    fn evaluate(&self, ctx: &Ctx<'_>, file: &File) -> Result<Option<About>> {
-        let (module, promise) = Module::declare(ctx.clone(), file.name.as_str(), file.text.as_str())?.eval()?;
+    fn evaluate(&self, ctx: &Ctx<'_>, source: &Source) -> Result<Option<About>> {
+        if let Some(map) = &source.map {
+            let _ = self.map.set(Map::read(ctx, map)?);
+        }
+        let (module, promise) = Module::declare(ctx.clone(), source.name.as_str(), source.text.as_str())?.eval()?;
         settled::<Value<'_>>(ctx, &promise, "the top level")?;
         let exports = module.namespace()?;
         let handle: Value<'_> = exports.get("handle")?;
@@ -91,6 +136,9 @@ impl Vm {
         let about: Option<Array<'_>> = self.about.clone().restore(ctx)?.call((exports.clone(),))?;
         let about = about.map(|fields| read_about(&fields)).transpose()?;
         let _ = self.handle.set(Persistent::save(ctx, handle.clone()));
+        if let Some(about) = &about {
+            let _ = self.told.set(about.clone());
+        }
         Ok(about)
     }
 
