@@ -83,12 +83,21 @@ pub fn import_place(source: &Source, message: &str) -> (u32, u32) {
     (line as u32, column as u32)
 }
 
-/// The first time that a quoted name follows `from` or `import`.
+/// Where a quoted name follows `from` or `import`: in a line that looks like such a statement, else anywhere.
 fn specifier(text: &str, quoted: &str) -> Option<usize> {
-    text.match_indices(quoted).map(|(at, _)| at).find(|at| {
-        let before = text[..*at].trim_end().trim_end_matches('(');
-        before.ends_with("from") || before.ends_with("import")
-    })
+    let found: Vec<_> = text
+        .match_indices(quoted)
+        .map(|(at, _)| at)
+        .filter(|at| {
+            let before = text[..*at].trim_end().trim_end_matches('(').trim_end();
+            before.ends_with("from") || before.ends_with("import")
+        })
+        .collect();
+    let is_statement = |at: &&usize| {
+        let line = text[..**at].rsplit('\n').next().unwrap_or_default().trim_start();
+        line.starts_with("import") || line.starts_with("export") || line.starts_with('}')
+    };
+    found.iter().find(is_statement).or(found.first()).copied()
 }
 
 /// The first time that a name stands by itself.

@@ -1,23 +1,45 @@
 //! The JavaScript engine: one runtime, its own modules, and the author's.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 
 use rquickjs::function::Args;
 use rquickjs::{
-    Array, CaughtError, Context, Ctx, Error, Exception, Function, Module, Object, Persistent, Promise, Result, Runtime, Value,
+    Array, Context, Ctx, Error, Exception, Function, Module, Object, Persistent, Promise, Result, Runtime, Type, Value,
 };
 
 use crate::map::Map;
 use crate::modules::{self, Own};
 use crate::thrown::Fault;
 use crate::world::types::{About, Event, Failure, Output};
-use crate::{event, output, place, thrown, world};
+use crate::{event, output, thrown, world};
 
 /// How deep JavaScript may call: it throws an error before the stack of the component, 1 MiB, is at its end.
 const STACK_BYTES: usize = 256 << 10;
 
+/// How many rejected promises are kept at most; the first is what is told.
+const MAX_REJECTED: usize = 64;
+
 thread_local! {
     static VM: Vm = Vm::new().expect("memory for a JavaScript engine");
+}
+
+/// A promise and why it was rejected.
+type Rejection = (Persistent<Value<'static>>, Persistent<Value<'static>>);
+
+thread_local! {
+    /// Promises that were rejected while nobody minded.
+    static REJECTED: RefCell<Vec<Rejection>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps what is rejected until somebody minds.
+fn track<'js>(ctx: Ctx<'js>, promise: Value<'js>, reason: Value<'js>, is_handled: bool) {
+    REJECTED.with_borrow_mut(|rejected| {
+        if is_handled {
+            rejected.retain(|(known, _)| known.clone().restore(&ctx).is_ok_and(|known| known != promise));
+        } else if rejected.len() < MAX_REJECTED {
+            rejected.push((Persistent::save(&ctx, promise), Persistent::save(&ctx, reason)));
+        }
+    });
 }
 
 /// The engine and what is loaded in it.
@@ -94,6 +116,7 @@ impl Vm {
         let runtime = Runtime::new()?;
         runtime.set_max_stack_size(STACK_BYTES);
         runtime.set_loader(Own, Own);
+        runtime.set_host_promise_rejection_tracker(Some(Box::new(track)));
         let context = Context::full(&runtime)?;
         let (serve, explain, about) = context.with(|ctx| {
             evaluate_own(&ctx, "wasmill:globals")?;
@@ -107,6 +130,7 @@ impl Vm {
     fn call(&self, ctx: &Ctx<'_>, event: Event) -> Result<Vec<Output>> {
         let handle = self.handle.get().expect("a loaded source").clone().restore(ctx)?;
         let args: Args<'_> = event::arguments(ctx, handle, event)?;
+        REJECTED.take();
         let answered: Value<'_> = self.serve.clone().restore(ctx)?.call_arg(args)?;
         let list: Array<'_> = match answered.as_promise() {
             Some(promise) => settled(ctx, promise, "handle")?,
@@ -114,6 +138,9 @@ impl Vm {
         };
         // What nobody waits for is done before the call ends, not in the next one.
         while ctx.execute_pending_job() {}
+        if let Some((_, reason)) = REJECTED.take().into_iter().next() {
+            return Err(ctx.throw(reason.restore(ctx)?));
+        }
         output::outputs(ctx, &list)
     }
 
@@ -169,8 +196,9 @@ fn settled<'js, T: rquickjs::FromJs<'js>>(ctx: &Ctx<'js>, promise: &Promise<'js>
 
 fn no_handle(ctx: &Ctx<'_>, found: &Value<'_>) -> Error {
     let problem = match found.type_of() {
-        rquickjs::Type::Undefined => "nothing named `handle` is exported".to_owned(),
-        other => format!("the export `handle` is {other}, not a function"),
+        Type::Undefined => "nothing named `handle` is exported".to_owned(),
+        Type::Int | Type::Float => "the export `handle` is a number, not a function".to_owned(),
+        other => format!("the export `handle` is of type {other}, not a function"),
     };
     Exception::throw_type(ctx, &format!("{problem}\nhint: write `export function handle(event) {{ ... }}`"))
 }
@@ -183,25 +211,4 @@ fn read_about(fields: &Array<'_>) -> Result<About> {
         subjects: fields.get(3)?,
         emits: fields.get(4)?,
     })
-}
-
-/// Parses JSON; an error names its line and column.
-///
-/// # Errors
-/// A SyntaxError.
-pub fn parse_json<'js>(ctx: &Ctx<'js>, text: &str) -> Result<Value<'js>> {
-    match rquickjs::CatchResultExt::catch(ctx.json_parse(text), ctx) {
-        Ok(value) => Ok(value),
-        Err(CaughtError::Exception(err)) => {
-            let message = err.message().unwrap_or_default();
-            let stack = err.stack().unwrap_or_default();
-            let message = match stack.lines().find_map(place::frame) {
-                Some(frame) => format!("{message} at line {} column {}", frame.line, frame.column),
-                None => message,
-            };
-            Err(Exception::throw_syntax(ctx, &message))
-        }
-        Err(CaughtError::Error(Error::InvalidString(_))) => Err(Exception::throw_syntax(ctx, "it holds a NUL")),
-        Err(other) => Err(other.throw(ctx)),
-    }
 }
