@@ -216,7 +216,7 @@ export function shown(value) {
 /** An error's type and text. Classes of an author's own rarely set `name`. */
 export function title(error) {
   const name = error.name === "Error" ? error.constructor?.name : error.name;
-  return error.message ? `${name}: ${error.message}` : String(name);
+  return [name, error.message].filter(Boolean).join(": ");
 }
 
 /** The plugin clock. */

@@ -3,8 +3,9 @@
 
 use std::cell::Cell;
 
-use rquickjs::{Ctx, Exception, Result};
+use rquickjs::{Ctx, Result};
 
+use crate::thrown::refusal;
 use crate::vm::{self, Source};
 
 thread_local! {
@@ -63,5 +64,5 @@ pub fn refuse_while_building(ctx: &Ctx<'_>, what: &str) -> Result<()> {
         "{what} is there only while an event is handled: the top level runs once, when the component is built\nhint: use it inside \
          `handle`"
     );
-    Err(Exception::throw_message(ctx, &message))
+    Err(refusal(ctx, &message))
 }

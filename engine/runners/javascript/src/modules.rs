@@ -4,9 +4,10 @@ use std::cell::RefCell;
 
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::Declared;
-use rquickjs::{Ctx, Error, Exception, Module, Result};
+use rquickjs::{Ctx, Error, Module, Result};
 
 use crate::host::Host;
+use crate::thrown::refusal;
 use crate::vm::Source;
 
 /// What an author imports.
@@ -42,7 +43,7 @@ impl Resolver for Own {
         let message = format!(
             "cannot import \"{name}\": there is only \"{SDK}\"\nhint: a plugin of several modules is built by `wasmill build`"
         );
-        Err(Exception::throw_reference(ctx, &message))
+        Err(refusal(ctx, &message))
     }
 }
 

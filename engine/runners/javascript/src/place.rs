@@ -57,7 +57,7 @@ pub fn trace(stack: &str) -> String {
                 continue;
             }
             let (file, line, column) = vm::original(line, column).unwrap_or_else(|| (file.to_owned(), line, column));
-            told.push_str(&format!("at {function} ({file}:{line}:{column})\n"));
+            told.push_str(&format!("{function} ({file}:{line}:{column})\n"));
         }
     }
     told.truncate(told.trim_end().len());

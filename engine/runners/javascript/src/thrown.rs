@@ -52,6 +52,15 @@ struct Told {
     after_ms: f64,
 }
 
+/// Throws what the runtime itself has to say: no type of error stands before it.
+pub fn refusal(ctx: &Ctx<'_>, message: &str) -> Error {
+    let made = rquickjs::Exception::from_message(ctx.clone(), message).and_then(|made| made.as_object().set("name", "").map(|()| made));
+    match made {
+        Ok(made) => made.throw(),
+        Err(err) => err,
+    }
+}
+
 /// Turns what was thrown into a failure.
 pub fn failure(ctx: &Ctx<'_>, vm: &Vm, err: Error) -> Failure {
     let told = explain(ctx, vm, err);

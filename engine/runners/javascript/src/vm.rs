@@ -4,7 +4,7 @@ use std::cell::{OnceCell, RefCell};
 
 use rquickjs::function::Args;
 use rquickjs::{
-    Array, Context, Ctx, Error, Exception, Function, Module, Object, Persistent, Promise, Result, Runtime, Type, Value,
+    Array, Context, Ctx, Error, Function, Module, Object, Persistent, Promise, Result, Runtime, Type, Value,
 };
 
 use crate::map::Map;
@@ -188,7 +188,7 @@ fn evaluate_own<'js>(ctx: &Ctx<'js>, name: &'static str) -> Result<Object<'js>> 
 fn settled<'js, T: rquickjs::FromJs<'js>>(ctx: &Ctx<'js>, promise: &Promise<'js>, what: &str) -> Result<T> {
     match promise.finish() {
         Err(Error::WouldBlock) => {
-            Err(Exception::throw_type(ctx, &format!("{what} awaits something that nothing in a plugin will ever bring about")))
+            Err(thrown::refusal(ctx, &format!("{what} awaits something that nothing in a plugin will ever bring about")))
         }
         settled => settled,
     }
@@ -200,7 +200,7 @@ fn no_handle(ctx: &Ctx<'_>, found: &Value<'_>) -> Error {
         Type::Int | Type::Float => "the export `handle` is a number, not a function".to_owned(),
         other => format!("the export `handle` is of type {other}, not a function"),
     };
-    Exception::throw_type(ctx, &format!("{problem}\nhint: write `export function handle(event) {{ ... }}`"))
+    thrown::refusal(ctx, &format!("{problem}\nhint: write `export function handle(event) {{ ... }}`"))
 }
 
 fn read_about(fields: &Array<'_>) -> Result<About> {
