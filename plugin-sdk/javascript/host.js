@@ -11,6 +11,9 @@ export const engine = {
   randomNext: () => 0n,
 };
 
+/** What is kept of the engine's answers as long as it is the same engine. */
+export const cache = { table: undefined };
+
 export const log = (level, message, fields) => engine.log(level, message, fields);
 export const now = () => engine.now();
 export const configJson = () => JSON.stringify(engine.config);

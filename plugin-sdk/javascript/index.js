@@ -141,19 +141,10 @@ export class Reject extends Error {}
 Retry.prototype.name = "Retry";
 Reject.prototype.name = "Reject";
 
-let told = "";
-let table = Object.freeze({});
-
 /** The `[config]` table of the manifest. */
 export const config = Object.freeze({
-  all() {
-    const json = host.configJson();
-    if (json !== told) {
-      table = frozen(JSON.parse(json));
-      told = json;
-    }
-    return table;
-  },
+  // It does not change while a plugin runs.
+  all: () => (host.cache.table ??= frozen(JSON.parse(host.configJson()))),
 
   get(key, fallback) {
     const found = config.all();
@@ -210,7 +201,7 @@ export function shown(value) {
     return value;
   }
   if (value instanceof Error) {
-    return `${value.name}: ${value.message}`;
+    return title(value);
   }
   if (typeof value === "object" && value !== null) {
     try {
@@ -220,6 +211,12 @@ export function shown(value) {
     }
   }
   return String(value);
+}
+
+/** An error's type and text. Classes of an author's own rarely set `name`. */
+export function title(error) {
+  const name = error.name === "Error" ? error.constructor?.name : error.name;
+  return [name, error.message].filter(Boolean).join(": ");
 }
 
 /** The plugin clock. */

@@ -1,7 +1,7 @@
 // The engine in native unit tests.
 
 import { answer } from "./answer.js";
-import { engine } from "./host.js";
+import { cache, engine } from "./host.js";
 import { Event } from "./index.js";
 
 /** The time of a test that sets none: 2026-01-01T00:00:00Z. */
@@ -36,6 +36,7 @@ export class Test {
     this.lines = [];
     this.nowNs = nowNs;
     engine.config = config;
+    cache.table = undefined;
     engine.now = () => this.nowNs;
     engine.log = (level, message, fields) => this.#log(level, message, fields);
     engine.randomNext = numbers(BigInt(seed));

@@ -87,6 +87,9 @@ define(
 
 Math.random = random.float;
 
+// As many frames of the author's as a failure tells, and the runtime's around them.
+Error.stackTraceLimit = 20;
+
 function refuse(name, why) {
   define(name, () => {
     throw new Error(`${name} is not there: ${why}`);

@@ -1,11 +1,11 @@
 // The glue between the runtime and an author's module: makes events, calls the handler, explains what it throws.
 
-import { Event, Reject, Retry } from "./index.js";
+import { Event, Reject, Retry, shown, title } from "./index.js";
 import { answer } from "./answer.js";
 
 /** Handles one event, given field by field in the order of the contract. */
-export function serve(handle, ...fields) {
-  return answer(handle, new Event(...fields));
+export function serve(handle, id, source, type, subject, timeNs, key, headers, data, attempt, replyTo) {
+  return answer(handle, new Event(id, source, type, subject, timeNs, key, headers, data, attempt, replyTo));
 }
 
 /** What was thrown, for the contract: kind, text, stack, and after how many milliseconds to try again. */
@@ -20,11 +20,7 @@ export function explain(thrown) {
 }
 
 function message(thrown) {
-  if (!(thrown instanceof Error)) {
-    return `uncaught ${typeof thrown}: ${String(thrown)}`;
-  }
-  const own = thrown.name === "Error" ? thrown.constructor?.name : thrown.name;
-  return thrown.message ? `${own}: ${thrown.message}` : String(own);
+  return thrown instanceof Error ? title(thrown) : `uncaught ${shown(thrown)}`;
 }
 
 // An error that another one led to is told with it.

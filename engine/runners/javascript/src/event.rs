@@ -3,7 +3,7 @@
 use rquickjs::function::Args;
 use rquickjs::{Array, BigInt, Ctx, Function, IntoJs, Result, TypedArray, Undefined};
 
-use crate::wasmill::plugin::types::Event;
+use crate::world::types::Event;
 
 /// The handler and an event's fields in the order of the contract. The payload is handed over without a copy.
 ///

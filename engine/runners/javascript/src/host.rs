@@ -1,16 +1,21 @@
 //! The module `wasmill:host`: what JavaScript calls of the contract's imports, and what it does faster here.
 
 use rquickjs::module::{Declarations, Exports, ModuleDef};
-use rquickjs::{BigInt, Ctx, Exception, Function, Result, String as JsString, TypedArray, Value};
+use rquickjs::{BigInt, CatchResultExt as _, CaughtError, Ctx, Error, Exception, Function, Object, Result, String as JsString, TypedArray, Value};
 
 use crate::output::text_of;
-use crate::wasmill::plugin::{clock, config, log, random};
-use crate::{place, vm};
+use crate::build::refuse_while_building;
+use crate::world::{clock, config, log, random};
+use crate::place;
 
 /// The native module.
 pub struct Host;
 
-const NAMES: [&str; 11] = [
+/// How deep JSON may nest.
+const MAX_DEPTH: usize = 512;
+
+const NAMES: [&str; 12] = [
+    "cache",
     "log",
     "now",
     "configJson",
@@ -33,11 +38,12 @@ impl ModuleDef for Host {
     }
 
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
+        exports.export("cache", Object::new(ctx.clone())?)?;
         exports.export("log", Function::new(ctx.clone(), write_line)?)?;
-        exports.export("now", Function::new(ctx.clone(), |ctx| BigInt::from_u64(ctx, clock::now()))?)?;
-        exports.export("configJson", Function::new(ctx.clone(), config::json)?)?;
+        exports.export("now", Function::new(ctx.clone(), now)?)?;
+        exports.export("configJson", Function::new(ctx.clone(), config_json)?)?;
         exports.export("configGet", Function::new(ctx.clone(), config_get)?)?;
-        exports.export("randomNext", Function::new(ctx.clone(), |ctx| BigInt::from_u64(ctx, random::next()))?)?;
+        exports.export("randomNext", Function::new(ctx.clone(), random_next)?)?;
         exports.export("randomBytes", Function::new(ctx.clone(), random_bytes)?)?;
         exports.export("encode", Function::new(ctx.clone(), encode)?)?;
         exports.export("decode", Function::new(ctx.clone(), decode)?)?;
@@ -62,11 +68,28 @@ fn write_line(level: u8, message: Value<'_>, fields: Vec<Value<'_>>) -> Result<(
     Ok(())
 }
 
-fn config_get(key: Value<'_>) -> Result<Option<String>> {
+fn now(ctx: Ctx<'_>) -> Result<BigInt<'_>> {
+    refuse_while_building(&ctx, "the clock")?;
+    BigInt::from_u64(ctx, clock::now())
+}
+
+fn config_json(ctx: Ctx<'_>) -> Result<String> {
+    refuse_while_building(&ctx, "config")?;
+    Ok(config::json())
+}
+
+fn config_get<'js>(ctx: Ctx<'js>, key: Value<'js>) -> Result<Option<String>> {
+    refuse_while_building(&ctx, "config")?;
     Ok(config::get(&text_of(&key)?))
 }
 
+fn random_next(ctx: Ctx<'_>) -> Result<BigInt<'_>> {
+    refuse_while_building(&ctx, "random")?;
+    BigInt::from_u64(ctx, random::next())
+}
+
 fn random_bytes(ctx: Ctx<'_>, length: f64) -> Result<TypedArray<'_, u8>> {
+    refuse_while_building(&ctx, "random")?;
     if !(0.0..=65_536.0).contains(&length) {
         return Err(Exception::throw_range(&ctx, "random.bytes: the length is no number of bytes"));
     }
@@ -88,7 +111,46 @@ fn decode_lossy<'js>(ctx: Ctx<'js>, data: TypedArray<'js, u8>) -> Result<JsStrin
 fn parse_json<'js>(ctx: Ctx<'js>, data: TypedArray<'js, u8>) -> Result<Value<'js>> {
     let bytes = bytes_of(&data);
     let text = utf8(&ctx, bytes)?;
-    vm::parse_json(&ctx, text)
+    if is_deep(bytes) {
+        return Err(Exception::throw_syntax(&ctx, &format!("it is nested more than {MAX_DEPTH} deep")));
+    }
+    parsed(&ctx, text)
+}
+
+/// Whether brackets nest deeper than the parser, which calls itself for each, has stack for.
+fn is_deep(json: &[u8]) -> bool {
+    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_text,
+            b'"' => is_text = !is_text,
+            b'[' | b'{' if !is_text => depth += 1,
+            b']' | b'}' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return true;
+        }
+    }
+    false
+}
+
+fn parsed<'js>(ctx: &Ctx<'js>, text: &str) -> Result<Value<'js>> {
+    match ctx.json_parse(text).catch(ctx) {
+        Ok(value) => Ok(value),
+        Err(CaughtError::Exception(err)) => {
+            let message = err.message().unwrap_or_default();
+            let stack = err.stack().unwrap_or_default();
+            let message = match place::json(&stack) {
+                Some((line, column)) => format!("{message} at line {line} column {column}"),
+                None => message,
+            };
+            Err(Exception::throw_syntax(ctx, &message))
+        }
+        Err(CaughtError::Error(Error::InvalidString(_))) => Err(Exception::throw_syntax(ctx, "it holds a NUL")),
+        Err(other) => Err(other.throw(ctx)),
+    }
 }
 
 fn utf8<'a>(ctx: &Ctx<'_>, bytes: &'a [u8]) -> Result<&'a str> {

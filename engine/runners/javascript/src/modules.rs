@@ -4,10 +4,11 @@ use std::cell::RefCell;
 
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::Declared;
-use rquickjs::{Ctx, Error, Exception, Module, Result};
+use rquickjs::{Ctx, Error, Module, Result};
 
 use crate::host::Host;
-use crate::wasmill::runner::source::File;
+use crate::thrown::refusal;
+use crate::vm::Source;
 
 /// What an author imports.
 pub const SDK: &str = "wasmill";
@@ -42,7 +43,7 @@ impl Resolver for Own {
         let message = format!(
             "cannot import \"{name}\": there is only \"{SDK}\"\nhint: a plugin of several modules is built by `wasmill build`"
         );
-        Err(Exception::throw_reference(ctx, &message))
+        Err(refusal(ctx, &message))
     }
 }
 
@@ -70,25 +71,34 @@ pub fn declare_own<'js>(ctx: &Ctx<'js>, name: &str) -> Result<Module<'js, Declar
 }
 
 /// Where the source has the import that could not be had, line and column from 1; zeros if that is unknown.
-pub fn import_place(file: &File, message: &str) -> (u32, u32) {
+pub fn import_place(source: &Source, message: &str) -> (u32, u32) {
     let missing = message.split_once("export '").and_then(|(_, rest)| rest.split_once('\''));
     let found = match (REFUSED.take(), missing) {
-        (Some(name), _) => ["\"", "'"].iter().find_map(|quote| specifier(&file.text, &format!("{quote}{name}{quote}"))),
-        (None, Some((name, _))) => word(&file.text, name),
+        (Some(name), _) => ["\"", "'"].iter().find_map(|quote| specifier(&source.text, &format!("{quote}{name}{quote}"))),
+        (None, Some((name, _))) => word(&source.text, name),
         (None, None) => None,
     };
-    let Some(before) = found.and_then(|at| file.text.get(..at)) else { return (0, 0) };
+    let Some(before) = found.and_then(|at| source.text.get(..at)) else { return (0, 0) };
     let line = before.matches('\n').count() + 1;
     let column = before.chars().rev().take_while(|sign| *sign != '\n').count() + 1;
     (line as u32, column as u32)
 }
 
-/// The first time that a quoted name follows `from` or `import`.
+/// Where a quoted name follows `from` or `import`: in a line that looks like such a statement, else anywhere.
 fn specifier(text: &str, quoted: &str) -> Option<usize> {
-    text.match_indices(quoted).map(|(at, _)| at).find(|at| {
-        let before = text[..*at].trim_end().trim_end_matches('(');
-        before.ends_with("from") || before.ends_with("import")
-    })
+    let found: Vec<_> = text
+        .match_indices(quoted)
+        .map(|(at, _)| at)
+        .filter(|at| {
+            let before = text[..*at].trim_end().trim_end_matches('(').trim_end();
+            before.ends_with("from") || before.ends_with("import")
+        })
+        .collect();
+    let is_statement = |at: &&usize| {
+        let line = text[..**at].rsplit('\n').next().unwrap_or_default().trim_start();
+        line.starts_with("import") || line.starts_with("export") || line.starts_with('}')
+    };
+    found.iter().find(is_statement).or(found.first()).copied()
 }
 
 /// The first time that a name stands by itself.

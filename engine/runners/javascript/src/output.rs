@@ -1,9 +1,9 @@
 //! From what a handler returned to the contract's outputs.
 
-use rquickjs::{Array, Ctx, Exception, Object, Result, TypedArray, Value};
+use rquickjs::{Array, Ctx, Exception, Object, Result, Value};
 
 use crate::host::bytes_of;
-use crate::wasmill::plugin::types::Output;
+use crate::world::types::Output;
 
 /// Reads a list of the SDK's outputs.
 ///
@@ -34,7 +34,7 @@ fn data(ctx: &Ctx<'_>, value: &Value<'_>) -> Result<Vec<u8>> {
         return Ok(text_of(value)?.into_bytes());
     }
     match value.as_object().and_then(|object| object.as_typed_array::<u8>()) {
-        Some(array) => Ok(bytes_of::<>(array as &TypedArray<'_, u8>).to_vec()),
+        Some(array) => Ok(bytes_of(array).to_vec()),
         None => Err(Exception::throw_type(ctx, "an output's data is neither text nor bytes")),
     }
 }

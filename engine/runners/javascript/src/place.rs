@@ -1,6 +1,6 @@
 //! Stack traces: from what QuickJS writes to the frames of the author.
 
-use crate::modules;
+use crate::{modules, vm};
 
 /// The most frames that a trace names.
 const MAX_FRAMES: usize = 16;
@@ -8,7 +8,7 @@ const MAX_FRAMES: usize = 16;
 /// One call of the author's code.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// The function; empty at the top level of a module.
+    /// The function; empty if nothing had run yet.
     pub function: &'a str,
     /// The module.
     pub file: &'a str,
@@ -27,11 +27,19 @@ pub fn frame(line: &str) -> Option<Frame<'_>> {
     };
     let (rest, column) = place.rsplit_once(':')?;
     let (file, line) = rest.rsplit_once(':')?;
-    if modules::is_own(file) {
+    // What JSON.parse and eval call the text they were given is no file.
+    if modules::is_own(file) || file == "<input>" {
         return None;
     }
-    let function = if function == "<anonymous>" || function == "<eval>" { "" } else { function };
     Some(Frame { function, file, line: line.parse().ok()?, column: column.parse().ok()? })
+}
+
+/// Line and column of an error in JSON, from 1.
+pub fn json(stack: &str) -> Option<(u32, u32)> {
+    let (_, place) = stack.split_once("<input>:")?;
+    let (line, rest) = place.split_once(':')?;
+    let column = rest.split(|sign: char| !sign.is_ascii_digit()).next()?;
+    Some((line.parse().ok()?, column.parse().ok()?))
 }
 
 /// The author's frames of a stack, innermost first, one a line; what stands between them, such as a cause, is kept.
@@ -48,8 +56,8 @@ pub fn trace(stack: &str) -> String {
             if frames > MAX_FRAMES {
                 continue;
             }
-            let function = if function.is_empty() { "<top level>" } else { function };
-            told.push_str(&format!("at {function} ({file}:{line}:{column})\n"));
+            let (file, line, column) = vm::original(line, column).unwrap_or_else(|| (file.to_owned(), line, column));
+            told.push_str(&format!("{function} ({file}:{line}:{column})\n"));
         }
     }
     told.truncate(told.trim_end().len());

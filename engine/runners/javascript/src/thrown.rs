@@ -1,16 +1,48 @@
 //! What becomes of an exception: a failure of the contract, or a fault of the source.
 
+use std::fmt;
+
 use rquickjs::{Array, Ctx, Error, Value};
 
-use crate::exports::wasmill::runner::script::Fault;
 use crate::modules;
 use crate::place::{self, Frame};
-use crate::vm::Vm;
-use crate::wasmill::plugin::types::{Exception, Failure, Retry};
-use crate::wasmill::runner::source::File;
+use crate::vm::{Source, Vm};
+use crate::world::types::{Exception, Failure, Retry};
 
 /// The most bytes of a source line that a fault shows.
 const MAX_EXCERPT_BYTES: usize = 500;
+
+/// Why a source cannot run.
+pub struct Fault {
+    /// The error's type and text.
+    pub message: String,
+    /// Where in the source, from 1; 0 if unknown.
+    pub line: u32,
+    /// Where in the line, from 1; 0 if unknown.
+    pub column: u32,
+    /// That line of the source; empty if unknown.
+    pub excerpt: String,
+    /// The author's calls that led there, innermost first.
+    pub trace: String,
+}
+
+impl Fault {
+    /// There is nothing to run.
+    pub fn no_source() -> Self {
+        let message = "no source was ever loaded: `wasmill build` makes a component of one".into();
+        Self { message, line: 0, column: 0, excerpt: String::new(), trace: String::new() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if self.trace.is_empty() && self.line > 0 {
+            write!(f, "\n  at line {} column {}: {}", self.line, self.column, self.excerpt.trim())?;
+        }
+        self.trace.lines().try_for_each(|line| write!(f, "\n  {line}"))
+    }
+}
 
 /// What JavaScript threw, as text.
 struct Told {
@@ -18,6 +50,15 @@ struct Told {
     message: String,
     stack: String,
     after_ms: f64,
+}
+
+/// Throws what the runtime itself has to say: no type of error stands before it.
+pub fn refusal(ctx: &Ctx<'_>, message: &str) -> Error {
+    let made = rquickjs::Exception::from_message(ctx.clone(), message).and_then(|made| made.as_object().set("name", "").map(|()| made));
+    match made {
+        Ok(made) => made.throw(),
+        Err(err) => err,
+    }
 }
 
 /// Turns what was thrown into a failure.
@@ -34,19 +75,19 @@ pub fn failure(ctx: &Ctx<'_>, vm: &Vm, err: Error) -> Failure {
 }
 
 /// Turns what was thrown while a source was loaded into what is wrong with it, and where.
-pub fn fault(ctx: &Ctx<'_>, vm: &Vm, err: Error, file: &File) -> Fault {
+pub fn fault(ctx: &Ctx<'_>, vm: &Vm, err: Error, source: &Source) -> Fault {
     let told = explain(ctx, vm, err);
-    let found = told.stack.lines().find_map(|line| place::frame(line).filter(|frame| frame.file == file.name));
+    let found = told.stack.lines().find_map(|line| place::frame(line).filter(|frame| frame.file == source.name));
     let (line, column) = match found {
         Some(Frame { line, column, .. }) => (line, column),
-        None => modules::import_place(file, &told.message),
+        None => modules::import_place(source, &told.message),
     };
     let is_compiled = told.stack.lines().any(|line| line.contains(" ("));
     Fault {
         message: told.message,
         line,
         column,
-        excerpt: excerpt(&file.text, line),
+        excerpt: excerpt(&source.text, line),
         trace: if is_compiled { place::trace(&told.stack) } else { String::new() },
     }
 }
