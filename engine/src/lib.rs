@@ -7,7 +7,7 @@
 //! Floor 0, pure: no I/O, no runtime.
 //! - [`subject`], [`message`], [`event`]: what travels, as checked types.
 //! - [`manifest`], [`limits`], [`plan`]: what the operator sets, every bound, and hot reload as a function.
-//! - [`artifact`]: what a plugin's code comes as, WebAssembly or source.
+//! - [`artifact`], [`lines`]: what a plugin's code comes as, and events as the lines of JSON that commands read.
 //! - [`effects`], [`outcome`], [`status`], [`digest`], [`hint`]: what a handler's answer may do, how an event can end, what is
 //!   told of it.
 //! - [`breaker`], [`cycles`]: when a plugin is quarantined, and which plugins feed themselves.
@@ -56,6 +56,7 @@ pub mod flow;
 pub mod hint;
 pub mod kept;
 pub mod limits;
+pub mod lines;
 pub mod manifest;
 pub mod message;
 pub mod outcome;

@@ -173,6 +173,7 @@ async fn judge(
     let spec = LoadSpec {
         name,
         artifact,
+        kind: manifest.as_ref().map(|manifest| manifest.kind).unwrap_or_default(),
         digest,
         limits: manifest.as_ref().map_or_else(Limits::default, |manifest| manifest.limits.clone()),
         isolation: manifest.as_ref().and_then(|manifest| manifest.isolation).unwrap_or_default(),

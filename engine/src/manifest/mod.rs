@@ -93,6 +93,18 @@ pub enum Isolation {
     Reuse,
 }
 
+/// How a plugin is handed its events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// By calls of its handler.
+    #[default]
+    Plugin,
+    /// As lines of standard input, one event a line: any WASI program. With `fresh` isolation it runs once for each event, with
+    /// `reuse` it reads on.
+    Command,
+}
+
 /// How outputs leave the engine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -153,6 +165,9 @@ pub struct Manifest {
     /// Whether the plugin runs at all.
     #[serde(default = "yes")]
     pub enabled: bool,
+    /// `plugin`, or `command` for a program that reads events from its standard input.
+    #[serde(default)]
+    pub kind: Kind,
     /// `fresh` (one instance per event) or `reuse`. Default: `fresh` for WebAssembly, `reuse` for source plugins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isolation: Option<Isolation>,

@@ -4,6 +4,7 @@ use wasmtime::Store;
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
 
 use super::LoadError;
+use super::command;
 use super::contract::{self, HANDLER};
 use super::host::CallState;
 use super::instance::{Cut, declined, retried};
@@ -41,6 +42,8 @@ pub(crate) struct Fitted {
 pub(crate) enum Role {
     /// A plugin.
     Plugin,
+    /// A program that reads lines.
+    Command,
     /// The engine's own interpreter of a language, which may ask for the source that it runs.
     Runner,
 }
@@ -51,6 +54,8 @@ enum Entry {
     Contract(contract::Handler),
     /// The handler of wasmCloud's messaging.
     Messaging(messaging::Handler),
+    /// A program, which lives longer than a call: `command` runs it.
+    Command(command::Run),
 }
 
 impl Fitted {
@@ -58,7 +63,7 @@ impl Fitted {
     pub fn new(linker: &Linker<CallState>, component: &Component, role: Role) -> Result<Self, LoadError> {
         imports::check(component, role)?;
         let pre = linker.instantiate_pre(component).map_err(|err| LoadError::World(import_problem(&err)))?;
-        let entry = find_entry(component)?;
+        let entry = find_entry(component, role)?;
         Ok(Self { pre, entry })
     }
 
@@ -71,6 +76,7 @@ impl Fitted {
             Entry::Messaging(handler) => handler
                 .check(store, instance)
                 .map_err(|fault| LoadError::World(wrong_type("handle-message", &fault))),
+            Entry::Command(_) => Ok(()),
         }
     }
 
@@ -87,16 +93,40 @@ impl Fitted {
                 Ok(answer.map_err(|failure| declined(failure, store.data())))
             }
             Entry::Messaging(handler) => Ok(handler.call(store, instance, event)?.map_err(retried)),
+            Entry::Command(_) => Err(wasmtime::Error::msg("a program is not called, it is fed")),
+        }
+    }
+
+    /// The way into a program, if it is one.
+    pub fn run(&self) -> Option<&command::Run> {
+        match &self.entry {
+            Entry::Command(run) => Some(run),
+            Entry::Contract(_) | Entry::Messaging(_) => None,
         }
     }
 }
 
-fn find_entry(component: &Component) -> Result<Entry, LoadError> {
+fn find_entry(component: &Component, role: Role) -> Result<Entry, LoadError> {
+    let run = command::Run::find(component);
+    if role == Role::Command {
+        let none = || {
+            LoadError::World(
+                "the manifest says `kind = \"command\"`, and it is no program: it exports no wasi:cli/run@0.2".to_owned(),
+            )
+        };
+        return run.map(Entry::Command).ok_or_else(none);
+    }
     if let Some(handler) = contract::Handler::find(component)? {
         return sole_way_out(component).map(|()| Entry::Contract(handler));
     }
     if let Some(handler) = messaging::Handler::find(component)? {
         return Ok(Entry::Messaging(handler));
+    }
+    if run.is_some() {
+        return Err(LoadError::World(
+            "it is a program that reads lines, not a plugin\n  hint: `kind = \"command\"` in the manifest"
+                .to_owned(),
+        ));
     }
     let exports = shape(component).exports;
     let list = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };

@@ -13,6 +13,7 @@ use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::LoadSpec;
+use super::command::Pipes;
 use super::contract::{clock, config, log, random};
 use super::logs::CallLog;
 use super::messaging::Outbox;
@@ -91,6 +92,8 @@ pub(crate) struct CallState {
     cpu_started: Option<Duration>,
     /// Where CPU time is written down; none if the caller keeps no account.
     share: Option<Arc<Share>>,
+    /// Standard input and output, if it is a program.
+    pub(super) pipes: Option<Pipes>,
 }
 
 impl CallState {
@@ -114,6 +117,15 @@ impl CallState {
             started: Instant::now(),
             cpu_started: None,
             share,
+            pipes: None,
+        }
+    }
+
+    /// Takes note of an event that has begun while the guest, a program, held its store.
+    fn catch_up(&mut self) {
+        if let Some(begun) = self.pipes.as_ref().and_then(Pipes::begun) {
+            self.begin(&begun.event_id, &begun.source, begun.time_ns);
+            self.started = begun.at;
         }
     }
 
@@ -150,6 +162,7 @@ impl CallState {
 
     /// Counts one call into the engine.
     pub(super) fn enter(&mut self) -> wasmtime::Result<()> {
+        self.catch_up();
         self.host_calls += 1;
         let limit = self.shared.limits.host_calls;
         if self.host_calls > limit { Err(refuse(Failure::HostCalls { limit })) } else { Ok(()) }
@@ -162,6 +175,7 @@ impl CallState {
 
     /// Decides whether a call that still runs may go on.
     fn look(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        self.catch_up();
         let limits = &self.shared.limits;
         let cpu = thread_cpu_time();
         if let Some(share) = &self.share {
@@ -238,8 +252,15 @@ impl ResourceLimiter for CallState {
 
 impl WasiView for CallState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.catch_up();
         // Most guests never ask WASI for anything, so it is made on first use.
-        let made = self.wasi.take().unwrap_or_else(|| deny_all(&self.log, self.seed(), self.now_ns));
+        let made = self.wasi.take().unwrap_or_else(|| {
+            let mut world = deny_all(&self.log, self.seed(), self.now_ns);
+            if let Some(pipes) = &self.pipes {
+                pipes.give(&mut world, &self.shared.name, &self.shared.json);
+            }
+            world.build()
+        });
         let ctx = self.wasi.insert(made);
         WasiCtxView { ctx, table: &mut self.table }
     }

@@ -13,7 +13,7 @@ use super::entry::wrong_type;
 use super::host::{CallState, FIRST_LOOK_TICKS, Refusal, on_deadline};
 use super::logs::{CallLog, LogSink};
 use super::shares::Share;
-use super::{LoadError, Prepared, drafts, messaging, script};
+use super::{LoadError, Prepared, command, drafts, messaging, script};
 use crate::effects::Proposed;
 use crate::event::Event;
 use crate::limits::{HOSTCALL_SLACK_BYTES, Limits, MAX_BACKTRACE_FRAMES, MAX_FRAME_CHARS, MAX_REASON_BYTES};
@@ -42,7 +42,7 @@ impl From<Failure> for Cut {
 }
 
 /// What a store starts with.
-fn new_store(
+pub(super) fn new_store(
     engine: &Engine,
     prepared: &Prepared,
     sink: &LogSink,
@@ -102,6 +102,9 @@ pub(super) fn try_out(
     prepared: &Prepared,
     sink: &LogSink,
 ) -> Result<Option<About>, LoadError> {
+    if prepared.fitted.run().is_some() {
+        return command::try_out(engine, prepared, sink).map(|()| None);
+    }
     let mut store = new_store(engine, prepared, sink, None);
     begin(&mut store, None);
     let started = prepared.fitted.pre.instantiate(&mut store);
@@ -126,7 +129,7 @@ pub(super) fn try_out(
     told.map(|(about,)| Some(about)).map_err(|err| LoadError::Start(explain(&err, &store)))
 }
 
-fn begin(store: &mut Store<CallState>, event: Option<&Event>) {
+pub(super) fn begin(store: &mut Store<CallState>, event: Option<&Event>) {
     let state = store.data_mut();
     match event {
         Some(event) => state.begin(&event.id, &event.source, event.time_ns),
@@ -135,7 +138,7 @@ fn begin(store: &mut Store<CallState>, event: Option<&Event>) {
     store.set_epoch_deadline(FIRST_LOOK_TICKS);
 }
 
-fn cut_short(err: &wasmtime::Error, store: &Store<CallState>) -> Cut {
+pub(super) fn cut_short(err: &wasmtime::Error, store: &Store<CallState>) -> Cut {
     Cut { failure: explain(err, store), backtrace: backtrace(err) }
 }
 
@@ -226,24 +229,29 @@ fn bounded_trace(trace: &str) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
-fn bounded(mut reason: String) -> String {
+pub(super) fn bounded(mut reason: String) -> String {
     cut(&mut reason, MAX_REASON_BYTES);
     reason
 }
 
 /// The linker of all plugins.
 pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
-    use super::contract::{clock, config, log, random};
     let mut linker = Linker::new(engine);
     super::wasi::add_to_linker(&mut linker)?;
-    log::add_to_linker::<CallState, OurState>(&mut linker, |state| state)?;
-    clock::add_to_linker::<CallState, OurState>(&mut linker, |state| state)?;
-    config::add_to_linker::<CallState, OurState>(&mut linker, |state| state)?;
-    random::add_to_linker::<CallState, OurState>(&mut linker, |state| state)?;
+    add_contract_to_linker(&mut linker)?;
     script::add_to_linker(&mut linker)?;
     messaging::add_to_linker(&mut linker)?;
     drafts::add_to_linker(&mut linker)?;
     Ok(linker)
+}
+
+/// Links the contract's imports.
+pub(super) fn add_contract_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    use super::contract::{clock, config, log, random};
+    log::add_to_linker::<CallState, OurState>(linker, |state| state)?;
+    clock::add_to_linker::<CallState, OurState>(linker, |state| state)?;
+    config::add_to_linker::<CallState, OurState>(linker, |state| state)?;
+    random::add_to_linker::<CallState, OurState>(linker, |state| state)
 }
 
 struct OurState;

@@ -7,6 +7,7 @@
 //!
 //! Guests run synchronously and never on the runtime's threads: a plugin that loops holds up its own threads only.
 
+mod command;
 mod compile;
 mod contract;
 mod drafts;
@@ -39,7 +40,7 @@ pub use workers::{Caller, Workers};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::limits::{Limits, MAX_SOURCE_BYTES, MIB};
-use crate::manifest::{Emit, Isolation, PluginName};
+use crate::manifest::{Emit, Isolation, Kind, PluginName};
 use crate::outcome::Failure;
 
 /// Why a component cannot be run.
@@ -193,6 +194,8 @@ pub struct LoadSpec {
     pub name: PluginName,
     /// What its bytes are.
     pub artifact: Artifact,
+    /// How it is handed events.
+    pub kind: Kind,
     /// The digest of the bytes, under which compiled code is kept.
     pub digest: Digest,
     /// What it may use.
@@ -211,6 +214,8 @@ pub struct LoadSpec {
 pub struct Sandbox {
     engine: Engine,
     linker: wasmtime::component::Linker<host::CallState>,
+    /// The one for programs, whose host functions may wait.
+    command_linker: wasmtime::component::Linker<host::CallState>,
     compiler: compile::Compiler,
     runners: script::Runners,
     scheduling: workers::Scheduling,
@@ -242,6 +247,7 @@ impl Sandbox {
         let runtime = |err: wasmtime::Error| LoadError::Runtime(format!("{err:#}"));
         let engine = machine::running_engine().map_err(runtime)?;
         let linker = instance::linker(&engine).map_err(runtime)?;
+        let command_linker = command::linker(&engine).map_err(runtime)?;
         let compiler = compile::Compiler::new(compiler, cache, &engine)?;
         let shares = shares::Shares::new();
         let ticker = machine::Ticker::start(&engine, Arc::clone(&shares))
@@ -250,7 +256,16 @@ impl Sandbox {
         let scheduling = workers::Scheduling { shares, spawner };
         let runners = script::Runners::new(runners);
         let starts = Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from));
-        Ok(Arc::new(Self { engine, linker, compiler, runners, scheduling, starts, _ticker: ticker }))
+        Ok(Arc::new(Self {
+            engine,
+            linker,
+            command_linker,
+            compiler,
+            runners,
+            scheduling,
+            starts,
+            _ticker: ticker,
+        }))
     }
 
     /// Loads a plugin's code: compiles it in another process (a source plugin's runner once for all of them), checks it
@@ -269,11 +284,19 @@ impl Sandbox {
             return Err(LoadError::TooLarge { bytes: bytes.len(), limit_mib });
         }
         let script = script::Script::of(spec, bytes)?;
+        if script.is_some() && spec.kind == Kind::Command {
+            let text = "`kind = \"command\"` is for programs compiled to WebAssembly, not for source";
+            return Err(LoadError::World(text.to_owned()));
+        }
         let fitted = if script.is_some() {
             self.runners.get(spec.artifact, &self.engine, &self.linker, &self.compiler).await?
         } else {
             let component = self.compiler.component(&self.engine, spec.digest, bytes).await?;
-            Arc::new(entry::Fitted::new(&self.linker, &component, entry::Role::Plugin)?)
+            let (linker, role) = match spec.kind {
+                Kind::Plugin => (&self.linker, entry::Role::Plugin),
+                Kind::Command => (&self.command_linker, entry::Role::Command),
+            };
+            Arc::new(entry::Fitted::new(linker, &component, role)?)
         };
         let mut prepared = Prepared {
             shape: entry::shape(fitted.pre.component()),

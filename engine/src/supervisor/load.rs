@@ -67,6 +67,7 @@ pub(super) async fn load(
     let spec = LoadSpec {
         name: name.clone(),
         artifact,
+        kind: manifest.kind,
         digest: source.files.component,
         limits: manifest.limits.clone(),
         isolation,

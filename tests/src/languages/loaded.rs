@@ -135,6 +135,7 @@ impl Loaded {
         let spec = LoadSpec {
             name: PluginName::new(NAME)?,
             artifact: self.row.kind.artifact(),
+            kind: manifest.kind,
             digest: Digest::of(&self.bytes),
             limits: manifest.limits.clone(),
             isolation,

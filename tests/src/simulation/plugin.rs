@@ -47,6 +47,7 @@ pub(super) fn version(
     let pattern = |text: &str| Pattern::new(text);
     let manifest = Manifest {
         enabled: true,
+        kind: wasmill::manifest::Kind::Plugin,
         isolation: Some(Isolation::Fresh),
         concurrency,
         subscribe: vec![Subscribe {

@@ -49,6 +49,7 @@ impl Running {
             limits: manifest.limits.clone(),
             isolation: manifest.isolation.unwrap_or_default(),
             artifact: Artifact::Wasm,
+            kind: manifest.kind,
             weight: manifest.weight,
             emit: manifest.emit.clone(),
             config,

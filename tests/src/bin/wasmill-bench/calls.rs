@@ -69,6 +69,7 @@ pub async fn run() -> Result<()> {
         for isolation in [Isolation::Reuse, Isolation::Fresh] {
             let spec = LoadSpec {
                 artifact: Artifact::Wasm,
+                kind: wasmill::manifest::Kind::Plugin,
                 name: PluginName::new("bench")?,
                 digest: Digest::of(component),
                 limits: Limits::default(),

@@ -35,6 +35,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("event", 0),
     ("hint", 0),
     ("limits", 0),
+    ("lines", 0),
     ("manifest", 0),
     ("message", 0),
     ("outcome", 0),
