@@ -9,7 +9,6 @@ use wasmtime::component::{HasData, Linker, Resource};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::clocks::HostWallClock;
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
-use wasmtime_wasi::p2::bindings::{LinkOptions, sync};
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
 use super::host::CallState;
@@ -22,18 +21,13 @@ const STEP_NS: u64 = 1_000;
 /// Links WASI, with a monotonic clock of our own in place of the library's, whose timers would block a worker thread on
 /// real time.
 pub(super) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
-    let mut options = sync::LinkOptions::default();
-    // What the adapter of core modules ends a program by: the plain `exit` knows only success and failure.
-    options.cli_exit_with_code(true);
-    wasmtime_wasi::p2::add_to_linker_with_options_sync(linker, &options)?;
+    wasmtime_wasi::p2::add_to_linker_sync(linker)?;
     shadow_clock(linker)
 }
 
 /// The same for guests that may wait: programs, for their next line.
 pub(super) fn add_to_waiting_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
-    let mut options = LinkOptions::default();
-    options.cli_exit_with_code(true);
-    wasmtime_wasi::p2::add_to_linker_with_options_async(linker, &options)?;
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
     shadow_clock(linker)
 }
 
