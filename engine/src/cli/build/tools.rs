@@ -69,7 +69,7 @@ impl<'a> Toolbox<'a> {
     /// # Errors
     /// If its file of versions cannot be read.
     pub fn new(project: &'a Project, registry: Registry, runners: Vec<PathBuf>) -> anyhow::Result<Self> {
-        Ok(Self { project, registry, pins: pins::text_of(project, registry.pin_file())?, runners })
+        Ok(Self { project, registry, pins: pins::text_of(project, registry, registry.pin_file())?, runners })
     }
 
     /// The project.
