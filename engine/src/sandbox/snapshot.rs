@@ -9,7 +9,9 @@ use std::ops::Range;
 
 use wasm_encoder::{ConstExpr, DataSection, ExportSection, MemorySection, MemoryType, RawSection};
 use wasmparser::{DataKind, Parser, Payload};
-use wasmtime::{Config, Engine, Instance, Linker, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, Val};
+use wasmtime::{
+    Config, Engine, Instance, Linker, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, Val,
+};
 
 use crate::limits::{COMPILE_MEMORY_MIB, MAX_WASM_STACK_BYTES, MIB};
 
@@ -108,14 +110,22 @@ fn linker(engine: &Engine, module: &Module) -> Result<Linker<StoreLimits>, Snaps
     Ok(linker)
 }
 
-fn build(store: &mut Store<StoreLimits>, instance: Instance, memory: Memory, source: Source<'_>) -> Result<(), SnapshotError> {
+fn build(
+    store: &mut Store<StoreLimits>,
+    instance: Instance,
+    memory: Memory,
+    source: Source<'_>,
+) -> Result<(), SnapshotError> {
     let allocate = instance.get_typed_func::<(u32, u32, u32, u32), u32>(&mut *store, "cabi_realloc")?;
     let mut args = [(0_u32, 0_u32); 3];
     for (arg, text) in args.iter_mut().zip([source.name, source.text, source.map]) {
         if !text.is_empty() {
-            let length = u32::try_from(text.len()).map_err(|_| SnapshotError::Source("4 GiB of source".into()))?;
+            let length =
+                u32::try_from(text.len()).map_err(|_| SnapshotError::Source("4 GiB of source".into()))?;
             *arg = (allocate.call(&mut *store, (0, 0, 1, length))?, length);
-            memory.write(&mut *store, arg.0 as usize, text.as_bytes()).map_err(|err| SnapshotError::Module(err.to_string()))?;
+            memory
+                .write(&mut *store, arg.0 as usize, text.as_bytes())
+                .map_err(|err| SnapshotError::Module(err.to_string()))?;
         }
     }
     let [name, text, map] = args;
@@ -128,10 +138,13 @@ fn build(store: &mut Store<StoreLimits>, instance: Instance, memory: Memory, sou
 
 fn complaint(memory: &[u8], at: usize) -> String {
     let number = |at: usize| Some(u32::from_le_bytes(memory.get(at..at + 4)?.try_into().ok()?) as usize);
-    let text = number(at).zip(number(at + 4)).and_then(|(start, length)| {
-        memory.get(start..start.checked_add(length.min(MAX_COMPLAINT_BYTES))?)
-    });
-    text.map_or_else(|| "it cannot run, and says nothing".into(), |text| String::from_utf8_lossy(text).into_owned())
+    let text = number(at)
+        .zip(number(at + 4))
+        .and_then(|(start, length)| memory.get(start..start.checked_add(length.min(MAX_COMPLAINT_BYTES))?));
+    text.map_or_else(
+        || "it cannot run, and says nothing".into(),
+        |text| String::from_utf8_lossy(text).into_owned(),
+    )
 }
 
 /// The module with other memory contents and without the function that made them.
@@ -160,16 +173,23 @@ fn rewrite(core: &[u8], memory: &[u8], pages: u64) -> Result<Vec<u8>, SnapshotEr
                 module.section(&exports);
             }
             Payload::GlobalSection(section) => {
-                let mutable = section.clone().into_iter().filter(|global| global.as_ref().is_ok_and(|global| global.ty.mutable));
+                let mutable = section
+                    .clone()
+                    .into_iter()
+                    .filter(|global| global.as_ref().is_ok_and(|global| global.ty.mutable));
                 if mutable.count() > 1 {
-                    return Err(SnapshotError::Module("it keeps state in globals beside the stack pointer".into()));
+                    return Err(SnapshotError::Module(
+                        "it keeps state in globals beside the stack pointer".into(),
+                    ));
                 }
                 copy(&mut module, core, &payload);
             }
             Payload::DataSection(section) => {
                 for segment in section.clone() {
                     if !matches!(segment?.kind, DataKind::Active { memory_index: 0, .. }) {
-                        return Err(SnapshotError::Module("it has data that is not in place from the start".into()));
+                        return Err(SnapshotError::Module(
+                            "it has data that is not in place from the start".into(),
+                        ));
                     }
                 }
                 module.section(&data(memory));
@@ -191,7 +211,11 @@ fn copy(module: &mut wasm_encoder::Module, core: &[u8], payload: &Payload<'_>) {
 fn data(memory: &[u8]) -> DataSection {
     let mut section = DataSection::new();
     for run in runs(memory) {
-        #[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "addresses of 32 bits, written as the format has them")]
+        #[expect(
+            clippy::cast_possible_wrap,
+            clippy::cast_possible_truncation,
+            reason = "addresses of 32 bits, written as the format has them"
+        )]
         let start = ConstExpr::i32_const(run.start as i32);
         section.active(0, &start, memory[run].iter().copied());
     }
@@ -212,4 +236,74 @@ fn runs(memory: &[u8]) -> Vec<Range<usize>> {
         }
     }
     runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keeps the first byte of the text at address 8; complains of `!`, runs for ever on `?`.
+    const GUEST: &str = r#"
+        (module
+          (import "engine" "now" (func $now (result i64)))
+          (memory (export "memory") 1)
+          (global $free (mut i32) (i32.const 1024))
+          (data (i32.const 100) "it is wrong")
+          (data (i32.const 200) "\64\00\00\00\0b\00\00\00")
+          (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+            (memory.grow (i32.const 1))
+            (i32.mul (i32.const 65536)))
+          (func (export "wasmill-build") (param i32 i32 i32 i32 i32 i32) (result i32)
+            (drop (call $now))
+            (i32.store8 (i32.const 8) (i32.load8_u (local.get 2)))
+            (if (i32.eq (i32.load8_u (local.get 2)) (i32.const 63)) (then (loop (br 0))))
+            (if (i32.eq (i32.load8_u (local.get 2)) (i32.const 33)) (then (return (i32.const 200))))
+            (i32.const 0))
+          (func (export "kept") (result i32) (i32.load8_u (i32.const 8))))"#;
+
+    fn built(guest: &str, text: &str) -> Result<Vec<u8>, SnapshotError> {
+        snapshot(&wat::parse_str(guest).unwrap(), Source { name: "rule.js", text, map: "" })
+    }
+
+    #[test]
+    fn an_instance_starts_with_what_the_call_left() {
+        let module = built(GUEST, "A").unwrap();
+        let engine = Engine::default();
+        let module = Module::new(&engine, &module).unwrap();
+        assert!(module.get_export(BUILD).is_none());
+        let mut store = Store::new(&engine, StoreLimits::default());
+        let instance = linker(&engine, &module).unwrap().instantiate(&mut store, &module).unwrap();
+        let kept = instance.get_typed_func::<(), i32>(&mut store, "kept").unwrap();
+        assert_eq!(kept.call(&mut store, ()).unwrap(), i32::from(b'A'));
+        let memory = instance.get_memory(&mut store, "memory").unwrap();
+        assert_eq!(memory.size(&store), 3, "as large as it had grown");
+        assert_eq!(&memory.data(&store)[65_536..65_544], b"rule.js\0");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        for (guest, text, wanted) in [
+            (GUEST.to_owned(), "!", "it is wrong"),
+            (GUEST.to_owned(), "?", "the top level of rule.js does not end"),
+            (GUEST.replace("wasmill-build", "other"), "A", "wasmill-build"),
+            (GUEST.replace("\"memory\"", "\"other\""), "A", "it does not export memory"),
+            (
+                GUEST.replace("(global ", "(global (mut i32) (i32.const 0)) (global "),
+                "A",
+                "globals beside the stack pointer",
+            ),
+            (GUEST.replace("(i32.const 100) \"it", "\"it"), "A", "not in place from the start"),
+        ] {
+            let err = built(&guest, text).unwrap_err().to_string();
+            assert!(err.contains(wanted), "{wanted}: {err}");
+        }
+    }
+
+    #[test]
+    fn runs_of_bytes_join_over_short_gaps() {
+        let mut memory = vec![0; 300];
+        (memory[3], memory[10], memory[200], memory[299]) = (1, 1, 1, 1);
+        assert_eq!(runs(&memory), [3..11, 200..201, 299..300]);
+        assert!(runs(&[0; 8]).is_empty());
+    }
 }

@@ -1,12 +1,15 @@
 //! The module `wasmill:host`: what JavaScript calls of the contract's imports, and what it does faster here.
 
 use rquickjs::module::{Declarations, Exports, ModuleDef};
-use rquickjs::{BigInt, CatchResultExt as _, CaughtError, Ctx, Error, Exception, Function, Object, Result, String as JsString, TypedArray, Value};
+use rquickjs::{
+    BigInt, CatchResultExt as _, CaughtError, Ctx, Error, Exception, Function, Object, Result,
+    String as JsString, TypedArray, Value,
+};
 
-use crate::output::text_of;
 use crate::build::refuse_while_building;
-use crate::world::{clock, config, log, random};
+use crate::output::text_of;
 use crate::place;
+use crate::world::{clock, config, log, random};
 
 /// The native module.
 pub struct Host;
@@ -148,7 +151,9 @@ fn parsed<'js>(ctx: &Ctx<'js>, text: &str) -> Result<Value<'js>> {
             };
             Err(Exception::throw_syntax(ctx, &message))
         }
-        Err(CaughtError::Error(Error::InvalidString(_))) => Err(Exception::throw_syntax(ctx, "it holds a NUL")),
+        Err(CaughtError::Error(Error::InvalidString(_))) => {
+            Err(Exception::throw_syntax(ctx, "it holds a NUL"))
+        }
         Err(other) => Err(other.throw(ctx)),
     }
 }

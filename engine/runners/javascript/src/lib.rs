@@ -15,14 +15,14 @@ mod memory;
 mod modules;
 mod output;
 mod place;
+mod thrown;
+mod vm;
 #[cfg(not(feature = "runner"))]
 #[path = "plugin.rs"]
 mod world;
 #[cfg(feature = "runner")]
 #[path = "runner.rs"]
 mod world;
-mod thrown;
-mod vm;
 
 /// Microseconds since the Unix epoch: what QuickJS asks for `Date`.
 #[unsafe(no_mangle)]

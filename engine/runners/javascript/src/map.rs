@@ -19,7 +19,10 @@ impl Map {
     pub fn read(ctx: &Ctx<'_>, json: &str) -> Result<Self> {
         let root: Object<'_> = ctx.json_parse(json)?.into_object().ok_or(rquickjs::Error::Unknown)?;
         let sources: Array<'_> = root.get("sources")?;
-        let sources = sources.iter::<String>().map(|source| Ok(project_path(&source?).to_owned())).collect::<Result<_>>()?;
+        let sources = sources
+            .iter::<String>()
+            .map(|source| Ok(project_path(&source?).to_owned()))
+            .collect::<Result<_>>()?;
         Ok(Self { sources, mappings: root.get("mappings")? })
     }
 

@@ -32,7 +32,13 @@ thread_local! {
 pub struct Own;
 
 impl Resolver for Own {
-    fn resolve<'js>(&mut self, ctx: &Ctx<'js>, base: &str, name: &str, _: Option<ImportAttributes<'js>>) -> Result<String> {
+    fn resolve<'js>(
+        &mut self,
+        ctx: &Ctx<'js>,
+        base: &str,
+        name: &str,
+        _: Option<ImportAttributes<'js>>,
+    ) -> Result<String> {
         if name == SDK || (is_own(base) && name == "./index.js") {
             return Ok(SDK.into());
         }
@@ -48,7 +54,12 @@ impl Resolver for Own {
 }
 
 impl Loader for Own {
-    fn load<'js>(&mut self, ctx: &Ctx<'js>, name: &str, _: Option<ImportAttributes<'js>>) -> Result<Module<'js, Declared>> {
+    fn load<'js>(
+        &mut self,
+        ctx: &Ctx<'js>,
+        name: &str,
+        _: Option<ImportAttributes<'js>>,
+    ) -> Result<Module<'js, Declared>> {
         declare_own(ctx, name)
     }
 }
@@ -74,7 +85,9 @@ pub fn declare_own<'js>(ctx: &Ctx<'js>, name: &str) -> Result<Module<'js, Declar
 pub fn import_place(source: &Source, message: &str) -> (u32, u32) {
     let missing = message.split_once("export '").and_then(|(_, rest)| rest.split_once('\''));
     let found = match (REFUSED.take(), missing) {
-        (Some(name), _) => ["\"", "'"].iter().find_map(|quote| specifier(&source.text, &format!("{quote}{name}{quote}"))),
+        (Some(name), _) => {
+            ["\"", "'"].iter().find_map(|quote| specifier(&source.text, &format!("{quote}{name}{quote}")))
+        }
         (None, Some((name, _))) => word(&source.text, name),
         (None, None) => None,
     };
@@ -104,7 +117,7 @@ fn specifier(text: &str, quoted: &str) -> Option<usize> {
 /// The first time that a name stands by itself.
 fn word(text: &str, name: &str) -> Option<usize> {
     let is_part = |sign: char| sign.is_alphanumeric() || sign == '_' || sign == '$';
-    text.match_indices(name).map(|(at, _)| at).find(|at| {
-        !text[..*at].ends_with(is_part) && !text[at + name.len()..].starts_with(is_part)
-    })
+    text.match_indices(name)
+        .map(|(at, _)| at)
+        .find(|at| !text[..*at].ends_with(is_part) && !text[at + name.len()..].starts_with(is_part))
 }

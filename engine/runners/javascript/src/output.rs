@@ -57,8 +57,12 @@ pub fn text_of(value: &Value<'_>) -> Result<String> {
     };
     match text.to_string() {
         Err(rquickjs::Error::Utf8(_)) => {
-            let well_formed: rquickjs::Function<'_> = value.ctx().globals().get::<_, Object<'_>>("String")?
-                .get::<_, Object<'_>>("prototype")?.get("toWellFormed")?;
+            let well_formed: rquickjs::Function<'_> = value
+                .ctx()
+                .globals()
+                .get::<_, Object<'_>>("String")?
+                .get::<_, Object<'_>>("prototype")?
+                .get("toWellFormed")?;
             well_formed.call((rquickjs::function::This(value.clone()),))
         }
         told => told,

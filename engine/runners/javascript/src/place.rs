@@ -56,7 +56,8 @@ pub fn trace(stack: &str) -> String {
             if frames > MAX_FRAMES {
                 continue;
             }
-            let (file, line, column) = vm::original(line, column).unwrap_or_else(|| (file.to_owned(), line, column));
+            let (file, line, column) =
+                vm::original(line, column).unwrap_or_else(|| (file.to_owned(), line, column));
             told.push_str(&format!("{function} ({file}:{line}:{column})\n"));
         }
     }

@@ -54,7 +54,8 @@ struct Told {
 
 /// Throws what the runtime itself has to say: no type of error stands before it.
 pub fn refusal(ctx: &Ctx<'_>, message: &str) -> Error {
-    let made = rquickjs::Exception::from_message(ctx.clone(), message).and_then(|made| made.as_object().set("name", "").map(|()| made));
+    let made = rquickjs::Exception::from_message(ctx.clone(), message)
+        .and_then(|made| made.as_object().set("name", "").map(|()| made));
     match made {
         Ok(made) => made.throw(),
         Err(err) => err,
@@ -77,7 +78,8 @@ pub fn failure(ctx: &Ctx<'_>, vm: &Vm, err: Error) -> Failure {
 /// Turns what was thrown while a source was loaded into what is wrong with it, and where.
 pub fn fault(ctx: &Ctx<'_>, vm: &Vm, err: Error, source: &Source) -> Fault {
     let told = explain(ctx, vm, err);
-    let found = told.stack.lines().find_map(|line| place::frame(line).filter(|frame| frame.file == source.name));
+    let found =
+        told.stack.lines().find_map(|line| place::frame(line).filter(|frame| frame.file == source.name));
     let (line, column) = match found {
         Some(Frame { line, column, .. }) => (line, column),
         None => modules::import_place(source, &told.message),
@@ -105,7 +107,12 @@ fn excerpt(text: &str, line: u32) -> String {
 
 fn explain(ctx: &Ctx<'_>, vm: &Vm, err: Error) -> Told {
     let Error::Exception = err else {
-        return Told { kind: "exception".into(), message: format!("InternalError: {err}"), stack: String::new(), after_ms: -1.0 };
+        return Told {
+            kind: "exception".into(),
+            message: format!("InternalError: {err}"),
+            stack: String::new(),
+            after_ms: -1.0,
+        };
     };
     let thrown = ctx.catch();
     match vm.explain(ctx, thrown.clone()).and_then(|list| read(&list)) {

@@ -121,10 +121,19 @@ impl Vm {
         let (serve, explain, about) = context.with(|ctx| {
             evaluate_own(&ctx, "wasmill:globals")?;
             let runtime = evaluate_own(&ctx, "wasmill:runtime")?;
-            let function = |name: &str| Result::Ok(Persistent::save(&ctx, runtime.get::<_, Function<'_>>(name)?));
+            let function =
+                |name: &str| Result::Ok(Persistent::save(&ctx, runtime.get::<_, Function<'_>>(name)?));
             Result::Ok((function("serve")?, function("explain")?, function("about")?))
         })?;
-        Ok(Self { context, serve, explain, about, handle: OnceCell::new(), told: OnceCell::new(), map: OnceCell::new() })
+        Ok(Self {
+            context,
+            serve,
+            explain,
+            about,
+            handle: OnceCell::new(),
+            told: OnceCell::new(),
+            map: OnceCell::new(),
+        })
     }
 
     fn call(&self, ctx: &Ctx<'_>, event: Event) -> Result<Vec<Output>> {
@@ -153,7 +162,8 @@ impl Vm {
         if let Some(map) = &source.map {
             let _ = self.map.set(Map::read(ctx, map)?);
         }
-        let (module, promise) = Module::declare(ctx.clone(), source.name.as_str(), source.text.as_str())?.eval()?;
+        let (module, promise) =
+            Module::declare(ctx.clone(), source.name.as_str(), source.text.as_str())?.eval()?;
         settled::<Value<'_>>(ctx, &promise, "the top level")?;
         let exports = module.namespace()?;
         let handle: Value<'_> = exports.get("handle")?;
@@ -187,9 +197,10 @@ fn evaluate_own<'js>(ctx: &Ctx<'js>, name: &'static str) -> Result<Object<'js>> 
 /// Runs what is queued until a promise is settled.
 fn settled<'js, T: rquickjs::FromJs<'js>>(ctx: &Ctx<'js>, promise: &Promise<'js>, what: &str) -> Result<T> {
     match promise.finish() {
-        Err(Error::WouldBlock) => {
-            Err(thrown::refusal(ctx, &format!("{what} awaits something that nothing in a plugin will ever bring about")))
-        }
+        Err(Error::WouldBlock) => Err(thrown::refusal(
+            ctx,
+            &format!("{what} awaits something that nothing in a plugin will ever bring about"),
+        )),
         settled => settled,
     }
 }
