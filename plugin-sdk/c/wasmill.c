@@ -89,14 +89,22 @@ wasmill_answer wasmill_all(const wasmill_outputs *outputs) {
     return (wasmill_answer){.failed = false, .outputs = *outputs};
 }
 
+/* Room for one more: a list has room for the next power of two, and moves when that is reached. */
+static void *with_room(const void *items, size_t count, size_t size) {
+    if ((count & (count - 1)) != 0) return (void *)items;
+    size_t room = count == 0 ? 1 : 2 * count;
+    return wasmill_realloc((void *)items, count * size, 8, room * size);
+}
+
 void wasmill_add(wasmill_outputs *outputs, wasmill_output output) {
-    size_t size = sizeof(wasmill_output), count = outputs->count;
-    /* The list holds room for as many as the next power of two: it moves when that is reached. */
-    if ((count & (count - 1)) == 0) {
-        size_t room = count == 0 ? 1 : 2 * count;
-        outputs->items = wasmill_realloc(outputs->items, count * size, 8, room * size);
-    }
+    outputs->items = with_room(outputs->items, outputs->count, sizeof output);
     outputs->items[outputs->count++] = output;
+}
+
+void wasmill_add_header(wasmill_headers *headers, wasmill_str name, wasmill_str value) {
+    wasmill_header *items = with_room(headers->items, headers->count, sizeof *items);
+    items[headers->count++] = (wasmill_header){name, value};
+    headers->items = items;
 }
 
 static wasmill_answer reject(wasmill_str reason) {

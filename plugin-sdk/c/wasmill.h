@@ -146,7 +146,9 @@ wasmill_output wasmill_text(const char *subject, const char *text);
 wasmill_output wasmill_bytes(const char *subject, const void *data, size_t len);
 /* The same output with another CloudEvents `type`. */
 wasmill_output wasmill_with_type(wasmill_output output, wasmill_str type);
-/* The same output with one header more. */
+/* Adds a header to a list, which begins as `{0}` and can become the `headers` of an output. */
+void wasmill_add_header(wasmill_headers *headers, wasmill_str name, wasmill_str value);
+/* The same output with one header more; for many, fill a list. */
 wasmill_output wasmill_with_header(wasmill_output output, wasmill_str name, wasmill_str value);
 
 /* The first value of a header, or none; names compare without regard to case. */

@@ -3,7 +3,9 @@
 // A layer over the C SDK (wasmill.h), for C++17 and later. Views that it hands out last until the call ends.
 #pragma once
 
+#include <cstdarg>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <initializer_list>
 #include <optional>
@@ -344,8 +346,24 @@ inline void error(std::string_view message, std::initializer_list<Field> fields 
 
 #include "wasmill_json.hpp"
 
+#ifdef __wasm__
+// Where an exception would be thrown, were there any, the library says so and ends the instance: into the log, not to a
+// standard error that needs more imports.
+#define WASMILL_ABORT                                                                                                  \
+    [[noreturn]] void std::__libcpp_verbose_abort(const char *format, ...) noexcept {                                  \
+        va_list args;                                                                                                  \
+        va_start(args, format);                                                                                        \
+        char message[256];                                                                                             \
+        std::vsnprintf(message, sizeof message, format, args);                                                         \
+        wasmill::panic(message);                                                                                       \
+    }
+#else
+#define WASMILL_ABORT
+#endif
+
 // Makes a function `wasmill::Result handle(const wasmill::Event &)` the plugin's handler.
 #define WASMILL_PLUGIN(handle)                                                                                         \
     extern "C" wasmill_answer wasmill_handle(const wasmill_event *event) {                                             \
         return wasmill::detail::lowered(handle(wasmill::Event(*event)));                                               \
-    }
+    }                                                                                                                  \
+    WASMILL_ABORT

@@ -147,7 +147,11 @@ const Decoder = struct {
         };
     }
 
-    fn expected(decoder: *Decoder, comptime what: []const u8, kind: std.json.TokenType) error{Fault} {
+    fn expected(decoder: *Decoder, comptime what: []const u8, kind: std.json.TokenType) Error {
+        // Only the first letter of these has been looked at.
+        if (kind == .true or kind == .false or kind == .null) {
+            if (decoder.token()) |_| {} else |err| return err;
+        }
         return decoder.fail("expected " ++ what ++ ", found {s}", .{switch (kind) {
             .object_begin => "an object",
             .array_begin => "an array",

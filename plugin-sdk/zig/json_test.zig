@@ -49,6 +49,8 @@ test "what does not fit is told with its place" {
     try fault(Order, "{\"lines\": [{\"count\": 1.5}]}", "`lines[0].count`: expected an integer, found 1.5 at line 1 column 22");
     try fault(Order, "{\"id\": \"a\", \"id\": \"b\"}", "field `id` stands there twice at line 1 column 13");
     try fault(Order, "{\"kind\": \"gold\"}", "`kind`: unknown value \"gold\" at line 1 column 10");
+    try fault(Order, "nan", "this is no JSON at line 1 column 2");
+    try fault(Order, "null", "expected an object, found null at line 1 column 1");
     try fault(Order, "[]", "expected an object, found an array at line 1 column 1");
     try fault(Order, "{\"id\": \"\xFF\"}", "`id`: this is no JSON at line 1 column 9");
 }

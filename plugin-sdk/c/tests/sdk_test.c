@@ -161,6 +161,9 @@ static void memory(void) {
     event.headers = (wasmill_headers){headers, 2};
     wasmill_check_text(wasmill_header_of(&event, "trace").value, "1");
     wasmill_check(!wasmill_header_of(&event, "other").is_some);
+    wasmill_headers many = {0};
+    for (int i = 0; i < 100000; i++) wasmill_add_header(&many, wasmill_format("%d", i), wasmill_s(""));
+    wasmill_check_text(many.items[77777].name, "77777");
 }
 
 int main(void) {

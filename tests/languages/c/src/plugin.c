@@ -11,24 +11,23 @@ WASMILL_DESCRIPTION(.name = "conformance", .version = "1.2.3", .summary = "Does 
                     .subjects = "conformance.in.>", .emits = "conformance.out.>")
 
 static wasmill_answer echo(const wasmill_event *event) {
-    wasmill_output output = wasmill_bytes(OUT, event->data.ptr, event->data.len);
-    output = wasmill_with_type(output, event->type);
-    output = wasmill_with_header(output, wasmill_s("x-id"), event->id);
-    output = wasmill_with_header(output, wasmill_s("x-source"), event->source);
-    output = wasmill_with_header(output, wasmill_s("x-type"), event->type);
-    output = wasmill_with_header(output, wasmill_s("x-subject"), event->subject);
+    wasmill_headers headers = {0};
+    wasmill_add_header(&headers, wasmill_s("x-id"), event->id);
+    wasmill_add_header(&headers, wasmill_s("x-source"), event->source);
+    wasmill_add_header(&headers, wasmill_s("x-type"), event->type);
+    wasmill_add_header(&headers, wasmill_s("x-subject"), event->subject);
     wasmill_str time = wasmill_format("%llu", (unsigned long long)event->time_ns);
-    output = wasmill_with_header(output, wasmill_s("x-time"), time);
-    if (event->key.is_some) output = wasmill_with_header(output, wasmill_s("x-key"), event->key.value);
-    output = wasmill_with_header(output, wasmill_s("x-attempt"), wasmill_format("%u", (unsigned)event->attempt));
-    if (event->reply_to.is_some) {
-        output = wasmill_with_header(output, wasmill_s("x-reply-to"), event->reply_to.value);
-    }
+    wasmill_add_header(&headers, wasmill_s("x-time"), time);
+    if (event->key.is_some) wasmill_add_header(&headers, wasmill_s("x-key"), event->key.value);
+    wasmill_add_header(&headers, wasmill_s("x-attempt"), wasmill_format("%u", (unsigned)event->attempt));
+    if (event->reply_to.is_some) wasmill_add_header(&headers, wasmill_s("x-reply-to"), event->reply_to.value);
     for (size_t i = 0; i < event->headers.count; i++) {
         const wasmill_header *header = &event->headers.items[i];
-        output = wasmill_with_header(output, wasmill_format("x-h-%s", header->name.ptr), header->value);
+        wasmill_add_header(&headers, wasmill_format("x-h-%s", header->name.ptr), header->value);
     }
-    return wasmill_one(output);
+    wasmill_output output = wasmill_bytes(OUT, event->data.ptr, event->data.len);
+    output.headers = headers;
+    return wasmill_one(wasmill_with_type(output, event->type));
 }
 
 static wasmill_answer plain(const wasmill_event *event) {
