@@ -40,6 +40,14 @@ pub fn test_guests() -> Result<PathBuf> {
     inside("the component of the test guests", "WASMILL_TEST_GUESTS", "guests", "wasmill-test-guests")
 }
 
+/// The component of an example that is a project of its own.
+///
+/// # Errors
+/// If it was not built.
+pub fn example(name: &str) -> Result<PathBuf> {
+    inside(&format!("the component of example {name}"), "WASMILL_TEST_GUESTS", "guests", name)
+}
+
 /// The conformance plugin of a language, as the engine is given it.
 ///
 /// # Errors

@@ -51,6 +51,10 @@ pub fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     components::place_in_examples(workspace)?;
     build_dev_binary(workspace)?;
     languages::for_tests(workspace)?;
+    // Who asks for certain tests wants no others.
+    if arguments.is_empty() {
+        components::test_examples(workspace)?;
+    }
     let mut command = cargo(workspace);
     command.arg("test").args(HOST_PACKAGES);
     if !arguments.iter().any(|argument| argument.contains("fail-fast")) {
