@@ -53,13 +53,16 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Plugins {
-    /// The watched folder of `<name>.wasm` with `<name>.toml` beside it. In the file, relative to the file's folder.
+    /// The watched folder of `<name>.wasm`, `<name>.py` or `<name>.js`, each with `<name>.toml` beside it. In the file, relative to the file's folder.
     pub dir: PathBuf,
+    /// The folder of the runners of source plugins, `<language>.wasm`. Unset: `runners` beside the program or one above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runners: Option<PathBuf>,
 }
 
 impl Default for Plugins {
     fn default() -> Self {
-        Self { dir: PathBuf::from("plugins") }
+        Self { dir: PathBuf::from("plugins"), runners: None }
     }
 }
 
@@ -223,6 +226,8 @@ pub struct Settings {
     pub bus: NatsSettings,
     /// The watched folder.
     pub plugins_dir: PathBuf,
+    /// The folder of the runners of source plugins, if it is not where the program looks by itself.
+    pub runners_dir: Option<PathBuf>,
     /// Where the HTTP API listens, if it does.
     pub admin: Option<SocketAddr>,
     /// The folder of the engine's own files.

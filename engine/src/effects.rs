@@ -114,18 +114,8 @@ fn check_one(
     proposed: Proposed,
     rules: Rules<'_>,
 ) -> Result<Output, Failure> {
-    let answer = rules.emit.reply && event.reply_to.as_deref() == Some(proposed.subject.as_str());
-    let subject = if answer { Subject::new(proposed.subject) } else { Subject::unreserved(proposed.subject) };
-    let subject = subject.map_err(|error| Failure::BadSubject { index, error })?;
-    // Whoever publishes chooses the reply subject. An inbox is meant for answers; the server's own subjects and the
-    // engine's are not.
-    let first = subject.as_str().split('.').next().unwrap_or_default();
-    if first.starts_with('$') || first == OWN_FIRST_TOKEN {
-        return Err(Failure::BadSubject { index, error: SubjectError::Reserved(subject.into()) });
-    }
-    if !answer && !rules.emit.subjects.iter().any(|pattern| pattern.matches(subject.as_str())) {
-        return Err(Failure::NotGranted { index, subject: subject.into() });
-    }
+    let Granted { subject, delivery } =
+        granted(rules.emit, event.reply_to.as_deref(), index, proposed.subject)?;
     let mut headers = guest_headers(index, &proposed.headers)?;
     let id = format!("{}:{input}:{index}", emitter.plugin);
     engine_headers(&mut headers, emitter, event, &id, proposed.kind.as_deref());
@@ -134,8 +124,35 @@ fn check_one(
     if bytes > rules.max_message_bytes {
         return Err(Failure::OutputSize { index, bytes, limit: rules.max_message_bytes });
     }
-    let delivery = if answer { OutputDelivery::Core } else { rules.emit.delivery };
     Ok(Output { message, delivery })
+}
+
+/// Where an output may go, and how.
+pub(crate) struct Granted {
+    pub subject: Subject,
+    pub delivery: OutputDelivery,
+}
+
+/// Checks an output's subject against the grants. `reply_to` is where the event's publisher waits for an answer.
+pub(crate) fn granted(
+    emit: &Emit,
+    reply_to: Option<&str>,
+    index: usize,
+    subject: String,
+) -> Result<Granted, Failure> {
+    let answer = emit.reply && reply_to == Some(subject.as_str());
+    let subject = if answer { Subject::new(subject) } else { Subject::unreserved(subject) };
+    let subject = subject.map_err(|error| Failure::BadSubject { index, error })?;
+    // Whoever publishes chooses the reply subject. An inbox is meant for answers; the server's own subjects and the
+    // engine's are not.
+    let first = subject.as_str().split('.').next().unwrap_or_default();
+    if first.starts_with('$') || first == OWN_FIRST_TOKEN {
+        return Err(Failure::BadSubject { index, error: SubjectError::Reserved(subject.into()) });
+    }
+    if !answer && !emit.subjects.iter().any(|pattern| pattern.matches(subject.as_str())) {
+        return Err(Failure::NotGranted { index, subject: subject.into() });
+    }
+    Ok(Granted { subject, delivery: if answer { OutputDelivery::Core } else { emit.delivery } })
 }
 
 fn guest_headers(index: usize, given: &[(String, String)]) -> Result<Headers, Failure> {

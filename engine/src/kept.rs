@@ -73,7 +73,7 @@ impl Kept {
         // A record that cannot be read costs a rollback, not the keeping of this version.
         let before = self.record(name).unwrap_or_default();
         let dir = self.dir(name)?;
-        write_once(&dir.join(format!("{}.wasm", files.component)), component)?;
+        write_once(&dir.join(component_file(&files)), component)?;
         write_once(&dir.join(format!("{}.toml", files.manifest)), manifest.as_bytes())?;
         let previous = if before.current == Some(files) { before.previous } else { before.current };
         let record = Record { current: Some(files), previous, set_aside: None };
@@ -100,7 +100,7 @@ impl Kept {
     /// If it is not there any more, or not as it was.
     pub fn read(&self, name: &PluginName, files: &Files) -> Result<(Vec<u8>, String), KeepError> {
         let dir = self.root.join(name.as_str());
-        let component = read_checked(&dir.join(format!("{}.wasm", files.component)), files.component)?;
+        let component = read_checked(&dir.join(component_file(files)), files.component)?;
         let path = dir.join(format!("{}.toml", files.manifest));
         let manifest = read_checked(&path, files.manifest)?;
         let manifest =
@@ -123,6 +123,10 @@ impl Kept {
         write_atomically(&path, &text)?;
         remove_others(&dir, record)
     }
+}
+
+fn component_file(files: &Files) -> String {
+    format!("{}.{}", files.component, files.artifact.extension())
 }
 
 fn read_checked(path: &Path, wanted: Digest) -> Result<Vec<u8>, KeepError> {
@@ -155,7 +159,7 @@ fn remove_others(dir: &Path, record: Record) -> Result<(), KeepError> {
     let wanted: Vec<String> = [record.current, record.previous]
         .into_iter()
         .flatten()
-        .flat_map(|files| [format!("{}.wasm", files.component), format!("{}.toml", files.manifest)])
+        .flat_map(|files| [component_file(&files), format!("{}.toml", files.manifest)])
         .collect();
     for entry in std::fs::read_dir(dir).map_err(fault)? {
         let name = entry.map_err(fault)?.file_name();
@@ -170,13 +174,18 @@ fn remove_others(dir: &Path, record: Record) -> Result<(), KeepError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::artifact::Artifact;
 
     #[test]
     fn two_versions_are_kept_and_change_places() {
         let temp = tempfile::tempdir().unwrap();
         let kept = Kept::new(temp.path().join("kept"));
         let name = PluginName::new("p").unwrap();
-        let files = |text: &str| Files { component: Digest::of(text.as_bytes()), manifest: Digest::of(b"m") };
+        let files = |text: &str| Files {
+            artifact: Artifact::Wasm,
+            component: Digest::of(text.as_bytes()),
+            manifest: Digest::of(b"m"),
+        };
         assert_eq!(kept.record(&name).unwrap(), Record::default());
         for text in ["one", "two", "three", "three"] {
             kept.keep(&name, files(text), text.as_bytes(), "m").unwrap();
@@ -197,7 +206,8 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let kept = Kept::new(temp.path().to_owned());
         let name = PluginName::new("p").unwrap();
-        let files = Files { component: Digest::of(b"one"), manifest: Digest::of(b"m") };
+        let files =
+            Files { artifact: Artifact::Wasm, component: Digest::of(b"one"), manifest: Digest::of(b"m") };
         kept.keep(&name, files, b"one", "m").unwrap();
         std::fs::write(temp.path().join("p").join(format!("{}.wasm", files.component)), b"0ne").unwrap();
         assert!(kept.read(&name, &files).unwrap_err().to_string().contains("changed"));

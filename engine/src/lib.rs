@@ -7,6 +7,7 @@
 //! Floor 0, pure: no I/O, no runtime.
 //! - [`subject`], [`message`], [`event`]: what travels, as checked types.
 //! - [`manifest`], [`limits`], [`plan`]: what the operator sets, every bound, and hot reload as a function.
+//! - [`artifact`], [`lines`]: what a plugin's code comes as, and events as the lines of JSON that commands read.
 //! - [`effects`], [`outcome`], [`status`], [`digest`], [`hint`]: what a handler's answer may do, how an event can end, what is
 //!   told of it.
 //! - [`breaker`], [`cycles`]: when a plugin is quarantined, and which plugins feed themselves.
@@ -39,6 +40,7 @@
 //! - No string from a guest or the network goes deeper than the room that checks it.
 
 pub mod admin;
+pub mod artifact;
 pub mod breaker;
 pub mod bus;
 pub mod cli;
@@ -54,6 +56,7 @@ pub mod flow;
 pub mod hint;
 pub mod kept;
 pub mod limits;
+pub mod lines;
 pub mod manifest;
 pub mod message;
 pub mod outcome;

@@ -73,6 +73,9 @@ pub const RESCAN_MS: u64 = 5_000;
 /// The largest manifest in bytes.
 pub const MAX_MANIFEST_BYTES: u64 = 256 * 1_024;
 
+/// The largest source of a source plugin in bytes. Each instance compiles it anew.
+pub const MAX_SOURCE_BYTES: usize = MIB;
+
 /// The longest reason kept with a failed event, in bytes.
 pub const MAX_REASON_BYTES: usize = 2_048;
 

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::manifest::PluginName;
 
-/// The two files of a plugin, by their digests.
+/// The two files of a plugin: what the code comes as, and the digests of both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Files {
-    /// `<name>.wasm`.
+    /// What the code comes as, and so its file's ending.
+    #[serde(default)]
+    pub artifact: Artifact,
+    /// The code: `<name>.wasm`, or the source.
     pub component: Digest,
     /// `<name>.toml`.
     pub manifest: Digest,
@@ -19,9 +23,9 @@ pub struct Files {
 pub enum Found {
     /// Both files.
     Complete(Files),
-    /// A component without a manifest.
-    NoManifest,
-    /// A manifest without a component.
+    /// Code without a manifest.
+    NoManifest(Artifact),
+    /// A manifest without code.
     NoComponent,
     /// A file changed just now, so that it may be half written: look again soon.
     Unsettled,
@@ -52,9 +56,9 @@ pub enum Step {
 /// Which file is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
-    /// `<name>.toml`.
-    Manifest,
-    /// `<name>.wasm`.
+    /// `<name>.toml`, beside code of this kind.
+    Manifest(Artifact),
+    /// The code.
     Component,
 }
 
@@ -72,7 +76,9 @@ pub fn plan(known: &BTreeMap<PluginName, Known>, found: &BTreeMap<PluginName, Fo
                 steps.push(Step::Load(name.clone(), *files));
             }
             Found::Complete(_) | Found::Unsettled | Found::Unreadable => {}
-            Found::NoManifest => steps.push(Step::Incomplete(name.clone(), Missing::Manifest)),
+            Found::NoManifest(artifact) => {
+                steps.push(Step::Incomplete(name.clone(), Missing::Manifest(*artifact)));
+            }
             Found::NoComponent => {
                 if known.is_some_and(|known| known.running || known.tried.is_some()) {
                     steps.push(Step::Remove(name.clone()));
@@ -91,7 +97,11 @@ mod tests {
 
     fn files(text: &str) -> Files {
         let (component, manifest) = text.split_once('+').unwrap();
-        Files { component: Digest::of(component.as_bytes()), manifest: Digest::of(manifest.as_bytes()) }
+        Files {
+            artifact: Artifact::Wasm,
+            component: Digest::of(component.as_bytes()),
+            manifest: Digest::of(manifest.as_bytes()),
+        }
     }
 
     /// `known` is "tried files" with `!` if they do not run; `found` is files or one of the words.
@@ -108,7 +118,7 @@ mod tests {
             "" => BTreeMap::new(),
             text => {
                 let found = match text {
-                    "no manifest" => Found::NoManifest,
+                    "no manifest" => Found::NoManifest(Artifact::Wasm),
                     "no component" => Found::NoComponent,
                     "unsettled" => Found::Unsettled,
                     "unreadable" => Found::Unreadable,
@@ -121,7 +131,7 @@ mod tests {
             .iter()
             .map(|step| match step {
                 Step::Load(..) => "load",
-                Step::Incomplete(_, Missing::Manifest) => "incomplete: manifest",
+                Step::Incomplete(_, Missing::Manifest(_)) => "incomplete: manifest",
                 Step::Incomplete(_, Missing::Component) => "incomplete: component",
                 Step::Remove(_) => "remove",
             })

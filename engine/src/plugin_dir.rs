@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use notify::{RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
+use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::limits::{MAX_MANIFEST_BYTES, MAX_PLUGINS, SETTLE_MS, WRITING_GRACE_MS};
 use crate::manifest::PluginName;
@@ -46,6 +47,9 @@ pub enum DirError {
         path: PathBuf,
     },
 }
+
+/// A file of code.
+type Code = (Artifact, PathBuf);
 
 /// What a scan found.
 #[derive(Debug, Default)]
@@ -115,27 +119,33 @@ impl PluginDir {
     /// # Errors
     /// If the directory itself cannot be read: then nothing is known, least of all that plugins are gone.
     pub fn scan(&mut self) -> Result<Scan, DirError> {
-        let mut components = BTreeMap::new();
+        let mut components: BTreeMap<PluginName, Vec<Code>> = BTreeMap::new();
         let mut manifests = BTreeMap::new();
         let mut scan = Scan::default();
         for path in self.list()? {
-            let into = match path.extension().and_then(|ending| ending.to_str()) {
-                Some("wasm") => &mut components,
-                Some("toml") => &mut manifests,
-                _ => continue,
-            };
+            let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+            let artifact = Artifact::of_extension(ending);
+            if artifact.is_none() && ending != "toml" {
+                continue;
+            }
             let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
             if stem.starts_with('.') {
                 continue;
             }
             match PluginName::new(stem) {
-                Ok(name) => {
-                    into.insert(name, path);
-                }
+                Ok(name) => match artifact {
+                    Some(artifact) => components.entry(name).or_default().push((artifact, path)),
+                    None => {
+                        manifests.insert(name, path);
+                    }
+                },
                 Err(err) => scan.faults.push(format!("{}: {err}", path.display())),
             }
         }
-        self.seen.retain(|path, _| components.values().chain(manifests.values()).any(|known| known == path));
+        self.seen.retain(|path, _| {
+            let mut codes = components.values().flatten().map(|(_, code)| code);
+            codes.any(|known| known == path) || manifests.values().any(|known| known == path)
+        });
         let names: std::collections::BTreeSet<_> =
             components.keys().chain(manifests.keys()).cloned().collect();
         for (count, name) in names.into_iter().enumerate() {
@@ -146,7 +156,8 @@ impl PluginDir {
                 scan.plugins.insert(name, Found::Unreadable);
                 continue;
             }
-            let found = self.pair(&name, components.get(&name), manifests.get(&name), &mut scan);
+            let code = components.get(&name).map(Vec::as_slice).unwrap_or_default();
+            let found = self.pair(&name, code, manifests.get(&name), &mut scan);
             scan.plugins.insert(name, found);
         }
         Ok(scan)
@@ -161,7 +172,7 @@ impl PluginDir {
     fn pair(
         &mut self,
         name: &PluginName,
-        component: Option<&PathBuf>,
+        code: &[Code],
         manifest: Option<&PathBuf>,
         scan: &mut Scan,
     ) -> Found {
@@ -176,11 +187,21 @@ impl PluginDir {
                 Err(Found::Unreadable)
             }
         };
-        let (Some(component), Some(manifest)) = (component, manifest) else {
-            return if component.is_some() { Found::NoManifest } else { Found::NoComponent };
+        let (artifact, component) = match code {
+            [] => return Found::NoComponent,
+            [(artifact, component)] => (*artifact, component),
+            several => {
+                // Which one is meant, nobody can tell: what runs goes on.
+                let endings: Vec<_> =
+                    several.iter().map(|(artifact, _)| format!("{name}.{}", artifact.extension())).collect();
+                let fault = format!("{} are there: a plugin has one of them", endings.join(" and "));
+                scan.unreadable.insert(name.clone(), fault);
+                return Found::Unreadable;
+            }
         };
+        let Some(manifest) = manifest else { return Found::NoManifest(artifact) };
         let files = look(component, MAX_COMPONENT_BYTES).and_then(|component| {
-            look(manifest, MAX_MANIFEST_BYTES).map(|manifest| Files { component, manifest })
+            look(manifest, MAX_MANIFEST_BYTES).map(|manifest| Files { artifact, component, manifest })
         });
         files.map_or_else(|not_now| not_now, Found::Complete)
     }
@@ -215,10 +236,10 @@ impl PluginDir {
         }
     }
 
-    /// Whether a component was written so lately that it may still be growing.
+    /// Whether a plugin's code was written so lately that it may still be growing.
     #[must_use]
-    pub fn may_be_growing(&self, name: &PluginName) -> bool {
-        let path = self.path.join(format!("{name}.wasm"));
+    pub fn may_be_growing(&self, name: &PluginName, artifact: Artifact) -> bool {
+        let path = self.path.join(format!("{name}.{}", artifact.extension()));
         let age = std::fs::metadata(path).ok().map(|meta| Stamp::of(&meta).age());
         age.is_some_and(|age| age < Duration::from_millis(WRITING_GRACE_MS))
     }
@@ -235,7 +256,7 @@ impl PluginDir {
 /// # Errors
 /// If one cannot be read or is not the one that was found.
 pub fn read(dir: &Path, name: &PluginName, files: &Files) -> Result<(Vec<u8>, String), DirError> {
-    let component = read_found(&dir.join(format!("{name}.wasm")), files.component)?;
+    let component = read_found(&dir.join(format!("{name}.{}", files.artifact.extension())), files.component)?;
     let path = dir.join(format!("{name}.toml"));
     let manifest = read_found(&path, files.manifest)?;
     // A manifest that is not UTF-8 shows up as one with strange keys, with line and column.
@@ -271,100 +292,4 @@ pub struct Watcher(
 );
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settled(path: &Path, bytes: &[u8]) {
-        std::fs::write(path, bytes).unwrap();
-        let file = std::fs::File::options().write(true).open(path).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
-    }
-
-    fn found(dir: &mut PluginDir) -> Vec<(String, Found)> {
-        dir.scan().unwrap().plugins.into_iter().map(|(name, found)| (name.to_string(), found)).collect()
-    }
-
-    #[test]
-    fn a_scan_pairs_files_and_sees_changed_bytes() {
-        let temp = tempfile::tempdir().unwrap();
-        let at = |name: &str| temp.path().join(name);
-        let mut dir = PluginDir::new(temp.path().to_owned());
-        settled(&at("a.wasm"), b"one");
-        settled(&at("b.toml"), b"two");
-        settled(&at("notes.txt"), b"no plugin");
-        settled(&at(".a.wasm.swp"), b"an editor's");
-        assert_eq!(found(&mut dir), [("a".into(), Found::NoManifest), ("b".into(), Found::NoComponent)]);
-        settled(&at("a.toml"), b"three");
-        let files = Files { component: Digest::of(b"one"), manifest: Digest::of(b"three") };
-        assert_eq!(found(&mut dir)[0], ("a".into(), Found::Complete(files)));
-        settled(&at("a.wasm"), b"ONE");
-        let changed = Files { component: Digest::of(b"ONE"), ..files };
-        assert_eq!(found(&mut dir)[0], ("a".into(), Found::Complete(changed)));
-        let name = PluginName::new("a").unwrap();
-        assert!(matches!(read(temp.path(), &name, &files), Err(DirError::Changed { .. })));
-        assert_eq!(read(temp.path(), &name, &changed).unwrap(), (b"ONE".to_vec(), "three".to_owned()));
-    }
-
-    #[test]
-    fn what_was_just_written_must_settle() {
-        let temp = tempfile::tempdir().unwrap();
-        let mut dir = PluginDir::new(temp.path().to_owned());
-        settled(&temp.path().join("a.toml"), b"m");
-        let file = std::fs::File::create(temp.path().join("a.wasm")).unwrap();
-        file.set_modified(SystemTime::now() + Duration::from_millis(1)).unwrap();
-        drop(file);
-        std::fs::write(temp.path().join("a.wasm"), b"half").unwrap();
-        let scan = dir.scan().unwrap();
-        assert!(scan.unsettled);
-        assert_eq!(scan.plugins.values().next(), Some(&Found::Unsettled));
-    }
-
-    #[test]
-    fn symlinks_are_followed_and_flips_seen() {
-        let temp = tempfile::tempdir().unwrap();
-        let at = |name: &str| temp.path().join(name);
-        for (version, bytes) in [("v1", b"one"), ("v2", b"two")] {
-            std::fs::create_dir(at(version)).unwrap();
-            settled(&at(version).join("a.wasm"), bytes);
-            settled(&at(version).join("a.toml"), b"m");
-        }
-        std::os::unix::fs::symlink("v1", at("..data")).unwrap();
-        for file in ["a.wasm", "a.toml"] {
-            std::os::unix::fs::symlink(format!("..data/{file}"), at(file)).unwrap();
-        }
-        let mut dir = PluginDir::new(temp.path().to_owned());
-        let before = found(&mut dir);
-        std::os::unix::fs::symlink("v2", at("..data_tmp")).unwrap();
-        std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
-        let after = found(&mut dir);
-        assert_ne!(before, after);
-        let files = Files { component: Digest::of(b"two"), manifest: Digest::of(b"m") };
-        assert_eq!(after, [("a".into(), Found::Complete(files))]);
-    }
-
-    #[test]
-    fn stray_files_do_not_push_a_plugin_out() {
-        let temp = tempfile::tempdir().unwrap();
-        for number in 0..MAX_PLUGINS {
-            settled(&temp.path().join(format!("a{number}.toml")), b"stray");
-        }
-        settled(&temp.path().join("z.wasm"), b"one");
-        settled(&temp.path().join("z.toml"), b"m");
-        let scan = PluginDir::new(temp.path().to_owned()).scan().unwrap();
-        assert_eq!(scan.plugins.values().next_back(), Some(&Found::Unreadable), "left alone, not gone");
-        assert_eq!(scan.plugins.len(), MAX_PLUGINS + 1);
-        let named: Vec<_> = scan.unreadable.keys().map(PluginName::as_str).collect();
-        assert_eq!(named, ["z"], "the fault stands under the plugin's own name");
-    }
-
-    #[test]
-    fn bad_names_and_missing_directories_are_faults() {
-        let temp = tempfile::tempdir().unwrap();
-        settled(&temp.path().join("a b.wasm"), b"x");
-        let mut dir = PluginDir::new(temp.path().to_owned());
-        let scan = dir.scan().unwrap();
-        assert!(scan.plugins.is_empty());
-        assert!(scan.faults[0].contains("no plugin name"), "{:?}", scan.faults);
-        assert!(PluginDir::new(temp.path().join("none")).scan().is_err());
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! What the engine tells about its plugins: the shape of the HTTP API and of `wasmill plugin ls -o json`.
 
+use crate::artifact::Artifact;
 use serde::{Deserialize, Serialize};
 
 /// Where a plugin stands.
@@ -45,7 +46,10 @@ impl PluginState {
 /// One version of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionStatus {
-    /// SHA-256 of the component, in hexadecimal.
+    /// What its code came as.
+    #[serde(default)]
+    pub artifact: Artifact,
+    /// SHA-256 of the component or source, in hexadecimal.
     pub digest: String,
     /// The version that the component states; empty if it has no description.
     pub version: String,

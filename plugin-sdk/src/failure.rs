@@ -19,6 +19,14 @@ pub enum Failure {
         /// Why, for people.
         reason: String,
     },
+    /// The handler is at fault: the engine treats it as it does a panic, but keeps the instance. This is for plugins that
+    /// run code in another language, whose errors it tells.
+    Exception {
+        /// What went wrong, for people.
+        message: String,
+        /// Where, innermost call first, one a line; may be empty.
+        trace: String,
+    },
 }
 
 impl Failure {
@@ -37,11 +45,17 @@ impl Failure {
         Self::Reject { reason: reason.into() }
     }
 
+    /// Says that the handler is at fault, and where; `trace` names the innermost call first, one a line.
+    pub fn exception(message: impl Into<String>, trace: impl Into<String>) -> Self {
+        Self::Exception { message: message.into(), trace: trace.into() }
+    }
+
     /// The reason given.
     #[must_use]
     pub fn reason(&self) -> &str {
         match self {
             Self::Retry { reason, .. } | Self::Reject { reason } => reason,
+            Self::Exception { message, .. } => message,
         }
     }
 
@@ -54,7 +68,11 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_retry() { "retry: " } else { "reject: " })?;
+        f.write_str(match self {
+            Self::Retry { .. } => "retry: ",
+            Self::Reject { .. } => "reject: ",
+            Self::Exception { .. } => "exception: ",
+        })?;
         f.write_str(self.reason())
     }
 }
@@ -132,6 +150,7 @@ mod tests {
         );
         assert_eq!(retry::<()>("busy").unwrap_err().to_string(), "retry: busy");
         assert_eq!(reject::<()>("bad").unwrap_err().to_string(), "reject: bad");
+        assert_eq!(Failure::exception("1 / 0", "rule:3").to_string(), "exception: 1 / 0");
         assert_eq!(None::<u8>.or_reject("no id").unwrap_err(), Failure::reject("no id"));
         let err = "x".parse::<u8>().or_retry("count").unwrap_err();
         assert_eq!(err, Failure::retry("count: invalid digit found in string"));

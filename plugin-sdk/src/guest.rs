@@ -71,6 +71,9 @@ fn output(output: Output) -> handler::Output {
 fn refusal(failure: Failure) -> handler::Failure {
     match failure {
         Failure::Reject { reason } => handler::Failure::Reject(reason),
+        Failure::Exception { message, trace } => {
+            handler::Failure::Exception(bindings::wasmill::plugin::types::Exception { message, trace })
+        }
         Failure::Retry { after, reason } => {
             handler::Failure::Retry(bindings::wasmill::plugin::types::Retry {
                 after_ms: after.map(whole_millis),

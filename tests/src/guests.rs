@@ -98,7 +98,7 @@ impl Hostile {
         match self.guest {
             Guest::Mode(_) => rust_component(),
             Guest::Core(name) => assemble(name, &framed(&text(name)?)?),
-            Guest::Whole(name) => assemble(name, &text(name)?),
+            Guest::Whole(name) => whole(name),
             Guest::Made(make) => make(),
         }
     }
@@ -155,6 +155,14 @@ pub fn renamed(component: &[u8], from: &str, to: &str) -> Result<Vec<u8>> {
 /// If its text is none.
 pub fn no_op() -> Result<Vec<u8>> {
     Hostile::new("no-op", Guest::Core("well-behaved"), End::Harmless(None)).bytes()
+}
+
+/// A guest in text, as it is.
+///
+/// # Errors
+/// If there is none of this name, or its text is none.
+pub fn whole(name: &str) -> Result<Vec<u8>> {
+    assemble(name, &text(name)?)
 }
 
 /// The folder of the guests in text.

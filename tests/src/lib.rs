@@ -3,6 +3,7 @@
 //! - [`parts`]: the programs and components that tests drive.
 //! - [`checker`]: an independent judge of what an engine did.
 //! - [`guests`]: the corpus of hostile guests.
+//! - [`languages`]: the conformance suite, the same checks for a plugin in every language.
 //! - [`place`]: an engine with directories of its own.
 //! - [`proxy`]: a connection that breaks, stalls and lies when told to.
 //! - [`streams`]: what is on the bus, read by a client of the test's own.
@@ -11,6 +12,7 @@
 
 pub mod checker;
 pub mod guests;
+pub mod languages;
 pub mod nats;
 pub mod parts;
 pub mod place;

@@ -40,6 +40,59 @@ pub fn test_guests() -> Result<PathBuf> {
     inside("the component of the test guests", "WASMILL_TEST_GUESTS", "guests", "wasmill-test-guests")
 }
 
+/// The component of an example that is a project of its own.
+///
+/// # Errors
+/// If it was not built.
+pub fn example(name: &str) -> Result<PathBuf> {
+    inside(&format!("the component of example {name}"), "WASMILL_TEST_GUESTS", "guests", name)
+}
+
+/// The conformance plugin of a language, as the engine is given it.
+///
+/// # Errors
+/// If it was not built.
+pub fn language(name: &str, ending: &str) -> Result<PathBuf> {
+    let path = languages()?.join(format!("{name}.{ending}"));
+    if !path.is_file() {
+        bail!(
+            "the conformance plugin of {name} is not at {}\n  hint: `cargo xtask languages --only {name}` builds it",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+/// The folder of the conformance plugins.
+///
+/// # Errors
+/// If there is no target folder.
+pub fn languages() -> Result<PathBuf> {
+    match std::env::var_os("WASMILL_LANGUAGES") {
+        Some(dir) => Ok(PathBuf::from(dir)),
+        None => Ok(target()?.join("languages")),
+    }
+}
+
+/// The component made for wasmCloud's messaging.
+///
+/// # Errors
+/// If it was not built.
+pub fn test_messaging() -> Result<PathBuf> {
+    inside("the component of messaging", "WASMILL_TEST_GUESTS", "guests", "wasmill-test-messaging")
+}
+
+/// The folders that hold the runners of source plugins.
+///
+/// # Errors
+/// If there is no target folder.
+pub fn runner_dirs() -> Result<Vec<PathBuf>> {
+    Ok(vec![match std::env::var_os("WASMILL_RUNNERS") {
+        Some(dir) => PathBuf::from(dir),
+        None => target()?.join("runners"),
+    }])
+}
+
 /// The root of the work tree.
 #[must_use]
 pub fn root() -> PathBuf {

@@ -128,6 +128,7 @@ impl Place {
         let settings = EngineSettings {
             plugins_dir: self.plugins(),
             data_dir: self.data(),
+            runner_dirs: parts::runner_dirs()?,
             compiler: parts::wasmill()?,
             streams: Vec::new(),
             delivery,

@@ -5,12 +5,13 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::process::{cargo, output, print, run, say};
-use crate::workspace::{GUESTS, Workspace, place, stem};
-use crate::{components, tools};
+use crate::workspace::{CONFORMANCE, GUESTS, Workspace, place, stem};
+use crate::{components, languages, tools};
 
 /// The packages that everything but a release is built from, always the same: what cargo unifies over them is then
 /// compiled once for the demo, the tests and the lints.
-pub const HOST_PACKAGES: [&str; 3] = ["--workspace", "--exclude", GUESTS];
+pub const HOST_PACKAGES: [&str; 7] =
+    ["--workspace", "--exclude", GUESTS[0], "--exclude", GUESTS[1], "--exclude", CONFORMANCE];
 
 /// `cargo xtask build`
 pub fn build(workspace: &Workspace, arguments: &[String]) -> Result<()> {
@@ -18,6 +19,7 @@ pub fn build(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     run("wasmill, release", cargo(workspace).args(["build", "--release", "--package", "wasmill"]))?;
     components::build(workspace, false)?;
     components::place_in_examples(workspace)?;
+    languages::all_runners(workspace)?;
     say(&format!("built  {}", workspace.binary("release", "wasmill").display()));
     say(&format!("built  {}", workspace.plugins().join("*.wasm").display()));
     Ok(())
@@ -48,6 +50,11 @@ pub fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     components::build(workspace, true)?;
     components::place_in_examples(workspace)?;
     build_dev_binary(workspace)?;
+    languages::for_tests(workspace)?;
+    // Who asks for certain tests wants no others.
+    if arguments.is_empty() {
+        components::test_examples(workspace)?;
+    }
     let mut command = cargo(workspace);
     command.arg("test").args(HOST_PACKAGES);
     if !arguments.iter().any(|argument| argument.contains("fail-fast")) {
@@ -149,6 +156,8 @@ fn name_parts(
         .env("WASMILL_BIN", workspace.binary(profile, "wasmill"))
         .env("WASMILL_COMPONENTS", workspace.plugins())
         .env("WASMILL_TEST_GUESTS", workspace.guests())
+        .env("WASMILL_LANGUAGES", workspace.languages())
+        .env("WASMILL_RUNNERS", workspace.runners())
         .env("WASMILL_XTASK", std::env::current_exe()?);
     Ok(())
 }

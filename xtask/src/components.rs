@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::process::{cargo, run};
 use crate::tools;
-use crate::workspace::{GUESTS, Workspace, entries, place, stem};
+use crate::workspace::{CONFORMANCE, GUESTS, Workspace, entries, place, stem};
 
 /// The target that guests are compiled for.
 pub const TARGET: &str = "wasm32-wasip2";
@@ -15,6 +16,9 @@ pub const TARGET: &str = "wasm32-wasip2";
 /// First line of a manifest that runs a plugin under another name: `# component: amount-threshold`. A manifest named
 /// as a plugin needs no such line.
 const COMPONENT_LINE: &str = "# component:";
+
+/// Examples that are projects of their own: folder and package.
+pub const EXAMPLES: [(&str, &str); 1] = [("rhai", "scripted-rule")];
 
 /// The first-party plugins: one for each folder in plugins/ that is a package of the same name.
 pub fn first_party(workspace: &Workspace) -> Result<Vec<String>> {
@@ -30,32 +34,65 @@ pub fn first_party(workspace: &Workspace) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Builds every first-party plugin into target/plugins, and with `guests` the test guests into target/guests. One
-/// cargo run for all, so that what they share is compiled once.
+/// Builds every first-party plugin into target/plugins, and with `guests` the test guests and examples into target/guests and the
+/// conformance plugin in Rust into target/languages. One cargo run for all but the examples, so that what they share is
+/// compiled once.
 pub fn build(workspace: &Workspace, guests: bool) -> Result<()> {
     tools::wasm_target(workspace)?;
     let plugins = first_party(workspace)?;
+    let of_tests = GUESTS.into_iter().chain([CONFORMANCE]).filter(|_| guests);
     let mut command = cargo(workspace);
     command.args(["build", "--profile", "plugin", "--target", TARGET]);
-    for name in plugins.iter().map(String::as_str).chain(guests.then_some(GUESTS)) {
+    for name in plugins.iter().map(String::as_str).chain(of_tests) {
         command.args(["--package", name]);
     }
     run("plugins", &mut command)?;
     for name in &plugins {
-        install(workspace, name, &workspace.plugins())?;
+        install(workspace, name, &workspace.plugins().join(format!("{name}.wasm")))?;
     }
     if guests {
-        install(workspace, GUESTS, &workspace.guests())?;
+        for name in GUESTS {
+            install(workspace, name, &workspace.guests().join(format!("{name}.wasm")))?;
+        }
+        install(workspace, CONFORMANCE, &workspace.languages().join("rust.wasm"))?;
+        for (folder, name) in EXAMPLES {
+            build_example(workspace, folder)?;
+            install(workspace, name, &workspace.guests().join(format!("{name}.wasm")))?;
+        }
     }
     Ok(())
 }
 
-fn install(workspace: &Workspace, name: &str, into: &Path) -> Result<()> {
+/// Builds an example as its README tells, but into the same folder as all else.
+fn build_example(workspace: &Workspace, folder: &str) -> Result<()> {
+    let mut command = example(workspace, folder);
+    command.args(["build", "--locked", "--profile", "plugin", "--target", TARGET]);
+    run(&format!("example {folder}"), command.arg("--target-dir").arg(&workspace.target))
+}
+
+/// Runs the tests that the examples have of their own.
+pub fn test_examples(workspace: &Workspace) -> Result<()> {
+    for (folder, _) in EXAMPLES {
+        let mut command = example(workspace, folder);
+        command.args(["test", "--locked", "--target-dir"]).arg(&workspace.target);
+        run(&format!("tests of example {folder}"), &mut command)?;
+    }
+    Ok(())
+}
+
+/// Cargo in an example's folder.
+pub fn example(workspace: &Workspace, folder: &str) -> Command {
+    let mut command = cargo(workspace);
+    command.current_dir(workspace.root.join("examples").join(folder));
+    command
+}
+
+fn install(workspace: &Workspace, name: &str, to: &Path) -> Result<()> {
     let built = workspace.target.join(TARGET).join("plugin").join(format!("{}.wasm", name.replace('-', "_")));
     let bytes = fs::read(&built).with_context(|| {
         format!("{name} left no component at {}: is its crate-type cdylib?", built.display())
     })?;
-    place(&into.join(format!("{name}.wasm")), &bytes)
+    place(to, &bytes)
 }
 
 /// A manifest in a plugin folder and the component that it runs.
@@ -71,7 +108,9 @@ pub fn placements(workspace: &Workspace, folder: &Path) -> Result<Vec<Placement>
     let known = first_party(workspace)?;
     let mut found = Vec::new();
     for manifest in entries(folder)? {
-        if manifest.extension().is_none_or(|ending| ending != "toml") {
+        // A rule in source is its own code: there is nothing to put beside it.
+        let is_source = ["py", "js"].iter().any(|ending| manifest.with_extension(ending).is_file());
+        if is_source || manifest.extension().is_none_or(|ending| ending != "toml") {
             continue;
         }
         let text =

@@ -3,6 +3,7 @@
 //! - [`commands`]: one function for each command, in the order in which a newcomer needs them.
 //! - [`lint`]: the checks that need no test run.
 //! - [`components`]: plugins and test guests, from source to the folders that run them.
+//! - [`languages`]: the same plugin in every language, built and held against each other.
 //! - [`tools`]: what a command needs beside cargo, fetched on first use and pinned.
 //! - [`process`]: running a program so that its failure says what to do.
 //! - [`workspace`]: where things are.
@@ -11,6 +12,7 @@
 
 mod commands;
 mod components;
+mod languages;
 mod lint;
 mod process;
 mod tools;
@@ -41,13 +43,13 @@ const TASKS: &[Task] = &[
     Task {
         name: "build",
         arguments: "",
-        about: "the release binary and every plugin, copied to target/plugins and beside the examples' manifests",
+        about: "the release binary, every plugin, copied to target/plugins and beside the examples' manifests, and the runners",
         run: commands::build,
     },
     Task {
         name: "test",
         arguments: "[filter] [-- arguments of the test runner]",
-        about: "all tests; fetches nats-server and the wasm target if they are missing",
+        about: "all tests; fetches nats-server, the wasm target and the tools of two languages if they are missing",
         run: commands::test,
     },
     Task {
@@ -55,6 +57,12 @@ const TASKS: &[Task] = &[
         arguments: "[--require-advisories]",
         about: "formatting, clippy for host and guests, documentation, licences and dependencies",
         run: lint::lint,
+    },
+    Task {
+        name: "languages",
+        arguments: "[--only NAME,…] [--no-figures] [--report]",
+        about: "the conformance plugin and the template of every language, built, checked and measured; fetches the tools",
+        run: languages::languages,
     },
     Task {
         name: "bench",
@@ -128,7 +136,7 @@ fn understand(arguments: &[String]) -> Result<Wanted<'_>> {
 fn help() -> String {
     let mut text = String::from("cargo xtask <command>\n\n");
     for task in TASKS {
-        text.push_str(&format!("  {:<8} {}\n", task.name, task.about));
+        text.push_str(&format!("  {:<9} {}\n", task.name, task.about));
     }
     text
 }

@@ -6,8 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// The package whose guests misbehave. It is built for wasm only.
-pub const GUESTS: &str = "wasmill-test-guests";
+/// The packages of guests that only tests run: those that misbehave, and one made for another host. They are built for
+/// wasm only.
+pub const GUESTS: [&str; 2] = ["wasmill-test-guests", "wasmill-test-messaging"];
+
+/// The conformance plugin in Rust. It is built for wasm only, too.
+pub const CONFORMANCE: &str = "conformance";
 
 /// The work tree and the folder for what is built from it.
 pub struct Workspace {
@@ -41,6 +45,16 @@ impl Workspace {
     /// The components that only tests run.
     pub fn guests(&self) -> PathBuf {
         self.target.join("guests")
+    }
+
+    /// The conformance plugins, one for each language and way of running it.
+    pub fn languages(&self) -> PathBuf {
+        self.target.join("languages")
+    }
+
+    /// The runners of source plugins.
+    pub fn runners(&self) -> PathBuf {
+        self.target.join("runners")
     }
 
     /// A program that cargo built: `profile` is the folder's name, `debug` or `release`.

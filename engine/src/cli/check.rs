@@ -9,16 +9,17 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use self::report::Report;
+pub(super) use self::report::Report;
 use self::scratch::Scratch;
 use super::exit::{Exit, Failure};
 use super::out::{self, Format};
-use super::settings::runtime;
+use super::settings::{runner_dirs, runtime};
+use crate::artifact::Artifact;
 use crate::config::manifests::read_manifest;
 use crate::cycles::cycles;
 use crate::digest::Digest;
 use crate::limits::{DEFAULT_WEIGHT, Limits};
-use crate::manifest::{Isolation, Manifest, ManifestError, PluginName};
+use crate::manifest::{Manifest, ManifestError, PluginName};
 use crate::sandbox::{LoadSpec, LogLine, LogSink, Sandbox, this_program};
 use crate::subject::Pattern;
 
@@ -28,7 +29,7 @@ use crate::subject::Pattern;
 /// checked too, and its limits apply.
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
-    /// Components
+    /// Components, core modules, or source of source plugins
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Fail on warnings too
@@ -58,15 +59,54 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
 }
 
 async fn check_all(files: &[PathBuf]) -> Result<Vec<Report>, Failure> {
-    let compiler = this_program().context("find this program's own file, which is also the compiler")?;
-    let scratch = Scratch::new().context("make a temporary folder for compiled code")?;
-    let sandbox = Sandbox::new(compiler, scratch.path().join("compiled"))?;
+    let (sandbox, _scratch) = sandbox()?;
     let mut reports = Vec::new();
     for file in files {
         reports.push(check_one(&sandbox, file).await);
     }
     warn_of_cycles(&mut reports);
     Ok(reports)
+}
+
+/// Where the user's programs keep what they can make again (XDG base directories).
+fn cache_dir() -> Option<PathBuf> {
+    let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    named.or_else(home).map(|dir| dir.join("wasmill/compiled"))
+}
+
+/// Checks a component that is not in its file yet, with a manifest from elsewhere, as if both stood in their places.
+///
+/// # Errors
+/// If there is nothing to check with. A bad component is part of the report.
+pub(super) fn check_before_placing(file: &Path, bytes: &[u8], manifest: &Path) -> Result<Report, Failure> {
+    let (sandbox, _scratch) = sandbox()?;
+    let mut report = Report { file: file.to_owned(), ..Report::default() };
+    match name_of(file) {
+        Ok(name) => {
+            let manifest = manifest_at(manifest, &mut report);
+            runtime()?.block_on(judge(&sandbox, &mut report, name, bytes, manifest));
+        }
+        Err(fault) => report.faults.push(fault.to_string()),
+    }
+    let mut reports = [report];
+    warn_of_cycles(&mut reports);
+    let [report] = reports;
+    Ok(report)
+}
+
+/// What checks components, and the folder of its own that must outlive it.
+fn sandbox() -> Result<(Arc<Sandbox>, Scratch), Failure> {
+    let compiler = this_program().context("find this program's own file, which is also the compiler")?;
+    let runners = runner_dirs(None)?;
+    // The user's own cache spares the seconds that an interpreter takes to compile; without one a folder of this run does.
+    let lasting = cache_dir().map(|dir| Sandbox::with_runners(compiler.clone(), dir, runners.clone()));
+    let scratch = Scratch::new().context("make a temporary folder for compiled code")?;
+    let sandbox = match lasting {
+        Some(Ok(sandbox)) => sandbox,
+        _ => Sandbox::with_runners(compiler, scratch.path().join("compiled"), runners)?,
+    };
+    Ok((sandbox, scratch))
 }
 
 /// Plugins that feed themselves, or each other if they are checked together.
@@ -80,6 +120,12 @@ fn warn_of_cycles(reports: &mut [Report]) {
     }
 }
 
+/// What a file holds, as the engine would take it.
+fn artifact_of(file: &Path) -> Artifact {
+    let ending = file.extension().and_then(|ending| ending.to_str());
+    ending.and_then(Artifact::of_extension).unwrap_or_default()
+}
+
 /// The plugin that a component's file stands for.
 fn name_of(file: &Path) -> Result<PluginName, ManifestError> {
     PluginName::new(file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default())
@@ -88,7 +134,8 @@ fn name_of(file: &Path) -> Result<PluginName, ManifestError> {
 async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
     // Whoever names the manifest means the plugin.
     let file = if given.extension().is_some_and(|kind| kind == "toml") {
-        given.with_extension("wasm")
+        let codes = Artifact::ALL.map(|artifact| given.with_extension(artifact.extension()));
+        codes.iter().find(|code| code.is_file()).unwrap_or(&codes[0]).clone()
     } else {
         given.to_owned()
     };
@@ -100,26 +147,41 @@ async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
             return report;
         }
     };
-    let manifest = manifest_beside(&file, &mut report);
-    let bytes = match std::fs::read(&file) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            report.faults.push(format!("it cannot be read: {error}"));
-            return report;
-        }
-    };
+    let manifest = manifest_at(&file.with_extension("toml"), &mut report);
+    match std::fs::read(&file) {
+        Ok(bytes) => judge(sandbox, &mut report, name, &bytes, manifest).await,
+        Err(error) => report.faults.push(format!("it cannot be read: {error}")),
+    }
+    report
+}
+
+/// Whether the engine would take this component with this manifest.
+async fn judge(
+    sandbox: &Arc<Sandbox>,
+    report: &mut Report,
+    name: PluginName,
+    bytes: &[u8],
+    mut manifest: Option<Manifest>,
+) {
+    let artifact = artifact_of(&report.file);
+    if let Some(manifest) = &mut manifest {
+        manifest.isolation.get_or_insert(artifact.default_isolation());
+    }
     report.bytes = Some(bytes.len());
-    let digest = Digest::of(&bytes);
+    let digest = Digest::of(bytes);
     report.digest = Some(digest);
     let spec = LoadSpec {
         name,
+        artifact,
+        kind: manifest.as_ref().map(|manifest| manifest.kind).unwrap_or_default(),
         digest,
         limits: manifest.as_ref().map_or_else(Limits::default, |manifest| manifest.limits.clone()),
-        isolation: manifest.as_ref().map_or(Isolation::default(), |manifest| manifest.isolation),
+        isolation: manifest.as_ref().and_then(|manifest| manifest.isolation).unwrap_or_default(),
         weight: manifest.as_ref().map_or(DEFAULT_WEIGHT, |manifest| manifest.weight),
+        emit: manifest.as_ref().map(|manifest| manifest.emit.clone()).unwrap_or_default(),
         config: manifest.as_ref().map(Manifest::config_json).unwrap_or_default(),
     };
-    match sandbox.load(&bytes, &spec, log_sink(&file)).await {
+    match sandbox.load(bytes, &spec, log_sink(&report.file)).await {
         Err(fault) => report.faults.push(fault.to_string()),
         Ok(prepared) => {
             report.shape = Some(prepared.shape().clone());
@@ -133,11 +195,9 @@ async fn check_one(sandbox: &Arc<Sandbox>, given: &Path) -> Report {
         }
     }
     report.manifest = manifest;
-    report
 }
 
-fn manifest_beside(file: &Path, report: &mut Report) -> Option<Manifest> {
-    let path = file.with_extension("toml");
+fn manifest_at(path: &Path, report: &mut Report) -> Option<Manifest> {
     if !path.exists() {
         report.warnings.push(format!(
             "there is no manifest {} beside it, so only the component is checked",
@@ -145,7 +205,7 @@ fn manifest_beside(file: &Path, report: &mut Report) -> Option<Manifest> {
         ));
         return None;
     }
-    read_manifest(&path).map_err(|fault| report.faults.push(fault)).ok()
+    read_manifest(path).map_err(|fault| report.faults.push(fault)).ok()
 }
 
 fn subscribed(manifest: &Manifest) -> Vec<Pattern> {

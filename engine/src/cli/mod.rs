@@ -3,12 +3,14 @@
 //! [`main`] parses and dispatches, [`exit`] says how a command can end, [`out`] is the only place that prints, [`settings`]
 //! reads the configuration.
 
+pub mod build;
 pub mod check;
 pub mod completions;
 pub mod config;
 pub mod dead_letter;
 pub mod demo;
 pub mod exit;
+pub mod language;
 pub mod logging;
 pub mod new;
 pub mod out;
@@ -36,8 +38,9 @@ pub struct Cli {
 enum Command {
     Run(Box<run::RunArgs>),
     Demo(demo::DemoArgs),
-    Check(check::CheckArgs),
     New(new::NewArgs),
+    Build(build::BuildArgs),
+    Check(check::CheckArgs),
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
     #[command(subcommand)]
@@ -66,8 +69,9 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Demo(args) => demo::run(args),
-        Command::Check(args) => check::run(args),
         Command::New(args) => new::run(args),
+        Command::Build(args) => build::run(args),
+        Command::Check(args) => check::run(args),
         Command::Plugin(command) => plugin::run(command),
         Command::Config(command) => config::run(command),
         Command::Publish(args) => publish::run(args),

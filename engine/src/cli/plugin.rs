@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::exit::{Exit, Failure};
 use super::out::{self, Format, grouped};
 use super::settings::{FileFlag, read_plain};
+use crate::artifact::Artifact;
 use crate::manifest::PluginName;
 use crate::status::{FailureStatus, PluginList, PluginStatus, VersionStatus};
 
@@ -256,7 +257,11 @@ fn state(plugin: &PluginStatus) -> String {
 
 fn version(version: &VersionStatus) -> String {
     let since = if version.since.is_empty() { "" } else { " since " };
-    format!("{} {}{since}{}", dash(&version.version), short_digest(version), version.since)
+    let source = match version.artifact {
+        Artifact::Wasm => String::new(),
+        artifact => format!(" {} source", artifact.title()),
+    };
+    format!("{}{source} {}{since}{}", dash(&version.version), short_digest(version), version.since)
 }
 
 fn short_digest(version: &VersionStatus) -> String {
@@ -277,6 +282,7 @@ mod tests {
             name: "large-amount".into(),
             state: PluginState::Running,
             running: Some(VersionStatus {
+                artifact: Artifact::Wasm,
                 digest: "0123456789abcdef".repeat(4),
                 version: "1.2.0".into(),
                 since: "2026-11-20T10:00:00Z".into(),
@@ -310,6 +316,7 @@ mod tests {
         let mut plugin = plugin(None);
         plugin.warnings = vec!["no stream stores alerts.>\n  hint: declare one".into()];
         plugin.previous = Some(VersionStatus {
+            artifact: Artifact::Wasm,
             digest: "fedcba9876543210".into(),
             version: String::new(),
             since: String::new(),

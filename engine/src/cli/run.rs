@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::Failure;
 use super::logging;
-use super::settings::{EngineFlags, connect, runtime};
+use super::settings::{EngineFlags, connect, runner_dirs, runtime};
 use super::signals::Signals;
 use crate::admin::Admin;
 use crate::config::Settings;
@@ -112,6 +112,7 @@ impl Running {
 fn engine_settings(settings: &Settings) -> Result<EngineSettings, Failure> {
     Ok(EngineSettings {
         plugins_dir: settings.plugins_dir.clone(),
+        runner_dirs: runner_dirs(settings.runners_dir.as_ref())?,
         data_dir: settings.data_dir.clone(),
         compiler: this_program().context("find this program's own file, which is also the compiler")?,
         streams: settings.streams.clone(),

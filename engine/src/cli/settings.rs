@@ -107,6 +107,19 @@ fn read(file: &FileFlag, flags: Vec<FlagSetting>) -> Result<Loaded, Failure> {
     Ok(load(&Sources { file, env: std::env::vars_os().collect(), flags })?)
 }
 
+/// Where to look for the runners of source plugins: in the folder that is configured, else in `runners` beside the program
+/// and one above it.
+///
+/// # Errors
+/// If the system does not tell where the program is.
+pub fn runner_dirs(configured: Option<&PathBuf>) -> Result<Vec<PathBuf>, Failure> {
+    if let Some(dir) = configured {
+        return Ok(vec![dir.clone()]);
+    }
+    let program = std::env::current_exe().context("find this program's own file")?;
+    Ok(program.ancestors().skip(1).take(2).map(|dir| dir.join("runners")).collect())
+}
+
 /// Connects to the bus that the settings name.
 ///
 /// # Errors

@@ -69,6 +69,7 @@ impl Loaded {
         Settings {
             bus,
             plugins_dir: self.resolve("plugins.dir", &self.config.plugins.dir),
+            runners_dir: self.config.plugins.runners.as_ref().map(|dir| self.resolve("plugins.runners", dir)),
             admin,
             data_dir: self.resolve("data.dir", &self.config.data.dir),
             streams: self.config.streams.iter().map(Stream::spec).collect(),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::artifact::Artifact;
 use crate::limits::MAX_MANIFEST_BYTES;
 use crate::manifest::{Manifest, PluginName};
 
@@ -38,21 +39,18 @@ fn check_file(path: &Path) -> Option<Checked> {
     if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')) {
         return None;
     }
-    match kind {
-        "wasm" if path.with_extension("toml").exists() => None,
-        "wasm" => Some(finding(
-            path,
-            "there is no manifest beside it\n  hint: `wasmill new` writes one to start from",
-        )),
-        "toml" => match read_manifest(path) {
-            Err(fault) => Some(Checked { path: path.to_owned(), fault: Some(fault) }),
-            Ok(_) if !path.with_extension("wasm").exists() => {
-                Some(finding(path, "there is no component beside it"))
-            }
-            Ok(_) => Some(Checked { path: path.to_owned(), fault: None }),
-        },
-        _ => None,
+    let has = |artifact: &Artifact| path.with_extension(artifact.extension()).exists();
+    if kind == "toml" {
+        return Some(match read_manifest(path) {
+            Err(fault) => Checked { path: path.to_owned(), fault: Some(fault) },
+            Ok(_) if !Artifact::ALL.iter().any(has) => finding(path, "there is no component beside it"),
+            Ok(_) => Checked { path: path.to_owned(), fault: None },
+        });
     }
+    let without_manifest = Artifact::of_extension(kind).is_some() && !path.with_extension("toml").exists();
+    without_manifest.then(|| {
+        finding(path, "there is no manifest beside it\n  hint: `wasmill new` writes one to start from")
+    })
 }
 
 /// Reads a manifest from its file.

@@ -17,7 +17,13 @@ pub fn effective(loaded: &Loaded, settings: &Settings) -> Result<Table, toml::se
     let config = &loaded.config;
     let mut table = Table::new();
     table.insert("bus".into(), Value::Table(bus(&settings.bus)?));
-    table.insert("plugins".into(), Value::try_from(super::Plugins { dir: settings.plugins_dir.clone() })?);
+    table.insert(
+        "plugins".into(),
+        Value::try_from(super::Plugins {
+            dir: settings.plugins_dir.clone(),
+            runners: settings.runners_dir.clone(),
+        })?,
+    );
     table.insert("admin".into(), Value::try_from(&config.admin)?);
     table.insert("data".into(), Value::try_from(super::Data { dir: settings.data_dir.clone() })?);
     table.insert("delivery".into(), Value::try_from(&config.delivery)?);

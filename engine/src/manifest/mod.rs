@@ -93,6 +93,18 @@ pub enum Isolation {
     Reuse,
 }
 
+/// How a plugin is handed its events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// By calls of its handler.
+    #[default]
+    Plugin,
+    /// As lines of standard input, one event a line: any WASI program. With `fresh` isolation it runs once for each event, with
+    /// `reuse` it reads on.
+    Command,
+}
+
 /// How outputs leave the engine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -153,9 +165,12 @@ pub struct Manifest {
     /// Whether the plugin runs at all.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// `fresh` (one instance per event) or `reuse`.
+    /// `plugin`, or `command` for a program that reads events from its standard input.
     #[serde(default)]
-    pub isolation: Isolation,
+    pub kind: Kind,
+    /// `fresh` (one instance per event) or `reuse`. Default: `fresh` for WebAssembly, `reuse` for source plugins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
     /// How many of its events may be in flight at once, for each subscription, in this engine.
     #[serde(default = "default_concurrency")]
     #[schemars(range(min = 1, max = 8_192))]
@@ -298,7 +313,7 @@ mod tests {
     fn the_smallest_manifest_has_sound_defaults() {
         let manifest = Manifest::parse(SMALL).unwrap();
         assert!(manifest.enabled);
-        assert_eq!(manifest.isolation, Isolation::Fresh);
+        assert_eq!(manifest.isolation, None);
         assert_eq!(manifest.retry.attempts, 5);
         assert!(manifest.emit.subjects.is_empty());
     }
@@ -323,7 +338,7 @@ mod tests {
             ("[[subscribe]]\nsubjects = [\"a\"]\n[retry]\ndelays_ms = [9000000000000]", "a delay of"),
             (
                 "[[subscribe]]\nsubjects = [\"a\"]\n[retry.reasons.rejected]\nattempts = 2",
-                "one of retry, trap",
+                "one of retry, exception, trap",
             ),
             (
                 "[[subscribe]]\nsubjects = [\"a\"]\n[retry.reasons.trap]\nattempts = 0",

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::{LoadError, machine};
+use super::{LoadError, encode, machine};
 use crate::digest::Digest;
 use crate::limits::{COMPILE_MEMORY_MIB, COMPILE_TIMEOUT_S, MIB};
 
@@ -29,6 +29,9 @@ const MAX_COMPLAINT_BYTES: u64 = 16 * 1_024;
 const COMPILERS: usize = 1;
 /// How much the compiler yields to everything else on the machine.
 const CHILD_NICENESS: i32 = 10;
+/// The exit status of a compiler that finds the component at fault, and of one that cannot make a component of a module.
+const INVALID: u8 = 1;
+const CORE_MODULE: u8 = 3;
 
 /// The file of the program that runs, to be started again as its own compiler. On Linux that is the very file that was
 /// started, even if an upgrade has put another in its place: the other's code would not fit this engine.
@@ -51,7 +54,7 @@ pub(super) struct Compiler {
 impl Compiler {
     pub fn new(program: PathBuf, cache: PathBuf, engine: &Engine) -> Result<Self, LoadError> {
         private_dir(&cache)?;
-        let compatibility = machine::compatibility_key(engine);
+        let compatibility = format!("{}{}", machine::compatibility_key(engine), encode::version());
         Ok(Self { program, cache, compatibility, turn: Semaphore::new(COMPILERS) })
     }
 
@@ -117,9 +120,10 @@ impl Compiler {
         let status = tokio::time::timeout(Duration::from_secs(COMPILE_TIMEOUT_S), work)
             .await
             .map_err(|_| LoadError::CompileTime { limit_s: COMPILE_TIMEOUT_S })??;
-        match status.code() {
-            Some(0) => Ok(code),
-            Some(1) => Err(invalid(complaint.trim())),
+        match status.code().map(u8::try_from) {
+            Some(Ok(0)) => Ok(code),
+            Some(Ok(INVALID)) => Err(invalid(complaint.trim())),
+            Some(Ok(CORE_MODULE)) => Err(LoadError::CoreModule(complaint.trim().to_owned())),
             _ => Err(LoadError::CompileCrash {
                 status: status.to_string(),
                 limit_mib: COMPILE_MEMORY_MIB,
@@ -129,53 +133,60 @@ impl Compiler {
     }
 }
 
-fn invalid(complaint: &str) -> LoadError {
+/// What a complaint of the parser means.
+pub(super) fn invalid(complaint: &str) -> LoadError {
     // The parser has no types for these either: a section that reaches beyond the file is how most cut files look.
     let cut_off = complaint.contains("unexpected end") || complaint.contains("is out of bounds (bound");
     if cut_off { LoadError::Truncated } else { LoadError::Invalid(complaint.to_owned()) }
 }
 
-/// The eight bytes that tell a component from a module and from anything else.
-fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
+/// The eight bytes that tell components and modules from anything else.
+pub(super) fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
     match bytes.get(..8) {
-        Some([0, b'a', b's', b'm', 0x0d, 0, 1, 0]) => Ok(()),
-        Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => Err(LoadError::CoreModule),
+        Some([0, b'a', b's', b'm', 0x0d, 0, 1, 0] | [0, b'a', b's', b'm', 1, 0, 0, 0]) => Ok(()),
         Some([0, b'a', b's', b'm', ..]) => {
             Err(LoadError::Invalid("it has an unknown version of the binary format".into()))
         }
         None if bytes.is_empty() => Err(LoadError::Empty),
-        None if b"\0asm\x0d\0\x01\0".starts_with(bytes) => Err(LoadError::Truncated),
+        None if [b"\0asm\x0d\0\x01\0", b"\0asm\x01\0\0\0"].iter().any(|whole| whole.starts_with(bytes)) => {
+            Err(LoadError::Truncated)
+        }
         _ => Err(LoadError::NotWasm),
     }
 }
 
-/// The child's whole life: a component from standard input, code to standard output, what is wrong to standard error.
-/// Exit status 1 means that the component is at fault.
+/// The child's whole life: a component or a core module from standard input, code to standard output, what is wrong to
+/// standard error.
 #[must_use]
 pub fn child_main() -> std::process::ExitCode {
-    match compile_stdin() {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(complaint) => {
-            // Nobody is left to hear it if this fails.
-            let _lost = writeln!(std::io::stderr(), "{complaint}");
-            std::process::ExitCode::from(1)
-        }
-    }
+    let (complaint, status) = match compile_stdin() {
+        Ok(()) => return std::process::ExitCode::SUCCESS,
+        Err(LoadError::CoreModule(complaint)) => (complaint, CORE_MODULE),
+        Err(LoadError::Invalid(complaint)) => (complaint, INVALID),
+        // The engine finds out what it is by this text, as for any other complaint of the parser.
+        Err(LoadError::Truncated) => ("unexpected end".to_owned(), INVALID),
+        Err(other) => (other.to_string(), INVALID),
+    };
+    // Nobody is left to hear it if this fails.
+    let _lost = writeln!(std::io::stderr(), "{complaint}");
+    std::process::ExitCode::from(status)
 }
 
-fn compile_stdin() -> Result<(), String> {
+fn compile_stdin() -> Result<(), LoadError> {
+    let failed = |err: std::io::Error| LoadError::Compiler(err.to_string());
+    let invalid = |err: wasmtime::Error| LoadError::Invalid(format!("{err:#}"));
     let memory = COMPILE_MEMORY_MIB * MIB as u64;
-    rlimit::setrlimit(rlimit::Resource::AS, memory, memory).map_err(|err| err.to_string())?;
-    rlimit::setrlimit(rlimit::Resource::CPU, COMPILE_TIMEOUT_S * 2, COMPILE_TIMEOUT_S * 2)
-        .map_err(|err| err.to_string())?;
-    rlimit::setrlimit(rlimit::Resource::CORE, 0, 0).map_err(|err| err.to_string())?;
+    rlimit::setrlimit(rlimit::Resource::AS, memory, memory).map_err(failed)?;
+    rlimit::setrlimit(rlimit::Resource::CPU, COMPILE_TIMEOUT_S * 2, COMPILE_TIMEOUT_S * 2).map_err(failed)?;
+    rlimit::setrlimit(rlimit::Resource::CORE, 0, 0).map_err(failed)?;
     // A machine that does not let us be nice compiles all the same.
     let _as_before = rustix::process::nice(CHILD_NICENESS);
     let mut bytes = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut bytes).map_err(|err| err.to_string())?;
-    let engine = machine::compiling_engine().map_err(|err| format!("{err:#}"))?;
-    let code = engine.precompile_component(&bytes).map_err(|err| format!("{err:#}"))?;
-    std::io::stdout().lock().write_all(&code).map_err(|err| err.to_string())
+    std::io::stdin().lock().read_to_end(&mut bytes).map_err(failed)?;
+    let component = encode::componentize(&bytes)?;
+    let engine = machine::compiling_engine().map_err(invalid)?;
+    let code = engine.precompile_component(&component).map_err(invalid)?;
+    std::io::stdout().lock().write_all(&code).map_err(failed)
 }
 
 /// Makes a directory that nobody else can write to, or checks that it is one.
@@ -209,14 +220,14 @@ fn digest_path(path: &Path) -> PathBuf {
 
 #[allow(unsafe_code, reason = "the runtime cannot check machine code; see the SAFETY comment")]
 fn read_cached(engine: &Engine, path: &Path) -> Option<wasmtime::Result<Component>> {
-    let code = std::fs::read(path).ok()?;
     let wanted = std::fs::read_to_string(digest_path(path)).ok()?;
-    if Digest::of(&code).to_string() != wanted {
+    if Digest::of(&std::fs::read(path).ok()?).to_string() != wanted {
         return None;
     }
-    // SAFETY: only this engine writes to the directory (`private_dir` checks owner and mode), what it writes comes from its
-    // own compiler, and the digest shows that it is still what was written.
-    Some(unsafe { Component::deserialize(engine, &code) })
+    // Mapped rather than read: an interpreter has a hundred megabytes of machine code, of which a plugin runs a few.
+    // SAFETY: only this engine writes to the directory (`private_dir` checks owner and mode), and renames whole files into
+    // place; what it writes comes from its own compiler, and the digest shows that it is still what was written.
+    Some(unsafe { Component::deserialize_file(engine, path) })
 }
 
 fn store(dir: &Path, path: &Path, code: &[u8]) -> Result<(), LoadError> {
@@ -260,13 +271,13 @@ mod tests {
             (&b""[..], "empty"),
             (b"\0as", "ends too early"),
             (b"hello, world", "no WebAssembly"),
-            (b"\0asm\x01\0\0\0rest", "core module"),
             (b"\0asm\x09\0\x01\0", "unknown version"),
         ] {
             let err = check_header(bytes).unwrap_err().to_string();
             assert!(err.contains(wanted), "{bytes:?}: {err}");
         }
         assert!(check_header(b"\0asm\x0d\0\x01\0").is_ok());
+        assert!(check_header(b"\0asm\x01\0\0\0").is_ok(), "a core module");
     }
 
     #[test]

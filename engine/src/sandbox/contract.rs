@@ -1,14 +1,14 @@
-//! The contract as Rust types, and the check that a component fits it.
+//! The contract as Rust types, and the handler that every plugin of the contract exports.
 
 use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{
-    Component, ComponentExportIndex, ComponentType, Instance, InstancePre, Lift, Linker, Lower, TypedFunc,
-};
+use wasmtime::component::{Component, ComponentExportIndex, ComponentType, Instance, Lift, Lower, TypedFunc};
 
 use super::LoadError;
+use super::entry::shape;
 use super::host::CallState;
 use crate::effects::Proposed;
+use crate::event;
 
 #[allow(missing_docs, reason = "generated from the WIT, which documents every item")]
 mod generated {
@@ -86,14 +86,11 @@ impl From<Output> for Proposed {
 
 type Answer = (Result<Vec<Output>, GuestFailure>,);
 
-const PACKAGE: &str = "wasmill:plugin/";
-const HANDLER: &str = "wasmill:plugin/handler@0.1.0";
+pub(super) const PACKAGE: &str = "wasmill:plugin/";
+/// The export that every plugin of the contract has.
+pub(super) const HANDLER: &str = "wasmill:plugin/handler@0.1.0";
 /// The optional export that says what a component is.
 pub(crate) const DESCRIPTION: &str = "wasmill:plugin/description@0.1.0";
-/// In the contract, and not yet served: a component that imports one is told so.
-const UNSERVED: [&str; 3] =
-    ["wasmill:plugin/state@", "wasmill:plugin/timer-control@", "wasmill:plugin/lookup@"];
-
 /// What a component says about itself, unchecked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, ComponentType, Lift)]
 #[component(record)]
@@ -110,50 +107,26 @@ pub struct About {
     pub emits: Vec<String>,
 }
 
-/// The names of what a component imports and exports, for people.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Shape {
-    /// What it needs of its host.
-    pub imports: Vec<String>,
-    /// What it offers.
-    pub exports: Vec<String>,
-}
+/// The exported `handle` of a component.
+pub(crate) struct Handler(ComponentExportIndex);
 
-/// Reads a component's shape.
-pub(crate) fn shape(component: &Component) -> Shape {
-    let ty = component.component_type();
-    let engine = component.engine();
-    Shape {
-        imports: ty.imports(engine).map(|(name, _)| name.to_owned()).collect(),
-        exports: ty.exports(engine).map(|(name, _)| name.to_owned()).collect(),
-    }
-}
-
-/// A component whose imports are resolved and whose handler has been found.
-pub(crate) struct Fitted {
-    pub pre: InstancePre<CallState>,
-    handle: ComponentExportIndex,
-}
-
-impl Fitted {
-    /// Checks imports and exports, and resolves them for cheap instantiation.
-    pub fn new(linker: &Linker<CallState>, component: &Component) -> Result<Self, LoadError> {
-        let interface = check_exports(component)?;
-        check_imports(component)?;
-        let pre = linker.instantiate_pre(component).map_err(|err| LoadError::World(import_problem(&err)))?;
-        let handle = component
-            .get_export_index(Some(&interface), "handle")
-            .ok_or_else(|| LoadError::World(format!("export {HANDLER} has no function `handle`")))?;
-        Ok(Self { pre, handle })
+impl Handler {
+    /// Finds it; none if the component exports no handler of this contract at all.
+    pub fn find(component: &Component) -> Result<Option<Self>, LoadError> {
+        let Some(interface) = find_interface(component)? else { return Ok(None) };
+        let function = component.get_export_index(Some(&interface), "handle");
+        let function =
+            function.ok_or_else(|| LoadError::World(format!("export {HANDLER} has no function `handle`")))?;
+        Ok(Some(Self(function)))
     }
 
-    /// Checks the type of `handle` against the contract. Wasmtime tells types of functions by an instance of them.
-    pub fn check_handle(&self, store: &mut Store<CallState>, instance: &Instance) -> Result<(), String> {
-        let function = instance.get_func(&mut *store, self.handle).ok_or("export `handle` is no function")?;
+    /// Checks its type against the contract. Wasmtime tells types of functions by an instance of them.
+    pub fn check(&self, store: &mut Store<CallState>, instance: &Instance) -> Result<(), String> {
+        let function = instance.get_func(&mut *store, self.0).ok_or("export `handle` is no function")?;
         function.typed::<(Event<'static>,), Answer>(&*store).map(|_| ()).map_err(|err| format!("{err:#}"))
     }
 
-    /// Calls `handle`.
+    /// Calls it.
     #[allow(
         unsafe_code,
         reason = "checking the type again would cost a fifth of a small call; see the SAFETY comment"
@@ -162,60 +135,43 @@ impl Fitted {
         &self,
         store: &mut Store<CallState>,
         instance: &Instance,
-        event: Event<'_>,
-    ) -> wasmtime::Result<Answer> {
+        event: &event::Event,
+    ) -> wasmtime::Result<Result<Vec<Proposed>, GuestFailure>> {
+        let headers: Vec<_> =
+            event.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let record = Event {
+            id: &event.id,
+            source: &event.source,
+            kind: &event.kind,
+            subject: &event.subject,
+            time: event.time_ns,
+            key: event.key.as_deref(),
+            headers: &headers,
+            data: &event.data,
+            attempt: event.attempt,
+            reply_to: event.reply_to.as_deref(),
+        };
         let function = instance
-            .get_func(&mut *store, self.handle)
+            .get_func(&mut *store, self.0)
             .ok_or_else(|| wasmtime::Error::msg("export `handle` is no function"))?;
-        // SAFETY: `check_handle` found the function at this index of this component to have this type when the component
-        // was loaded, and instances of one component have the same types.
+        // SAFETY: `check` found the function at this index of this component to have this type when the component was
+        // loaded, and instances of one component have the same types.
         let function = unsafe { TypedFunc::<(Event<'_>,), Answer>::new_unchecked(function) };
-        function.call(store, (event,))
+        let (answer,) = function.call(store, (record,))?;
+        Ok(answer.map(|outputs| outputs.into_iter().map(Proposed::from).collect()))
     }
 }
 
-fn check_exports(component: &Component) -> Result<ComponentExportIndex, LoadError> {
+fn find_interface(component: &Component) -> Result<Option<ComponentExportIndex>, LoadError> {
     let exports = shape(component).exports;
     let Some(found) = exports.iter().find(|name| name.starts_with("wasmill:plugin/handler@")) else {
-        let list = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
-        return Err(LoadError::World(format!(
-            "export {HANDLER} is missing; the component exports {list}\n  hint: build it for the world wasmill:plugin/plugin"
-        )));
+        return Ok(None);
     };
     if !found.starts_with("wasmill:plugin/handler@0.1.") {
         return Err(LoadError::World(format!("the component exports {found}, this engine serves {HANDLER}")));
     }
     match component.get_export(None, found) {
-        Some((ComponentItem::ComponentInstance(_), index)) => Ok(index),
+        Some((ComponentItem::ComponentInstance(_), index)) => Ok(Some(index)),
         _ => Err(LoadError::World(format!("export {found} is no interface"))),
     }
-}
-
-fn check_imports(component: &Component) -> Result<(), LoadError> {
-    for name in shape(component).imports {
-        if UNSERVED.iter().any(|unserved| name.starts_with(unserved)) {
-            return Err(LoadError::World(format!(
-                "import {name} is part of the contract, but this engine ({}) does not serve it yet",
-                env!("CARGO_PKG_VERSION")
-            )));
-        }
-        let foreign = !name.starts_with(PACKAGE) && !name.starts_with("wasi:");
-        if foreign {
-            return Err(LoadError::World(format!(
-                "import {name} is unknown; an engine serves {PACKAGE}{{log,clock,config,random}}@0.1.0 and, without files, \
-                 environment or network, WASI 0.2"
-            )));
-        }
-        if name.starts_with(PACKAGE) && !name.contains("@0.1.") {
-            return Err(LoadError::World(format!(
-                "the component imports {name}, this engine serves version 0.1.0"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// The client library's own account names the import and, for a mismatch, the function and the types.
-fn import_problem(err: &wasmtime::Error) -> String {
-    format!("an import does not fit: {err:#}\n  hint: build against WASI 0.2 and the WIT of this engine")
 }

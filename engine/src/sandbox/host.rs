@@ -13,12 +13,16 @@ use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::LoadSpec;
+use super::command::Pipes;
 use super::contract::{clock, config, log, random};
 use super::logs::CallLog;
+use super::messaging::Outbox;
 use super::priority;
+use super::script::Script;
 use super::shares::Share;
 use super::wasi::deny_all;
 use crate::limits::{EPOCH_TICK_MS, Limits, MAX_HOST_RESOURCES, MAX_RANDOM_BYTES, MAX_TABLE_ELEMENTS, MIB};
+use crate::manifest::Emit;
 use crate::outcome::Failure;
 
 /// Ticks before the first look at the clocks. Most calls end sooner and never pay for reading the CPU clock.
@@ -34,12 +38,16 @@ pub(crate) struct Shared {
     pub values: std::collections::BTreeMap<String, String>,
     /// The whole table as JSON.
     pub json: String,
+    /// The source that a runner is to run.
+    pub script: Option<Script>,
+    /// Where it may publish.
+    pub emit: Emit,
     /// The plugin's name, which takes part in the seed.
     pub name: String,
 }
 
 impl Shared {
-    pub fn new(spec: &LoadSpec) -> Self {
+    pub fn new(spec: &LoadSpec, script: Option<Script>) -> Self {
         let text = |value: &Value| match value {
             Value::String(text) => text.clone(),
             other => other.to_string(),
@@ -48,6 +56,8 @@ impl Shared {
             limits: spec.limits.clone(),
             values: spec.config.iter().map(|(key, value)| (key.clone(), text(value))).collect(),
             json: Value::Object(spec.config.clone()).to_string(),
+            script,
+            emit: spec.emit.clone(),
             name: spec.name.as_str().to_owned(),
         }
     }
@@ -70,6 +80,8 @@ pub(crate) struct CallState {
     pub now_ns: u64,
     /// Stands still between readings but for one step each, so that a loop that waits for it ends.
     pub monotonic_ns: u64,
+    /// What the handler publishes, while one that publishes by an import is being called.
+    pub(super) outbox: Option<Outbox>,
     pub(super) table: ResourceTable,
     /// Source and id of the event, from which randomness is seeded for guests that ask for it.
     event: [String; 2],
@@ -80,6 +92,8 @@ pub(crate) struct CallState {
     cpu_started: Option<Duration>,
     /// Where CPU time is written down; none if the caller keeps no account.
     share: Option<Arc<Share>>,
+    /// Standard input and output, if it is a program.
+    pub(super) pipes: Option<Pipes>,
 }
 
 impl CallState {
@@ -94,6 +108,7 @@ impl CallState {
             table_elements: 0,
             now_ns: 0,
             monotonic_ns: 0,
+            outbox: None,
             table,
             event: Default::default(),
             random: None,
@@ -102,6 +117,15 @@ impl CallState {
             started: Instant::now(),
             cpu_started: None,
             share,
+            pipes: None,
+        }
+    }
+
+    /// Takes note of an event that has begun while the guest, a program, held its store.
+    fn catch_up(&mut self) {
+        if let Some(begun) = self.pipes.as_ref().and_then(Pipes::begun) {
+            self.begin(&begun.event_id, &begun.source, begun.time_ns);
+            self.started = begun.at;
         }
     }
 
@@ -137,7 +161,8 @@ impl CallState {
     }
 
     /// Counts one call into the engine.
-    fn enter(&mut self) -> wasmtime::Result<()> {
+    pub(super) fn enter(&mut self) -> wasmtime::Result<()> {
+        self.catch_up();
         self.host_calls += 1;
         let limit = self.shared.limits.host_calls;
         if self.host_calls > limit { Err(refuse(Failure::HostCalls { limit })) } else { Ok(()) }
@@ -150,6 +175,7 @@ impl CallState {
 
     /// Decides whether a call that still runs may go on.
     fn look(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        self.catch_up();
         let limits = &self.shared.limits;
         let cpu = thread_cpu_time();
         if let Some(share) = &self.share {
@@ -226,8 +252,15 @@ impl ResourceLimiter for CallState {
 
 impl WasiView for CallState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.catch_up();
         // Most guests never ask WASI for anything, so it is made on first use.
-        let made = self.wasi.take().unwrap_or_else(|| deny_all(&self.log, self.seed(), self.now_ns));
+        let made = self.wasi.take().unwrap_or_else(|| {
+            let mut world = deny_all(&self.log, self.seed(), self.now_ns);
+            if let Some(pipes) = &self.pipes {
+                pipes.give(&mut world, &self.shared.name, &self.shared.json);
+            }
+            world.build()
+        });
         let ctx = self.wasi.insert(made);
         WasiCtxView { ctx, table: &mut self.table }
     }

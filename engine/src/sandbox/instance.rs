@@ -8,11 +8,12 @@ use wasmtime::component::{self, Linker};
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
 use wasmtime_wasi::I32Exit;
 
-use super::contract::{self, About, DESCRIPTION, Exception, GuestFailure};
+use super::contract::{About, DESCRIPTION, Exception, GuestFailure};
+use super::entry::wrong_type;
 use super::host::{CallState, FIRST_LOOK_TICKS, Refusal, on_deadline};
 use super::logs::{CallLog, LogSink};
 use super::shares::Share;
-use super::{LoadError, Prepared};
+use super::{LoadError, Prepared, command, drafts, messaging, script};
 use crate::effects::Proposed;
 use crate::event::Event;
 use crate::limits::{HOSTCALL_SLACK_BYTES, Limits, MAX_BACKTRACE_FRAMES, MAX_FRAME_CHARS, MAX_REASON_BYTES};
@@ -41,7 +42,7 @@ impl From<Failure> for Cut {
 }
 
 /// What a store starts with.
-fn new_store(
+pub(super) fn new_store(
     engine: &Engine,
     prepared: &Prepared,
     sink: &LogSink,
@@ -86,25 +87,10 @@ impl Instance {
     /// Hands it one event. After a failure the instance must not be used again: the second value says so.
     pub fn handle(&mut self, event: &Event) -> (Result<Vec<Proposed>, Cut>, bool) {
         begin(&mut self.store, Some(event));
-        let headers: Vec<_> =
-            event.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let record = contract::Event {
-            id: &event.id,
-            source: &event.source,
-            kind: &event.kind,
-            subject: &event.subject,
-            time: event.time_ns,
-            key: event.key.as_deref(),
-            headers: &headers,
-            data: &event.data,
-            attempt: event.attempt,
-            reply_to: event.reply_to.as_deref(),
-        };
-        let ended = self.prepared.fitted.call(&mut self.store, &self.instance, record);
+        let ended = self.prepared.fitted.call(&mut self.store, &self.instance, event);
         self.store.data().log.finish();
         match ended {
-            Ok((Ok(outputs),)) => (Ok(outputs.into_iter().map(Proposed::from).collect()), true),
-            Ok((Err(failure),)) => (Err(declined(failure, self.store.data())), true),
+            Ok(answer) => (answer, true),
             Err(err) => (Err(cut_short(&err, &self.store)), false),
         }
     }
@@ -116,14 +102,19 @@ pub(super) fn try_out(
     prepared: &Prepared,
     sink: &LogSink,
 ) -> Result<Option<About>, LoadError> {
+    if prepared.fitted.run().is_some() {
+        return command::try_out(engine, prepared, sink).map(|()| None);
+    }
     let mut store = new_store(engine, prepared, sink, None);
     begin(&mut store, None);
     let started = prepared.fitted.pre.instantiate(&mut store);
     let instance = started.map_err(|err| LoadError::Start(explain(&err, &store)))?;
-    prepared
-        .fitted
-        .check_handle(&mut store, &instance)
-        .map_err(|fault| LoadError::World(wrong_type("handle", &fault)))?;
+    prepared.fitted.check(&mut store, &instance)?;
+    if prepared.shared.script.is_some() {
+        let told = script::load(&mut store, &instance);
+        store.data().log.finish();
+        return told.map_err(|err| LoadError::Start(explain(&err, &store)))?;
+    }
     let Some(interface) = instance.get_export_index(&mut store, None, DESCRIPTION) else {
         return Ok(None);
     };
@@ -138,13 +129,7 @@ pub(super) fn try_out(
     told.map(|(about,)| Some(about)).map_err(|err| LoadError::Start(explain(&err, &store)))
 }
 
-fn wrong_type(function: &str, fault: &str) -> String {
-    format!(
-        "export `{function}` does not have the type the contract gives it: {fault}\n  hint: build against the WIT of this engine"
-    )
-}
-
-fn begin(store: &mut Store<CallState>, event: Option<&Event>) {
+pub(super) fn begin(store: &mut Store<CallState>, event: Option<&Event>) {
     let state = store.data_mut();
     match event {
         Some(event) => state.begin(&event.id, &event.source, event.time_ns),
@@ -153,7 +138,7 @@ fn begin(store: &mut Store<CallState>, event: Option<&Event>) {
     store.set_epoch_deadline(FIRST_LOOK_TICKS);
 }
 
-fn cut_short(err: &wasmtime::Error, store: &Store<CallState>) -> Cut {
+pub(super) fn cut_short(err: &wasmtime::Error, store: &Store<CallState>) -> Cut {
     Cut { failure: explain(err, store), backtrace: backtrace(err) }
 }
 
@@ -217,7 +202,7 @@ fn backtrace(err: &wasmtime::Error) -> Option<String> {
 
 /// A failure in the guest's own words. An exception after a refused growth is its language's way to say that memory ran
 /// out: the limit is the cause.
-fn declined(failure: GuestFailure, state: &CallState) -> Cut {
+pub(super) fn declined(failure: GuestFailure, state: &CallState) -> Cut {
     match failure {
         GuestFailure::Retry(retry) => {
             let after = retry.after_ms.map(Duration::from_millis);
@@ -231,6 +216,12 @@ fn declined(failure: GuestFailure, state: &CallState) -> Cut {
     }
 }
 
+/// An error of a handler that cannot say what kind of error it is. It may pass; if it does not, the attempts run out and the
+/// event becomes a dead letter. It is no fault of the plugin either, as far as anybody can tell.
+pub(super) fn retried(reason: String) -> Cut {
+    Failure::Retry { after: None, reason: bounded(reason) }.into()
+}
+
 /// A guest's own account of where it was: as many lines, and as long, as a backtrace of the engine has.
 fn bounded_trace(trace: &str) -> Option<String> {
     let lines = trace.lines().map(str::trim).filter(|line| !line.is_empty()).take(MAX_BACKTRACE_FRAMES);
@@ -238,21 +229,29 @@ fn bounded_trace(trace: &str) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
-fn bounded(mut reason: String) -> String {
+pub(super) fn bounded(mut reason: String) -> String {
     cut(&mut reason, MAX_REASON_BYTES);
     reason
 }
 
 /// The linker of all plugins.
 pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
-    use super::contract::{clock, config, log, random};
     let mut linker = Linker::new(engine);
     super::wasi::add_to_linker(&mut linker)?;
-    log::add_to_linker::<CallState, OurState>(&mut linker, |state| state)?;
-    clock::add_to_linker::<CallState, OurState>(&mut linker, |state| state)?;
-    config::add_to_linker::<CallState, OurState>(&mut linker, |state| state)?;
-    random::add_to_linker::<CallState, OurState>(&mut linker, |state| state)?;
+    add_contract_to_linker(&mut linker)?;
+    script::add_to_linker(&mut linker)?;
+    messaging::add_to_linker(&mut linker)?;
+    drafts::add_to_linker(&mut linker)?;
     Ok(linker)
+}
+
+/// Links the contract's imports.
+pub(super) fn add_contract_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    use super::contract::{clock, config, log, random};
+    log::add_to_linker::<CallState, OurState>(linker, |state| state)?;
+    clock::add_to_linker::<CallState, OurState>(linker, |state| state)?;
+    config::add_to_linker::<CallState, OurState>(linker, |state| state)?;
+    random::add_to_linker::<CallState, OurState>(linker, |state| state)
 }
 
 struct OurState;

@@ -1,5 +1,6 @@
 //! What a guest says: log lines, standard output and error. Bounded per call, then cut.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use tracing::Level;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
-use crate::limits::Limits;
+use crate::limits::{Limits, MAX_BACKTRACE_FRAMES, MAX_FRAME_CHARS};
 use crate::outcome::{Failure, cut, one_line};
 
 /// A line longer than this is broken in two, in bytes.
@@ -42,6 +43,8 @@ struct Inner {
     cut_told: bool,
     event: String,
     partial: [Vec<u8>; 2],
+    /// The last lines of standard error, of which a guest that ends itself usually says why.
+    errors: VecDeque<String>,
 }
 
 impl CallLog {
@@ -54,6 +57,7 @@ impl CallLog {
             cut_told: false,
             event: String::new(),
             partial: [Vec::new(), Vec::new()],
+            errors: VecDeque::new(),
         };
         Self(Arc::new(Mutex::new(inner)))
     }
@@ -65,6 +69,14 @@ impl CallLog {
         inner.event.push_str(event);
         inner.used = 0;
         inner.cut_told = false;
+        inner.errors.clear();
+    }
+
+    /// The last lines of the call's standard error, the latest first; none if it wrote nothing there.
+    pub fn last_words(&self) -> Option<String> {
+        let inner = self.lock();
+        let lines: Vec<_> = inner.errors.iter().rev().map(String::as_str).collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
     /// Writes one line.
@@ -153,6 +165,12 @@ impl Inner {
             Stream::Out => (Level::INFO, "stdout"),
             Stream::Err => (Level::WARN, "stderr"),
         };
+        if stream == Stream::Err {
+            if self.errors.len() == MAX_BACKTRACE_FRAMES {
+                self.errors.pop_front();
+            }
+            self.errors.push_back(one_line(text.chars().take(MAX_FRAME_CHARS).collect()));
+        }
         self.line(level, text, vec![("stream".to_owned(), name.to_owned())])
     }
 }

@@ -48,6 +48,7 @@ pub(super) fn running_engine() -> wasmtime::Result<Engine> {
     pool.total_component_instances(MAX_INSTANCES)
         .total_core_instances(MAX_INSTANCES * 4)
         .total_memories(MAX_INSTANCES)
+        .total_stacks(MAX_INSTANCES)
         .total_tables(MAX_INSTANCES * 4)
         .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
         .max_memories_per_component(4)

@@ -1,18 +1,26 @@
 //! Guests: loading them, and calling them inside their limits. The only place that knows wasmtime.
 //!
-//! In reading order: [`Sandbox`] loads a component (`compile`, then `contract`), [`Workers`] run its instances on threads
-//! of their own (`workers`, `instance`), each plugin within its share of the cores (`shares`, `priority`), and `host`, `wasi` and
-//! `logs` are all that a guest can reach.
+//! In reading order: [`Sandbox`] loads a component (`compile`, which makes it of a core module by `encode`, then `imports` and
+//! `entry`), whose way in is the `contract`'s, that of a runner for source plugins (`script`) or that of wasmCloud
+//! (`messaging`). [`Workers`] run its instances on threads of their own (`workers`, `instance`), each plugin within its share of
+//! the cores (`shares`, `priority`), and `host`, `wasi`, `drafts` and `logs` are all that a guest can reach.
 //!
 //! Guests run synchronously and never on the runtime's threads: a plugin that loops holds up its own threads only.
 
+mod command;
 mod compile;
 mod contract;
+mod drafts;
+mod encode;
+mod entry;
 mod host;
+mod imports;
 mod instance;
 mod logs;
 mod machine;
+mod messaging;
 mod priority;
+mod script;
 mod shares;
 mod wasi;
 mod workers;
@@ -20,17 +28,21 @@ mod workers;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
 pub use compile::{CHILD_COMMAND, child_main, this_program};
-pub use contract::{About, Shape};
+pub use contract::About;
+pub use encode::componentize;
+pub use entry::Shape;
 pub use instance::Cut;
 pub use logs::{LogLine, LogSink};
 pub use workers::{Caller, Workers};
 
+use crate::artifact::Artifact;
 use crate::digest::Digest;
-use crate::limits::{Limits, MIB};
-use crate::manifest::{Isolation, PluginName};
+use crate::limits::{Limits, MAX_SOURCE_BYTES, MIB};
+use crate::manifest::{Emit, Isolation, Kind, PluginName};
 use crate::outcome::Failure;
 
 /// Why a component cannot be run.
@@ -45,12 +57,55 @@ pub enum LoadError {
     /// Anything but WebAssembly.
     #[error("the file is no WebAssembly")]
     NotWasm,
-    /// A core module.
-    #[error("the file is a core module, not a component\n  hint: build it for wasm32-wasip2")]
-    CoreModule,
+    /// A core module that lacks what a plugin needs, or imports what is not served.
+    #[error("the file is a core module, and no component can be made of it: {0}")]
+    CoreModule(String),
     /// The compiler's validation refused it.
     #[error("the component is invalid: {0}")]
     Invalid(String),
+    /// Source that is no UTF-8.
+    #[error("line {line} is no UTF-8 text")]
+    NotText {
+        /// The line, from 1.
+        line: usize,
+    },
+    /// Source over [`crate::limits::MAX_SOURCE_BYTES`].
+    #[error("the source has {bytes} bytes, over the limit of {MAX_SOURCE_BYTES}")]
+    SourceSize {
+        /// Its size.
+        bytes: usize,
+    },
+    /// Source that its language does not accept, or that fails as it is loaded.
+    #[error("{}{text}", position(*line, *column))]
+    Source {
+        /// The line, from 1; 0 if it is not known.
+        line: u32,
+        /// The column, from 1; 0 if it is not known.
+        column: u32,
+        /// What is wrong there, with the line's text.
+        text: String,
+    },
+    /// There is no runner for a source plugin.
+    #[error(
+        "there is no runner for {language}: {looked} holds no {file}\n  hint: `cargo xtask build` makes the runners; plugins.runners says where they are",
+        language = artifact.title(), file = artifact.title().to_lowercase() + ".wasm"
+    )]
+    NoRunner {
+        /// The language.
+        artifact: Artifact,
+        /// The folders that were looked in.
+        looked: String,
+    },
+    /// The runner itself is no good.
+    #[error("the runner for {language}, {path}, cannot be used: {why}", language = artifact.title(), path = path.display())]
+    Runner {
+        /// The language.
+        artifact: Artifact,
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// Over `limits.component_mib`.
     #[error(
         "the component has {bytes} bytes, over its limit of {limit_mib} MiB\n  hint: limits.component_mib"
@@ -104,7 +159,7 @@ pub enum LoadError {
 
 /// A component that compiled, fits the contract and has shown that it starts.
 pub struct Prepared {
-    fitted: contract::Fitted,
+    fitted: Arc<entry::Fitted>,
     shared: Arc<host::Shared>,
     about: Option<About>,
     shape: Shape,
@@ -126,12 +181,24 @@ impl Prepared {
     }
 }
 
+fn position(line: u32, column: u32) -> String {
+    match (line, column) {
+        (0, _) => String::new(),
+        (line, 0) => format!("line {line}: "),
+        (line, column) => format!("line {line}, column {column}: "),
+    }
+}
+
 /// What loading needs to know of a plugin beside its bytes.
 #[derive(Debug, Clone)]
 pub struct LoadSpec {
     /// The plugin's name.
     pub name: PluginName,
-    /// The digest of the component's bytes, under which compiled code is kept.
+    /// What its bytes are.
+    pub artifact: Artifact,
+    /// How it is handed events.
+    pub kind: Kind,
+    /// The digest of the bytes, under which compiled code is kept.
     pub digest: Digest,
     /// What it may use.
     pub limits: Limits,
@@ -139,6 +206,8 @@ pub struct LoadSpec {
     pub isolation: Isolation,
     /// Its share of the cores, where others want them too.
     pub weight: u32,
+    /// Where it may publish.
+    pub emit: Emit,
     /// The `[config]` table.
     pub config: serde_json::Map<String, serde_json::Value>,
 }
@@ -147,8 +216,14 @@ pub struct LoadSpec {
 pub struct Sandbox {
     engine: Engine,
     linker: wasmtime::component::Linker<host::CallState>,
+    /// The one for programs, whose host functions may wait.
+    command_linker: wasmtime::component::Linker<host::CallState>,
     compiler: compile::Compiler,
+    runners: script::Runners,
     scheduling: workers::Scheduling,
+    /// First instances at once. A hundred plugins found together would otherwise keep each other from starting within their
+    /// time.
+    starts: Semaphore,
     _ticker: machine::Ticker,
 }
 
@@ -159,20 +234,44 @@ impl Sandbox {
     /// # Errors
     /// If the runtime cannot reserve its pool or the directory cannot be trusted.
     pub fn new(compiler: PathBuf, cache: PathBuf) -> Result<Arc<Self>, LoadError> {
+        Self::with_runners(compiler, cache, Vec::new())
+    }
+
+    /// The same, with the folders in which to look for the runners of source plugins, `<language>.wasm`.
+    ///
+    /// # Errors
+    /// As for [`Sandbox::new`]. A runner that is missing is told when a plugin wants it.
+    pub fn with_runners(
+        compiler: PathBuf,
+        cache: PathBuf,
+        runners: Vec<PathBuf>,
+    ) -> Result<Arc<Self>, LoadError> {
         let runtime = |err: wasmtime::Error| LoadError::Runtime(format!("{err:#}"));
         let engine = machine::running_engine().map_err(runtime)?;
         let linker = instance::linker(&engine).map_err(runtime)?;
+        let command_linker = command::linker(&engine).map_err(runtime)?;
         let compiler = compile::Compiler::new(compiler, cache, &engine)?;
         let shares = shares::Shares::new();
         let ticker = machine::Ticker::start(&engine, Arc::clone(&shares))
             .map_err(|err| LoadError::Runtime(err.to_string()))?;
         let spawner = priority::Spawner::start().map_err(|err| LoadError::Runtime(err.to_string()))?;
         let scheduling = workers::Scheduling { shares, spawner };
-        Ok(Arc::new(Self { engine, linker, compiler, scheduling, _ticker: ticker }))
+        let runners = script::Runners::new(runners);
+        let starts = Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from));
+        Ok(Arc::new(Self {
+            engine,
+            linker,
+            command_linker,
+            compiler,
+            runners,
+            scheduling,
+            starts,
+            _ticker: ticker,
+        }))
     }
 
-    /// Loads a component: compiles it in another process, checks it against the contract, makes a first instance and asks
-    /// it what it is. What that instance logs goes to `sink`.
+    /// Loads a plugin's code: compiles it in another process (a source plugin's runner once for all of them), checks it
+    /// against the contract, makes a first instance and asks it what it is. What that instance logs goes to `sink`.
     ///
     /// # Errors
     /// Says what is wrong with the component.
@@ -186,22 +285,39 @@ impl Sandbox {
         if bytes.len() > limit_mib as usize * MIB {
             return Err(LoadError::TooLarge { bytes: bytes.len(), limit_mib });
         }
-        let component = self.compiler.component(&self.engine, spec.digest, bytes).await?;
+        let script = script::Script::of(spec, bytes)?;
+        if script.is_some() && spec.kind == Kind::Command {
+            let text = "`kind = \"command\"` is for programs compiled to WebAssembly, not for source";
+            return Err(LoadError::World(text.to_owned()));
+        }
+        let fitted = if script.is_some() {
+            self.runners.get(spec.artifact, &self.engine, &self.linker, &self.compiler).await?
+        } else {
+            let component = self.compiler.component(&self.engine, spec.digest, bytes).await?;
+            let (linker, role) = match spec.kind {
+                Kind::Plugin => (&self.linker, entry::Role::Plugin),
+                Kind::Command => (&self.command_linker, entry::Role::Command),
+            };
+            Arc::new(entry::Fitted::new(linker, &component, role)?)
+        };
         let mut prepared = Prepared {
-            fitted: contract::Fitted::new(&self.linker, &component)?,
-            shared: Arc::new(host::Shared::new(spec)),
+            shape: entry::shape(fitted.pre.component()),
+            fitted,
+            shared: Arc::new(host::Shared::new(spec, script)),
             about: None,
-            shape: contract::shape(&component),
             isolation: spec.isolation,
             weight: spec.weight,
         };
         let sandbox = Arc::clone(self);
+        let turn = self.starts.acquire().await.map_err(|err| LoadError::Runtime(err.to_string()))?;
         let tried = tokio::task::spawn_blocking(move || {
             let about = instance::try_out(&sandbox.engine, &prepared, &sink)?;
             prepared.about = about;
             Ok(Arc::new(prepared))
         });
-        tried.await.map_err(|err| LoadError::Runtime(err.to_string()))?
+        let tried = tried.await.map_err(|err| LoadError::Runtime(err.to_string()));
+        drop(turn);
+        tried?
     }
 
     /// Starts the threads that run a plugin's instances.

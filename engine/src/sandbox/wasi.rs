@@ -6,10 +6,10 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use wasmtime::component::{HasData, Linker, Resource};
+use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::clocks::HostWallClock;
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
 use super::host::CallState;
 use super::logs::{CallLog, Stream};
@@ -22,6 +22,16 @@ const STEP_NS: u64 = 1_000;
 /// real time.
 pub(super) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
+    shadow_clock(linker)
+}
+
+/// The same for guests that may wait: programs, for their next line.
+pub(super) fn add_to_waiting_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    shadow_clock(linker)
+}
+
+fn shadow_clock(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     monotonic_clock::add_to_linker::<CallState, StandingClock>(linker, |state| state)?;
     linker.allow_shadowing(false);
@@ -29,7 +39,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<
 }
 
 /// The WASI of one call.
-pub(super) fn deny_all(log: &CallLog, seed: [u8; 32], now_ns: u64) -> WasiCtx {
+pub(super) fn deny_all(log: &CallLog, seed: [u8; 32], now_ns: u64) -> WasiCtxBuilder {
     let mut builder = WasiCtxBuilder::new();
     // The library draws these from the guest's point of view only: two streams, so that one does not foretell the other.
     let mut other = seed;
@@ -47,7 +57,7 @@ pub(super) fn deny_all(log: &CallLog, seed: [u8; 32], now_ns: u64) -> WasiCtx {
         .insecure_random_seed(u128::from_le_bytes(first_half(seed)))
         .max_random_size(u64::from(MAX_RANDOM_BYTES))
         .wall_clock(EventClock(Duration::from_nanos(now_ns)));
-    builder.build()
+    builder
 }
 
 fn first_half(seed: [u8; 32]) -> [u8; 16] {

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use wasmtime::Engine;
 
 use super::Prepared;
+use super::command::Process;
 use super::instance::{Cut, Instance};
 use super::logs::LogSink;
 use super::priority::{self, Spawner};
@@ -152,8 +153,8 @@ pub struct Caller {
     prepared: Arc<Prepared>,
     sink: LogSink,
     share: Option<Arc<Share>>,
-    /// The instance of `reuse` isolation.
-    kept: Option<Instance>,
+    /// The guest of `reuse` isolation.
+    kept: Option<Guest>,
     /// The CPU time of the last call, if it was looked at.
     cpu: Option<Duration>,
 }
@@ -187,15 +188,35 @@ impl Caller {
     /// # Errors
     /// The named reason why the guest did not handle it, and where in the guest that was.
     pub fn call(&mut self, event: &Event) -> Result<Vec<Proposed>, Cut> {
-        let mut instance = match self.kept.take() {
-            Some(instance) => instance,
-            None => Instance::new(&self.engine, &self.prepared, &self.sink, self.share.clone(), event)?,
+        let mut guest = match self.kept.take() {
+            Some(guest) => guest,
+            None => self.new_guest(event)?,
         };
-        let (result, intact) = instance.handle(event);
-        self.cpu = instance.cpu_used();
+        let (result, intact) = match &mut guest {
+            Guest::Instance(instance) => instance.handle(event),
+            Guest::Process(process) => process.handle(event),
+        };
+        self.cpu = match &guest {
+            Guest::Instance(instance) => instance.cpu_used(),
+            Guest::Process(process) => process.cpu_used(),
+        };
         if intact && self.prepared.isolation == Isolation::Reuse {
-            self.kept = Some(instance);
+            self.kept = Some(guest);
         }
         result
     }
+
+    fn new_guest(&self, event: &Event) -> Result<Guest, Cut> {
+        let Self { engine, prepared, sink, share, .. } = self;
+        if prepared.fitted.run().is_some() {
+            return Ok(Guest::Process(Process::new(engine, prepared, sink, share.clone())));
+        }
+        Instance::new(engine, prepared, sink, share.clone(), event).map(Guest::Instance)
+    }
+}
+
+/// What handles events: an instance that is called, or a program that is fed.
+enum Guest {
+    Instance(Instance),
+    Process(Process),
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::guest_log;
 use super::service::durable_spec;
+use crate::artifact::Artifact;
 use crate::bus::{Bus, BusError};
 use crate::effects::Emitter;
 use crate::manifest::{Manifest, PluginName};
@@ -29,7 +30,7 @@ pub(super) enum Refusal {
     /// The manifest says not to run it.
     Disabled,
     /// The component is not well-formed. If it was written just now, the rest of it may follow.
-    Malformed(String),
+    Malformed(Artifact, String),
     /// A file changed between the look at it and its reading.
     Changed(String),
     /// It is good, but what it subscribes to is not there, and a version that serves would make way for one that waits.
@@ -54,25 +55,31 @@ pub(super) async fn load(
     name: &PluginName,
     source: Source,
 ) -> Result<Candidate, Refusal> {
-    let manifest =
+    let mut manifest =
         Manifest::parse(&source.manifest).map_err(|err| Refusal::Because(format!("{name}.toml: {err}")))?;
     if !manifest.enabled {
         return Err(Refusal::Disabled);
     }
-    let because = |what: &dyn std::fmt::Display| Refusal::Because(format!("{name}.wasm: {what}"));
+    let artifact = source.files.artifact;
+    let isolation = *manifest.isolation.get_or_insert(artifact.default_isolation());
+    let file = format!("{name}.{}", artifact.extension());
+    let because = |what: &dyn std::fmt::Display| Refusal::Because(format!("{file}: {what}"));
     let spec = LoadSpec {
         name: name.clone(),
+        artifact,
+        kind: manifest.kind,
         digest: source.files.component,
         limits: manifest.limits.clone(),
-        isolation: manifest.isolation,
+        isolation,
         weight: manifest.weight,
+        emit: manifest.emit.clone(),
         config: manifest.config_json(),
     };
     let sink = guest_log::sink(name);
     let prepared =
         around.sandbox.load(&source.component, &spec, Arc::clone(&sink)).await.map_err(|err| match err {
             LoadError::Empty | LoadError::Truncated | LoadError::NotWasm | LoadError::Invalid(_) => {
-                Refusal::Malformed(format!("{name}.wasm: {err}"))
+                Refusal::Malformed(artifact, format!("{file}: {err}"))
             }
             err => because(&err),
         })?;

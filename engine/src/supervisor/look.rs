@@ -69,7 +69,7 @@ impl Reload {
 
     fn incomplete(&mut self, name: &PluginName, missing: Missing) {
         let (have, lack) = match missing {
-            Missing::Manifest => ("wasm", "toml"),
+            Missing::Manifest(artifact) => (artifact.extension(), "toml"),
             Missing::Component => ("toml", "wasm"),
         };
         let problem = format!("{name}.{have} is there, {name}.{lack} is not");

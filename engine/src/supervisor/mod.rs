@@ -46,6 +46,8 @@ pub struct EngineSettings {
     pub plugins_dir: PathBuf,
     /// Compiled code and kept versions. It is made if absent.
     pub data_dir: PathBuf,
+    /// Where to look for the runners of source plugins, `<language>.wasm`; the first that is there is taken.
+    pub runner_dirs: Vec<PathBuf>,
     /// The program that compiles components: see [`crate::sandbox::CHILD_COMMAND`].
     pub compiler: PathBuf,
     /// Streams to create if absent.
@@ -157,7 +159,8 @@ impl Engine {
             bus.ensure_stream(spec).await?;
         }
         let dead_letters = DeadLetters::open(Arc::clone(&bus)).await?;
-        let sandbox = Sandbox::new(settings.compiler, settings.data_dir.join("compiled"))?;
+        let compiled = settings.data_dir.join("compiled");
+        let sandbox = Sandbox::with_runners(settings.compiler, compiled, settings.runner_dirs)?;
         let dir = PluginDir::new(settings.plugins_dir);
         let (watcher, nudges) = dir.watch()?;
         let views = view::Views::new();

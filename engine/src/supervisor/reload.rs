@@ -231,6 +231,7 @@ impl Reload {
             Record::default()
         });
         let told = VersionStatus {
+            artifact: files.artifact,
             digest: files.component.to_string(),
             version: version.emitter.version.clone(),
             since: jiff::Timestamp::now().to_string(),
@@ -275,7 +276,9 @@ impl Reload {
     fn refuse(&mut self, name: &PluginName, refusal: Refusal, origin: Origin, dir: &PluginDir) {
         let reason = match refusal {
             Refusal::Disabled => return self.disable(name),
-            Refusal::Malformed(_) if matches!(origin, Origin::Directory) && dir.may_be_growing(name) => {
+            Refusal::Malformed(artifact, _)
+                if matches!(origin, Origin::Directory) && dir.may_be_growing(name, artifact) =>
+            {
                 return self.try_again(name);
             }
             Refusal::Changed(what) if matches!(origin, Origin::Directory) => {
@@ -289,7 +292,7 @@ impl Reload {
                 }
                 reason
             }
-            Refusal::Malformed(reason) | Refusal::Changed(reason) | Refusal::Because(reason) => reason,
+            Refusal::Malformed(_, reason) | Refusal::Changed(reason) | Refusal::Because(reason) => reason,
         };
         match origin {
             Origin::RollBack(reply) => {

@@ -121,11 +121,14 @@ impl Views {
             view.previous = record.previous.map(|files| {
                 let digest = files.component.to_string();
                 // A version that an earlier process served is known by its digest only.
-                known
-                    .into_iter()
-                    .flatten()
-                    .find(|version| version.digest == digest)
-                    .unwrap_or(VersionStatus { digest, version: String::new(), since: String::new() })
+                known.into_iter().flatten().find(|version| version.digest == digest).unwrap_or(
+                    VersionStatus {
+                        artifact: files.artifact,
+                        digest,
+                        version: String::new(),
+                        since: String::new(),
+                    },
+                )
             });
             view.state = PluginState::Running;
             view.running = Some(version);
@@ -265,7 +268,7 @@ impl View {
             emits: manifest
                 .map(|m| m.emit.subjects.iter().map(ToString::to_string).collect())
                 .unwrap_or_default(),
-            isolation: match manifest.map(|m| m.isolation) {
+            isolation: match manifest.and_then(|m| m.isolation) {
                 Some(Isolation::Reuse) => "reuse".to_owned(),
                 Some(Isolation::Fresh) => "fresh".to_owned(),
                 None => String::new(),

@@ -152,7 +152,7 @@ pub const HOSTILE: &[Hostile] = &[
     bytes("nothing", nothing, "empty"),
     bytes("prose", prose, "no WebAssembly"),
     bytes("cut off", cut_off, "truncated"),
-    refused("core-module", "core module"),
+    refused("core-module", "a plugin needs wasmill:plugin/handler@0.1.0#handle, cabi_realloc, memory"),
     refused("missing-handler", "wasmill:plugin/handler@0.1.0 is missing"),
     refused("no-function", "handle"),
     refused("wrong-signature", "does not have the type"),
@@ -160,4 +160,7 @@ pub const HOSTILE: &[Hostile] = &[
     refused("unknown-import", "acme:database/query@1.0.0"),
     refused("unserved-import", "wasmill:plugin/state@0.1.0"),
     refused("false-import", "wasmill:plugin/clock@0.1.0"),
+    refused("messaging-ungranted", "wasi:keyvalue/store@0.2.0-draft (a key-value store), wasi:http/"),
+    refused("messaging-other-version", "this engine serves wasmcloud:messaging/handler@0.2.0"),
+    refused("messaging-beside", "outputs are what `handle` returns"),
 ];

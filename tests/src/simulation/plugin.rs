@@ -47,7 +47,8 @@ pub(super) fn version(
     let pattern = |text: &str| Pattern::new(text);
     let manifest = Manifest {
         enabled: true,
-        isolation: Isolation::Fresh,
+        kind: wasmill::manifest::Kind::Plugin,
+        isolation: Some(Isolation::Fresh),
         concurrency,
         subscribe: vec![Subscribe {
             stream: Some(STREAM.to_owned()),

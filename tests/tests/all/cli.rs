@@ -1,5 +1,6 @@
 //! The command line as people and scripts meet it: exit codes, data on stdout, talk on stderr.
 
+mod build;
 mod check;
 mod config;
 mod new;
@@ -127,6 +128,10 @@ fn failures_have_their_exit_code_and_leave_stdout_alone() {
         ("new Bad.Name", 1, "no plugin name"),
         ("new self", 1, "is taken"),
         ("new fine --sdk-path .", 1, "not the wasmill-sdk crate"),
+        ("new fine --sdk-path . --lang go", 2, "--sdk-path is for Rust"),
+        ("new fine --lang pyhton", 2, "a similar value exists: 'python'"),
+        ("new build --lang zig", 1, "its manifest would be build.toml"),
+        ("build", 1, "neither build.toml nor Cargo.toml"),
         ("demo --dir .", 1, "cargo xtask demo"),
         ("plugin show ../x", 1, "no plugin name"),
         ("dead-letter ls --since yesterday", 2, "neither a time"),
@@ -151,8 +156,9 @@ fn every_command_explains_itself_on_stdout() {
     for command in [
         "run",
         "demo",
-        "check",
         "new",
+        "build",
+        "check",
         "plugin",
         "plugin ls",
         "plugin show",
@@ -190,7 +196,7 @@ fn completions_know_the_commands() {
     let dir = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish"] {
         let script = run(dir.path(), &["completions", shell]).done();
-        for word in ["publish", "rollback", "bus-url", "dead-letter", "redrive", "dry-run"] {
+        for word in ["publish", "rollback", "bus-url", "dead-letter", "redrive", "dry-run", "typescript"] {
             assert!(script.stdout.contains(word), "{shell}: no {word}");
         }
         assert_eq!(script.stderr, "");

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use wasmill::artifact::Artifact;
 use wasmill::digest::Digest;
 use wasmill::effects::{self, Emitter, Output, Proposed, Rules};
 use wasmill::event::Event;
@@ -30,14 +31,14 @@ fn sandbox() -> Arc<Sandbox> {
 }
 
 /// A plugin in service.
-struct Running {
-    manifest: Manifest,
-    workers: Workers,
-    said: Arc<Mutex<Vec<String>>>,
+pub struct Running {
+    pub manifest: Manifest,
+    pub workers: Workers,
+    pub said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Running {
-    async fn load(bytes: &[u8], manifest: &str) -> Result<Self, LoadError> {
+    pub async fn load(bytes: &[u8], manifest: &str) -> Result<Self, LoadError> {
         let manifest = Manifest::parse(manifest).unwrap();
         let serde_json::Value::Object(config) = serde_json::to_value(&manifest.config).unwrap() else {
             panic!("a table is an object")
@@ -46,8 +47,11 @@ impl Running {
             name: PluginName::new("guest").unwrap(),
             digest: Digest::of(bytes),
             limits: manifest.limits.clone(),
-            isolation: manifest.isolation,
+            isolation: manifest.isolation.unwrap_or_default(),
+            artifact: Artifact::Wasm,
+            kind: manifest.kind,
             weight: manifest.weight,
+            emit: manifest.emit.clone(),
             config,
         };
         let said = Arc::new(Mutex::new(Vec::new()));
@@ -68,7 +72,7 @@ impl Running {
     }
 
     /// What the engine does with an event up to publishing.
-    async fn handle(&self, event: &Event) -> Result<Vec<Output>, Failure> {
+    pub async fn handle(&self, event: &Event) -> Result<Vec<Output>, Failure> {
         self.handle_timed(event).await.0
     }
 
@@ -94,7 +98,7 @@ impl Running {
     }
 }
 
-fn event(id: &str) -> Event {
+pub fn event(id: &str) -> Event {
     Event {
         id: id.to_owned(),
         source: "nats:IN".to_owned(),

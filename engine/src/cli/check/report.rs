@@ -11,19 +11,19 @@ use crate::sandbox::{About, Shape};
 
 /// One plugin.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Report {
-    pub(super) file: PathBuf,
+pub(in crate::cli) struct Report {
+    pub(in crate::cli) file: PathBuf,
     /// Why the engine would refuse it.
-    pub(super) faults: Vec<String>,
+    pub(in crate::cli) faults: Vec<String>,
     /// What looks like a mistake.
-    pub(super) warnings: Vec<String>,
+    pub(in crate::cli) warnings: Vec<String>,
     pub(super) bytes: Option<usize>,
     pub(super) digest: Option<Digest>,
     #[serde(serialize_with = "about")]
     pub(super) about: Option<About>,
     #[serde(flatten)]
     pub(super) shape: Option<Shape>,
-    pub(super) manifest: Option<Manifest>,
+    pub(in crate::cli) manifest: Option<Manifest>,
 }
 
 fn about<S: Serializer>(about: &Option<About>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -41,7 +41,7 @@ fn about<S: Serializer>(about: &Option<About>, serializer: S) -> Result<S::Ok, S
 
 impl Report {
     /// The report for people.
-    pub(super) fn text(&self) -> String {
+    pub(in crate::cli) fn text(&self) -> String {
         let verdict = if self.faults.is_empty() { "ok" } else { "refused" };
         let mut text = format!("{}: {verdict}", self.file.display());
         let mut line = |name: &str, value: String| text.push_str(&format!("\n  {name:<10} {value}"));
@@ -89,7 +89,7 @@ fn subscription(entry: &crate::manifest::Subscribe) -> String {
 
 fn limits(manifest: &Manifest) -> String {
     let limits = &manifest.limits;
-    let isolation = match manifest.isolation {
+    let isolation = match manifest.isolation.unwrap_or_default() {
         Isolation::Fresh => "a fresh instance for each event",
         Isolation::Reuse => "instances serve many events",
     };

@@ -20,7 +20,7 @@ use self::tap::Tap;
 use self::verdict::Rule;
 use super::exit::{Exit, Failure};
 use super::out::{self, grouped};
-use super::settings::runtime;
+use super::settings::{runner_dirs, runtime};
 use super::signals::Signals;
 use crate::bus::{Bus, Retention, StreamSpec};
 use crate::sandbox::this_program;
@@ -113,6 +113,7 @@ impl Demo {
         let tap = Tap::new();
         let settings = EngineSettings {
             plugins_dir: plugins.to_owned(),
+            runner_dirs: runner_dirs(None)?,
             data_dir: args.dir.join("data"),
             compiler: this_program().context("find this program's own file, which is also the compiler")?,
             streams: streams()?,

@@ -180,6 +180,7 @@ mod tests {
             name: "rule".into(),
             state: PluginState::Running,
             running: Some(VersionStatus {
+                artifact: crate::artifact::Artifact::Wasm,
                 digest: "ab".repeat(32),
                 version: "0.1.0".into(),
                 since: since.into(),

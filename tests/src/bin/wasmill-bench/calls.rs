@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use serde_json::json;
+use wasmill::artifact::Artifact;
 use wasmill::digest::Digest;
 use wasmill::event::Event;
 use wasmill::limits::Limits;
@@ -67,11 +68,14 @@ pub async fn run() -> Result<()> {
     for (what, component, config) in [("no-op", &no_op, nothing), ("amount rule", &amount, rule)] {
         for isolation in [Isolation::Reuse, Isolation::Fresh] {
             let spec = LoadSpec {
+                artifact: Artifact::Wasm,
+                kind: wasmill::manifest::Kind::Plugin,
                 name: PluginName::new("bench")?,
                 digest: Digest::of(component),
                 limits: Limits::default(),
                 isolation,
                 weight: wasmill::limits::DEFAULT_WEIGHT,
+                emit: wasmill::manifest::Emit::default(),
                 config: config.as_object().cloned().unwrap_or_default(),
             };
             let prepared = sandbox.load(component, &spec, Arc::clone(&silent)).await?;

@@ -7,11 +7,13 @@
 mod calls;
 mod native;
 mod neighbour;
+mod sources;
 mod throughput;
 
 use anyhow::{Result, bail};
 
-const USAGE: &str = "usage: wasmill-bench [calls|throughput|neighbour] [--events N] [--rounds N]";
+const USAGE: &str =
+    "usage: wasmill-bench [calls|throughput|neighbour|sources] [--events N] [--rounds N] [--plugins N]";
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -32,10 +34,12 @@ fn main() -> Result<()> {
         Some("neighbour") => {
             return runtime.block_on(neighbour::run(number("--events", 10_000)?, number("--rounds", 3)?));
         }
+        Some("sources") => return runtime.block_on(sources::run(number("--plugins", 100)?)),
         Some("throughput") => {}
         Some(other) if !other.starts_with("--") => bail!("{other:?} is no part of the benchmark\n{USAGE}"),
         _ => runtime.block_on(calls::run())?,
     }
     runtime.block_on(throughput::run(number("--events", 200_000)?, number("--rounds", 3)?))?;
-    runtime.block_on(neighbour::run(10_000, number("--rounds", 3)?))
+    runtime.block_on(neighbour::run(10_000, number("--rounds", 3)?))?;
+    runtime.block_on(sources::run(number("--plugins", 100)?))
 }

@@ -26,6 +26,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("kept", 1),
     ("telemetry", 1),
     // Pure.
+    ("artifact", 0),
     ("breaker", 0),
     ("clock", 0),
     ("cycles", 0),
@@ -34,6 +35,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("event", 0),
     ("hint", 0),
     ("limits", 0),
+    ("lines", 0),
     ("manifest", 0),
     ("message", 0),
     ("outcome", 0),

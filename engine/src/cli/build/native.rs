@@ -1,0 +1,99 @@
+//! C, C++ and Zig: zig compiles all three to a core module.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+use super::Recipe;
+use super::process::run;
+use super::strip::without_debug_sections;
+use super::tools::{Tool, Toolbox};
+
+const ZIG_TOOL: Tool = Tool {
+    program: "zig",
+    does: "compiles C, C++ and Zig",
+    package: "ziglang",
+    module: Some("ziglang"),
+    version: &["version"],
+};
+
+/// From `src/*.c` to a core module.
+pub const C: Recipe = Recipe { tools: &[&ZIG_TOOL], compile: |toolbox| compile_c(toolbox, &C_COMPILER) };
+/// From `src/*.cpp` to a core module.
+pub const CPP: Recipe = Recipe { tools: &[&ZIG_TOOL], compile: |toolbox| compile_c(toolbox, &CPP_COMPILER) };
+/// From `src/plugin.zig` to a core module.
+pub const ZIG: Recipe = Recipe { tools: &[&ZIG_TOOL], compile: compile_zig };
+
+/// The guest's stack. zig's own default is sixty times as much, of which each fresh instance would have a copy.
+const STACK_BYTES: u32 = 256 * 1_024;
+
+/// What is made, in the project's folder for such things, where zig runs.
+const MODULE: &str = "plugin.wasm";
+
+/// How zig compiles a language of the C family.
+struct Compiler {
+    /// The name that zig gives to it.
+    command: &'static str,
+    /// How source files end.
+    endings: &'static [&'static str],
+    /// What it is told beside what holds for all.
+    flags: &'static [&'static str],
+}
+
+const C_COMPILER: Compiler = Compiler { command: "cc", endings: &["c"], flags: &[] };
+const CPP_COMPILER: Compiler = Compiler { command: "c++", endings: &["cpp", "cc", "cxx", "c"], flags: &[] };
+
+fn compile_c(toolbox: &Toolbox<'_>, compiler: &Compiler) -> anyhow::Result<Vec<u8>> {
+    let project = toolbox.project();
+    let mut zig = toolbox.find(&ZIG_TOOL)?.command();
+    zig.args([compiler.command, "-target", "wasm32-wasi", "-mexec-model=reactor", "-O2", "-g"]);
+    zig.args(["-Wall", "-Wextra"]).args(compiler.flags);
+    zig.arg(format!("-Wl,-z,stack-size={STACK_BYTES}")).arg("-I").arg(&project.sdk);
+    for folder in [&project.folder.join("src"), &project.sdk] {
+        zig.args(sources(folder, compiler.endings)?);
+    }
+    zig.args(["-o", MODULE]);
+    made(toolbox, zig)
+}
+
+/// The source files right in a folder, by name.
+fn sources(folder: &Path, endings: &[&str]) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))?;
+    let is_source = |path: &PathBuf| {
+        path.extension().is_some_and(|ending| endings.iter().any(|wanted| ending == *wanted))
+    };
+    let mut found: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_source).collect();
+    found.sort();
+    if found.is_empty() {
+        bail!("{} holds no source that ends in .{}", folder.display(), endings.join(", ."));
+    }
+    Ok(found)
+}
+
+fn compile_zig(toolbox: &Toolbox<'_>) -> anyhow::Result<Vec<u8>> {
+    let project = toolbox.project();
+    let mut zig = toolbox.find(&ZIG_TOOL)?.command();
+    let module = |name: &str, file: &Path| format!("-M{name}={}", file.display());
+    zig.args(["build-exe", "-target", "wasm32-freestanding", "-mcpu", "generic", "-OReleaseSafe"]);
+    // Traces are made of names.
+    zig.args(["-fno-strip", "-fno-entry", "-rdynamic", "--stack", &STACK_BYTES.to_string()]);
+    zig.args(["--name", "plugin", "--dep", "wasmill", "--dep", "plugin"]);
+    zig.arg(module("root", &project.sdk.join("root.zig")));
+    zig.args(["--dep", "wasmill"]).arg(module("plugin", &project.folder.join("src/plugin.zig")));
+    zig.arg(module("wasmill", &project.sdk.join("wasmill.zig")));
+    zig.arg(format!("-femit-bin={MODULE}"));
+    made(toolbox, zig)
+}
+
+/// Runs a command of zig's that makes the module, and reads that.
+fn made(toolbox: &Toolbox<'_>, mut zig: Command) -> anyhow::Result<Vec<u8>> {
+    let work = toolbox.project().work_folder()?;
+    let module = work.join(MODULE);
+    zig.env("ZIG_LOCAL_CACHE_DIR", work.join("zig")).current_dir(&work);
+    run(&mut zig)?;
+    let bytes = fs::read(&module).with_context(|| format!("read {}", module.display()))?;
+    Ok(without_debug_sections(&bytes))
+}

@@ -1,0 +1,25 @@
+"""Write Wasmill plugins in Python: a function ``handle(event)``, and unit tests that run natively.
+
+The same file runs as a component built by ``wasmill build``, as a source plugin dropped into the plugin directory, and
+in ordinary Python under a test.
+"""
+
+from . import clock, config, log, random
+from ._about import About
+from ._event import Event
+from ._failure import Failure, Reject, Retry
+from ._output import Output
+
+__all__ = [
+    "About",
+    "Event",
+    "Failure",
+    "Output",
+    "Reject",
+    "Retry",
+    "clock",
+    "config",
+    "log",
+    "random",
+]
+__version__ = "0.1.0"

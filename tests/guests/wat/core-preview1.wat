@@ -1,0 +1,87 @@
+;; A core module that asks WASI preview 1 for all that a language's runtime asks for, also where no call may leave the
+;; component. What it was told becomes the data of one output to `out`: 64-bit words, in the order of the addresses below.
+;;
+;; The event's attempt chooses: 1 reports, 2 exits with status 3, 3 exits after its answer, 4 sleeps for an hour first.
+(module
+  (import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_fdstat_get" (func $fdstat (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_prestat_get" (func $prestat (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "environ_sizes_get" (func $environ (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "args_sizes_get" (func $args (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 8) "out")
+  ;; Two parts of one line, and another line.
+  (data (i32.const 512) "printed in two\nto the error stream\n")
+  (global $free (mut i32) (i32.const 4096))
+  (global $exits_after (mut i32) (i32.const 0))
+
+  (func (export "_initialize")
+    (drop (call $random (i32.const 1088) (i32.const 8))))
+
+  ;; While the host is in here nothing may be called out. Runtimes ask for the time and draw numbers all the same.
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (drop (call $clock (i32.const 1) (i64.const 0) (i32.const 1024)))
+    (drop (call $clock (i32.const 0) (i64.const 0) (i32.const 1032)))
+    (drop (call $random (i32.const 1040) (i32.const 8)))
+    (call $say (i32.const 1) (i32.const 512) (i32.const 8))
+    (local.set $at (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+    (global.set $free (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+
+  (func $say (param $fd i32) (param $from i32) (param $bytes i32)
+    (i32.store (i32.const 600) (local.get $from))
+    (i32.store (i32.const 604) (local.get $bytes))
+    (drop (call $write (local.get $fd) (i32.const 600) (i32.const 1) (i32.const 608)))
+    (if (i32.ne (i32.load (i32.const 608)) (local.get $bytes)) (then (unreachable))))
+
+  (func $sleep
+    ;; One subscription at 640: a span of an hour by the monotonic clock.
+    (i32.store (i32.const 656) (i32.const 1))
+    (i64.store (i32.const 664) (i64.const 3600000000000))
+    (drop (call $poll (i32.const 640) (i32.const 704) (i32.const 1) (i32.const 736)))
+    (if (i32.ne (i32.load (i32.const 736)) (i32.const 1)) (then (unreachable))))
+
+  (func (export "wasmill:plugin/handler@0.1.0#handle") (param $event i32) (result i32)
+    (local $attempt i32)
+    (local.set $attempt (i32.load offset=68 (local.get $event)))
+    (if (i32.eq (local.get $attempt) (i32.const 2)) (then (call $exit (i32.const 3))))
+    (global.set $exits_after (i32.eq (local.get $attempt) (i32.const 3)))
+    (drop (call $clock (i32.const 1) (i64.const 0) (i32.const 1048)))
+    (if (i32.eq (local.get $attempt) (i32.const 4)) (then (call $sleep)))
+    (drop (call $clock (i32.const 1) (i64.const 0) (i32.const 1056)))
+    (drop (call $clock (i32.const 0) (i64.const 0) (i32.const 1064)))
+    (drop (call $random (i32.const 1072) (i32.const 11)))
+    ;; The bytes after the drawn ones stay as they are: 1083 to 1087 are zero.
+    (call $say (i32.const 1) (i32.const 512) (i32.const 8))
+    (call $say (i32.const 1) (i32.const 520) (i32.const 7))
+    (call $say (i32.const 2) (i32.const 527) (i32.const 20))
+    (i64.store (i32.const 1096) (i64.extend_i32_u (call $read (i32.const 0) (i32.const 600) (i32.const 1) (i32.const 608))))
+    (i64.store (i32.const 1104) (i64.load32_u (i32.const 608)))
+    (i64.store (i32.const 1112) (i64.extend_i32_u (call $prestat (i32.const 3) (i32.const 608))))
+    (i64.store (i32.const 1120) (i64.extend_i32_u (call $fdstat (i32.const 1) (i32.const 800))))
+    (i64.store (i32.const 1128) (i64.load8_u (i32.const 800)))
+    (drop (call $environ (i32.const 800) (i32.const 804)))
+    (drop (call $args (i32.const 808) (i32.const 812)))
+    (i64.store (i32.const 1136) (i64.or (i64.load (i32.const 800)) (i64.load (i32.const 808))))
+    (i64.store (i32.const 1144) (i64.extend_i32_u (call $open (i32.const 3) (i32.const 0) (i32.const 512) (i32.const 7)
+      (i32.const 0) (i64.const 0) (i64.const 0) (i32.const 0) (i32.const 608))))
+    (i64.store (i32.const 1152) (i64.extend_i32_u (call $write (i32.const 5) (i32.const 600) (i32.const 1) (i32.const 608))))
+    (i32.store (i32.const 48) (i32.const 8))
+    (i32.store (i32.const 52) (i32.const 3))
+    (i32.store (i32.const 76) (i32.const 1024))
+    (i32.store (i32.const 80) (i32.const 136))
+    (i32.store (i32.const 24) (i32.const 48))
+    (i32.store (i32.const 28) (i32.const 1))
+    (i32.const 16))
+  (func (export "cabi_post_wasmill:plugin/handler@0.1.0#handle") (param i32)
+    (drop (call $clock (i32.const 0) (i64.const 0) (i32.const 1032)))
+    (if (global.get $exits_after) (then (call $exit (i32.const 3))))
+    (global.set $free (i32.const 4096))))
