@@ -40,6 +40,14 @@ pub fn test_guests() -> Result<PathBuf> {
     inside("the component of the test guests", "WASMILL_TEST_GUESTS", "guests", "wasmill-test-guests")
 }
 
+/// The component of an example that is a project of its own.
+///
+/// # Errors
+/// If it was not built.
+pub fn example(name: &str) -> Result<PathBuf> {
+    inside(&format!("the component of example {name}"), "WASMILL_TEST_GUESTS", "guests", name)
+}
+
 /// The conformance plugin of a language, as the engine is given it.
 ///
 /// # Errors
@@ -72,6 +80,14 @@ pub fn languages() -> Result<PathBuf> {
 /// If it was not built.
 pub fn test_messaging() -> Result<PathBuf> {
     inside("the component of messaging", "WASMILL_TEST_GUESTS", "guests", "wasmill-test-messaging")
+}
+
+/// The program that reads events from its standard input.
+///
+/// # Errors
+/// If it was not built.
+pub fn test_command() -> Result<PathBuf> {
+    inside("the program that reads lines", "WASMILL_TEST_GUESTS", "guests", "wasmill-test-command")
 }
 
 /// The folders that hold the runners of source plugins.

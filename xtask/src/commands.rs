@@ -10,8 +10,17 @@ use crate::{components, languages, tools};
 
 /// The packages that everything but a release is built from, always the same: what cargo unifies over them is then
 /// compiled once for the demo, the tests and the lints.
-pub const HOST_PACKAGES: [&str; 7] =
-    ["--workspace", "--exclude", GUESTS[0], "--exclude", GUESTS[1], "--exclude", CONFORMANCE];
+pub const HOST_PACKAGES: [&str; 9] = [
+    "--workspace",
+    "--exclude",
+    GUESTS[0],
+    "--exclude",
+    GUESTS[1],
+    "--exclude",
+    GUESTS[2],
+    "--exclude",
+    CONFORMANCE,
+];
 
 /// `cargo xtask build`
 pub fn build(workspace: &Workspace, arguments: &[String]) -> Result<()> {
@@ -51,6 +60,10 @@ pub fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     components::place_in_examples(workspace)?;
     build_dev_binary(workspace)?;
     languages::for_tests(workspace)?;
+    // Who asks for certain tests wants no others.
+    if arguments.is_empty() {
+        components::test_examples(workspace)?;
+    }
     let mut command = cargo(workspace);
     command.arg("test").args(HOST_PACKAGES);
     if !arguments.iter().any(|argument| argument.contains("fail-fast")) {

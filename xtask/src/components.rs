@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -15,6 +16,9 @@ pub const TARGET: &str = "wasm32-wasip2";
 /// First line of a manifest that runs a plugin under another name: `# component: amount-threshold`. A manifest named
 /// as a plugin needs no such line.
 const COMPONENT_LINE: &str = "# component:";
+
+/// Examples that are projects of their own: folder and package.
+pub const EXAMPLES: [(&str, &str); 1] = [("rhai", "scripted-rule")];
 
 /// The first-party plugins: one for each folder in plugins/ that is a package of the same name.
 pub fn first_party(workspace: &Workspace) -> Result<Vec<String>> {
@@ -30,8 +34,9 @@ pub fn first_party(workspace: &Workspace) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Builds every first-party plugin into target/plugins, and with `guests` the test guests into target/guests and the
-/// conformance plugin in Rust into target/languages. One cargo run for all, so that what they share is compiled once.
+/// Builds every first-party plugin into target/plugins, and with `guests` the test guests and examples into target/guests and the
+/// conformance plugin in Rust into target/languages. One cargo run for all but the examples, so that what they share is
+/// compiled once.
 pub fn build(workspace: &Workspace, guests: bool) -> Result<()> {
     tools::wasm_target(workspace)?;
     let plugins = first_party(workspace)?;
@@ -50,8 +55,36 @@ pub fn build(workspace: &Workspace, guests: bool) -> Result<()> {
             install(workspace, name, &workspace.guests().join(format!("{name}.wasm")))?;
         }
         install(workspace, CONFORMANCE, &workspace.languages().join("rust.wasm"))?;
+        for (folder, name) in EXAMPLES {
+            build_example(workspace, folder)?;
+            install(workspace, name, &workspace.guests().join(format!("{name}.wasm")))?;
+        }
     }
     Ok(())
+}
+
+/// Builds an example as its README tells, but into the same folder as all else.
+fn build_example(workspace: &Workspace, folder: &str) -> Result<()> {
+    let mut command = example(workspace, folder);
+    command.args(["build", "--locked", "--profile", "plugin", "--target", TARGET]);
+    run(&format!("example {folder}"), command.arg("--target-dir").arg(&workspace.target))
+}
+
+/// Runs the tests that the examples have of their own.
+pub fn test_examples(workspace: &Workspace) -> Result<()> {
+    for (folder, _) in EXAMPLES {
+        let mut command = example(workspace, folder);
+        command.args(["test", "--locked", "--target-dir"]).arg(&workspace.target);
+        run(&format!("tests of example {folder}"), &mut command)?;
+    }
+    Ok(())
+}
+
+/// Cargo in an example's folder.
+pub fn example(workspace: &Workspace, folder: &str) -> Command {
+    let mut command = cargo(workspace);
+    command.current_dir(workspace.root.join("examples").join(folder));
+    command
 }
 
 fn install(workspace: &Workspace, name: &str, to: &Path) -> Result<()> {

@@ -5,17 +5,18 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::commands::HOST_PACKAGES;
-use crate::components::{TARGET, first_party};
+use crate::components::{EXAMPLES, TARGET, example, first_party};
 use crate::process::{cargo, output, run, say};
 use crate::tools;
 use crate::workspace::{CONFORMANCE, GUESTS, Workspace};
 
 type Check = (&'static str, fn(&Workspace) -> Result<()>);
 
-const CHECKS: [Check; 5] = [
+const CHECKS: [Check; 6] = [
     ("formatting", |workspace| run("formatting", cargo(workspace).args(["fmt", "--all", "--check"]))),
     ("clippy", clippy),
     ("clippy for guests", clippy_for_guests),
+    ("examples", examples),
     ("documentation", documentation),
     ("dependencies", dependencies),
 ];
@@ -77,6 +78,18 @@ fn clippy_for_guests(workspace: &Workspace) -> Result<()> {
         command.args(["--package", name]);
     }
     run("clippy for guests", command.args(["--", "--deny", "warnings"]))
+}
+
+/// Examples that are projects of their own are held to the same.
+fn examples(workspace: &Workspace) -> Result<()> {
+    for (folder, _) in EXAMPLES {
+        let mut command = example(workspace, folder);
+        run(&format!("formatting of example {folder}"), command.args(["fmt", "--check"]))?;
+        let mut command = example(workspace, folder);
+        command.args(["clippy", "--locked", "--all-targets"]).arg("--target-dir").arg(&workspace.target);
+        run(&format!("clippy for example {folder}"), command.args(["--", "--deny", "warnings"]))?;
+    }
+    Ok(())
 }
 
 fn documentation(workspace: &Workspace) -> Result<()> {

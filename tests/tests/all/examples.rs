@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use bytes::Bytes;
+use serde_json::{Value, json};
 use wasmill_tests::nats::NatsServer;
 use wasmill_tests::place::Process;
 use wasmill_tests::{parts, streams};
 
 use crate::cli::{ended, run, wasmill};
-use crate::delivery::amount_threshold;
+use crate::delivery::{amount_threshold, balance, scene};
 
 const CONFIGURATION: &str = "examples/card-fraud/wasmill.toml";
 
@@ -136,4 +137,60 @@ fn every_example_configuration_is_sound() {
     let checked = ended(&mut wasmill(dir.path(), &["config", "check", "-c", CONFIGURATION])).done();
     assert_eq!(checked.stdout.lines().count(), 2, "{}", checked.stdout);
     run(dir.path(), &["check", "--strict", "examples/card-fraud/plugins/large-amount.wasm"]).done();
+}
+
+/// `scripted-rule.toml` in the folder `rhai`, with another script in it if there is one.
+fn scripted(script: Option<&str>) -> String {
+    let path = parts::root().join("examples/rhai/scripted-rule.toml");
+    let manifest = std::fs::read_to_string(path).unwrap().replace("[emit]", "[retry]\nattempts = 1\n[emit]");
+    let own = manifest.split("'''").nth(1).unwrap().to_owned();
+    script.map_or(manifest.clone(), |script| manifest.replace(&own, script))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_in_a_manifest_raises_alerts() {
+    let scene = scene().await;
+    let component = std::fs::read(parts::example("scripted-rule").unwrap()).unwrap();
+    scene.place.put("rule", &component, &scripted(None)).unwrap();
+    let amounts = [10.0, 220.0, 220.5, 999.0];
+    let payments =
+        amounts.map(|amount| Bytes::from(json!({"id": format!("p{amount}"), "amount": amount}).to_string()));
+    streams::publish(&scene.jetstream, "payments.card", payments).await.unwrap();
+    streams::publish(&scene.jetstream, "payments.card", [Bytes::from_static(b"{}")]).await.unwrap();
+    let running = scene.start().await;
+    running.ended("rule", 5).await.unwrap();
+    streams::drained(&scene.jetstream, "PAYMENTS", "wasmill-rule").await.unwrap();
+    balance(&running, "rule");
+    let mut alerts: Vec<Value> = streams::read(&scene.jetstream, "ALERTS")
+        .await
+        .unwrap()
+        .iter()
+        .map(|alert| serde_json::from_slice(&alert.payload).unwrap())
+        .collect();
+    alerts.sort_by_key(|alert| alert["payment"].to_string());
+    let wanted = [json!({"payment": "p220.5", "over_by": 0.5}), json!({"payment": "p999", "over_by": 779.0})];
+    assert_eq!(alerts, wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_of_a_rule_in_a_manifest_is_told_with_its_place() {
+    let scene = scene().await;
+    let component = std::fs::read(parts::example("scripted-rule").unwrap()).unwrap();
+    let faults = [
+        ("let a = event.data;\na.missing + 1;", "exception", "line 2, column 3: Property not found: missing"),
+        ("let a = 1\nlet b = 2;", "exception", "line 2, column 1: "),
+        ("fn deep(n) { deep(n + 1) + 1 }\ndeep(0);", "exception", "column 1: Stack overflow"),
+        ("loop {}", "cpu-limit", "100 ms"),
+    ];
+    for (number, (script, ..)) in faults.iter().enumerate() {
+        scene.place.put(&format!("rule-{number}"), &component, &scripted(Some(script))).unwrap();
+    }
+    streams::publish(&scene.jetstream, "payments.card", [Bytes::from_static(b"{}")]).await.unwrap();
+    let running = scene.start().await;
+    for (number, (script, reason, detail)) in faults.iter().enumerate() {
+        let status = running.ended(&format!("rule-{number}"), 1).await.unwrap();
+        let failure = status.last_failure.unwrap();
+        assert_eq!((status.counters.dead_lettered, failure.reason.as_str()), (1, *reason), "{script}");
+        assert!(failure.detail.contains(detail), "{script}: {}", failure.detail);
+    }
 }
