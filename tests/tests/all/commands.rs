@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 use wasmill::status::PluginState;
-use wasmill_tests::guests::assembled;
+use wasmill_tests::guests::whole;
 use wasmill_tests::place::Running;
 use wasmill_tests::{parts, streams};
 
@@ -19,7 +19,7 @@ subjects = ["alerts.>"]
 [retry]
 attempts = 1
 [breaker]
-enabled = false
+failures = 0
 [limits]
 instances = 1
 [config]
@@ -111,7 +111,7 @@ async fn a_mixed_lot(isolation: &str) {
     let reasons: std::collections::BTreeMap<u64, &str> = letters
         .iter()
         .map(|letter| {
-            let sequence = letter.header("Wasmill-Event").unwrap().rsplit_once(':').unwrap().1;
+            let sequence = letter.header("Wasmill-Position").unwrap().rsplit_once(':').unwrap().1;
             (sequence.parse().unwrap(), letter.header("Wasmill-Reason").unwrap())
         })
         .collect();
@@ -164,7 +164,7 @@ async fn a_program_sees_the_event_its_config_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_of_preview_1_runs_as_it_is() {
     for isolation in ["fresh", "reuse"] {
-        let (scene, running) = running(&assembled("command").unwrap(), &manifest(isolation)).await;
+        let (scene, running) = running(&whole("command").unwrap(), &manifest(isolation)).await;
         send(&scene, (0..100).map(|id| json!({"id": id, "padding": "x".repeat(id * 100)}))).await;
         let status = running.ended("program", 100).await.unwrap();
         assert_eq!((status.counters.done, status.counters.outputs), (100, 100), "{:?}", status.last_failure);
