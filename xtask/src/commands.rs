@@ -10,8 +10,17 @@ use crate::{components, languages, tools};
 
 /// The packages that everything but a release is built from, always the same: what cargo unifies over them is then
 /// compiled once for the demo, the tests and the lints.
-pub const HOST_PACKAGES: [&str; 7] =
-    ["--workspace", "--exclude", GUESTS[0], "--exclude", GUESTS[1], "--exclude", CONFORMANCE];
+pub const HOST_PACKAGES: [&str; 9] = [
+    "--workspace",
+    "--exclude",
+    GUESTS[0],
+    "--exclude",
+    GUESTS[1],
+    "--exclude",
+    GUESTS[2],
+    "--exclude",
+    CONFORMANCE,
+];
 
 /// `cargo xtask build`
 pub fn build(workspace: &Workspace, arguments: &[String]) -> Result<()> {

@@ -12,6 +12,7 @@ mod batches;
 mod bus_conformance;
 mod chaos;
 mod cli;
+mod commands;
 mod core_modules;
 mod dead_letters;
 mod delivery;
