@@ -96,15 +96,18 @@ const PANICS: &[(Can, &str)] = &[(Can::Raise, "a panic ends the instance: it tra
 const ABORTS: &[(Can, &str)] =
     &[(Can::Raise, "an error that is thrown ends the instance: it is logged, and traps")];
 
+const NO_TRAP: &[(Can, &str)] = &[(Can::Trap, "nothing in the language ends the instance but its limits")];
+
 /// Every row.
 pub const ROWS: &[Row] = &[
     Row::new("rust", "rust", Kind::Component, "lib.rs").lacks(PANICS),
     Row::new("python", "python", Kind::Component, "plugin.py"),
     // The engine names a source after its plugin.
     Row::new("python-source", "python", Kind::Source(Artifact::Python), "conformance.py"),
-    Row::new("javascript", "javascript", Kind::Component, "plugin.js"),
-    Row::new("javascript-source", "javascript", Kind::Source(Artifact::JavaScript), "conformance.js"),
-    Row::new("typescript", "typescript", Kind::Component, "plugin.ts"),
+    Row::new("javascript", "javascript", Kind::Component, "plugin.js").lacks(NO_TRAP),
+    Row::new("javascript-source", "javascript", Kind::Source(Artifact::JavaScript), "conformance.js")
+        .lacks(NO_TRAP),
+    Row::new("typescript", "typescript", Kind::Component, "plugin.ts").lacks(NO_TRAP),
     Row::new("go", "go", Kind::Component, "harm.go"),
     Row::new("go-module", "go", Kind::Module, "harm.go"),
     Row::new("c", "c", Kind::Component, "plugin.c"),
