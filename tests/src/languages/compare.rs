@@ -131,8 +131,12 @@ fn one_output(wanted: &WantedOutput, output: &Proposed) -> Result<(), String> {
     let is_json = |(name, value): &(String, String)| {
         name.eq_ignore_ascii_case("content-type") && value == "application/json"
     };
-    let headers = output.headers.iter().filter(|header| !(wanted.may_be_json && is_json(header)));
-    differs("headers", &wanted.headers.iter().collect::<Vec<_>>(), &headers.collect())?;
+    let came: Vec<_> =
+        output.headers.iter().filter(|header| !(wanted.may_be_json && is_json(header))).collect();
+    if let Some((wanted, came)) = wanted.headers.iter().zip(&came).find(|(wanted, came)| wanted != *came) {
+        return differs("header", &wanted, came);
+    }
+    differs("number of headers", &wanted.headers.len(), &came.len())?;
     match &wanted.data {
         Data::Bytes(bytes) if *bytes == output.data => Ok(()),
         Data::Bytes(bytes) => {
