@@ -114,8 +114,8 @@ fn a_core_module_becomes_a_component_and_a_bad_one_replaces_nothing() {
     run(dir.path(), &["check", "--strict", "rule/build/rule.wasm"]).done();
 
     std::fs::write(folder.join("module.wasm"), module("core-module")).unwrap();
-    build(&[]).failed(1, "rule.wasm");
-    build(&["--out", "plugins"]).failed(1, "core module");
+    build(&[]).failed(1, "make a component of rule: the file is a core module");
+    build(&["--out", "plugins"]).failed(1, "a plugin needs wasmill:plugin/handler");
     assert_eq!(std::fs::read(&component).unwrap(), good);
     assert!(!dir.path().join("plugins").exists(), "what is refused leaves nothing behind");
 }
