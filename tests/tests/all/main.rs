@@ -22,6 +22,7 @@ mod hostile;
 mod kill;
 mod languages;
 mod messaging;
+mod programs;
 mod quarantine;
 mod reload;
 mod setbacks;
