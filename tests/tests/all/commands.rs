@@ -272,7 +272,7 @@ async fn an_exit_tells_its_last_words() {
         for _ in 0..2 {
             let (answer, backtrace) = ended(&running, "1").await;
             assert_eq!(answer, Err(Failure::Exit(1)));
-            assert_eq!(backtrace.as_deref(), Some("no amount: ü"));
+            assert_eq!(backtrace.as_deref(), Some("no amount: ü\nreading the amount"), "the latest first");
         }
         let said = running.said.lock().unwrap();
         assert_eq!(*said, ["reading the amount", "no amount: ü", "reading the amount", "no amount: ü"]);
