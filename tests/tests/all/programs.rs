@@ -22,6 +22,7 @@ attempts = 1
 failures = 0
 [limits]
 instances = 1
+cpu_ms = 1000
 [config]
 limit = 220
 "#;
