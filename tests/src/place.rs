@@ -35,7 +35,7 @@ impl Place {
     /// If the disk refuses.
     pub fn new() -> Result<Self> {
         let dir = tempfile::tempdir()?;
-        let shared = parts::target()?.join("test-compiled");
+        let shared = parts::target()?.join("test-cache/wasmill/compiled");
         private_dir(&shared)?;
         std::fs::create_dir_all(dir.path().join("plugins"))?;
         std::fs::create_dir_all(dir.path().join("data"))?;

@@ -127,7 +127,12 @@ pub fn for_tests(workspace: &Workspace) -> Result<()> {
     for runner in RUNNERS.iter().filter(|runner| runner.in_default_tests) {
         runners::build(workspace, &engine, runner)?;
     }
-    Ok(())
+    // Compiled before the tests begin: beside them it would take longer than they wait.
+    let rules = workspace.root.join("examples/source-rules/plugins");
+    let mut check = Command::new(&engine);
+    check.current_dir(&rules).args(["check", "python-rule.py", "javascript-rule.js"]);
+    check.env("XDG_CACHE_HOME", workspace.target.join("test-cache")).stdout(std::process::Stdio::null());
+    run("runners compiled for the tests", &mut check)
 }
 
 /// The runners of source plugins, for an engine that is built to be used.

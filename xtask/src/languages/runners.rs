@@ -39,7 +39,7 @@ pub const RUNNERS: &[Runner] = &[
     },
     Runner {
         language: "javascript",
-        in_default_tests: false,
+        in_default_tests: true,
         requirements: "engine/templates/zig/requirements.txt",
         sources: &[
             "engine/runners/javascript",

@@ -20,6 +20,8 @@ mod tools;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use anyhow::Context as _;
+
 use self::pins::Registry;
 use self::project::{BUILD_FOLDER, Project};
 use self::tools::{Tool, Toolbox};
@@ -67,7 +69,8 @@ pub fn run(args: &BuildArgs) -> Result<(), Failure> {
     });
     let file = out_folder.join(format!("{}.wasm", project.name));
     out::say(format_args!("building {} ({})", project.name, project.language));
-    let component = componentize(&compile(&project, args)?)?;
+    let made = compile(&project, args)?;
+    let component = componentize(&made).with_context(|| format!("make a component of {}", project.name))?;
     let report = check_before_placing(&file, &component, &project.manifest())?;
     if !report.faults.is_empty() {
         out::say(report.text());
