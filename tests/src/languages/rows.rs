@@ -41,6 +41,8 @@ pub enum Can {
     Raise,
     /// Trap on purpose. Without it, the token `trap` raises.
     Trap,
+    /// Tell an empty key from none.
+    EmptyKey,
 }
 
 impl Can {
@@ -50,6 +52,7 @@ impl Can {
         match self {
             Self::Raise => "raise an exception",
             Self::Trap => "trap on purpose",
+            Self::EmptyKey => "tell an empty key from none",
         }
     }
 }
@@ -98,6 +101,9 @@ const ABORTS: &[(Can, &str)] =
 
 const NO_TRAP: &[(Can, &str)] = &[(Can::Trap, "nothing in the language ends the instance but its limits")];
 
+const ZERO_VALUE: &[(Can, &str)] =
+    &[(Can::EmptyKey, "a key is a string, which is empty where there is none")];
+
 /// Every row.
 pub const ROWS: &[Row] = &[
     Row::new("rust", "rust", Kind::Component, "lib.rs").lacks(PANICS),
@@ -108,8 +114,8 @@ pub const ROWS: &[Row] = &[
     Row::new("javascript-source", "javascript", Kind::Source(Artifact::JavaScript), "conformance.js")
         .lacks(NO_TRAP),
     Row::new("typescript", "typescript", Kind::Component, "plugin.ts").lacks(NO_TRAP),
-    Row::new("go", "go", Kind::Component, "harm.go"),
-    Row::new("go-module", "go", Kind::Module, "harm.go"),
+    Row::new("go", "go", Kind::Component, "harm.go").lacks(ZERO_VALUE),
+    Row::new("go-module", "go", Kind::Module, "harm.go").lacks(ZERO_VALUE),
     Row::new("c", "c", Kind::Component, "plugin.c"),
     Row::new("c-module", "c", Kind::Module, "plugin.c"),
     Row::new("cpp", "cpp", Kind::Component, "plugin.cpp"),

@@ -114,5 +114,8 @@ fn made(toolbox: &Toolbox<'_>, mut zig: Command) -> anyhow::Result<Vec<u8>> {
     zig.env("ZIG_LOCAL_CACHE_DIR", work.join("zig")).current_dir(&work);
     run(&mut zig)?;
     let bytes = fs::read(&module).with_context(|| format!("read {}", module.display()))?;
-    Ok(without_debug_sections(&bytes))
+    // What is left in the project's folder is what became of it: a core module runs as it is, too.
+    let stripped = without_debug_sections(&bytes);
+    fs::write(&module, &stripped).with_context(|| format!("write {}", module.display()))?;
+    Ok(stripped)
 }
