@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 const (
@@ -27,6 +28,9 @@ func (e errFault) Error() string {
 func decode(what string, data []byte, target any) error {
 	if len(data) == 0 {
 		return errFault(what + ": it is empty, not JSON")
+	}
+	if at := notText(data); at >= 0 {
+		return errFault(what + ": not UTF-8 " + place(data, at))
 	}
 	if at := tooDeep(data); at >= 0 {
 		return errFault(fmt.Sprintf("%s: nested deeper than %d %s", what, maxNesting, place(data, at)))
@@ -66,6 +70,22 @@ func place(data []byte, offset int) string {
 	line := bytes.Count(before, []byte("\n")) + 1
 	column := len(before) - bytes.LastIndexByte(before, '\n')
 	return fmt.Sprintf("at line %d column %d", line, column)
+}
+
+// notText is the offset of the first byte that is not UTF-8, or -1. JSON is UTF-8, and encoding/json would put another
+// character in its place.
+func notText(data []byte) int {
+	if utf8.Valid(data) {
+		return -1
+	}
+	at := 0
+	for {
+		char, size := utf8.DecodeRune(data[at:])
+		if char == utf8.RuneError && size <= 1 {
+			return at
+		}
+		at += size
+	}
 }
 
 // tooDeep is the offset at which the nesting passes its bound, or -1.

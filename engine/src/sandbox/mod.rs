@@ -22,6 +22,7 @@ mod messaging;
 mod priority;
 mod script;
 mod shares;
+pub mod snapshot;
 mod wasi;
 mod workers;
 

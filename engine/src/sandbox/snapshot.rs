@@ -203,8 +203,8 @@ fn rewrite(core: &[u8], memory: &[u8], pages: u64) -> Result<Vec<u8>, SnapshotEr
 }
 
 fn copy(module: &mut wasm_encoder::Module, core: &[u8], payload: &Payload<'_>) {
-    if let Some((id, range)) = payload.as_section() {
-        module.section(&RawSection { id, data: &core[range] });
+    if let Some((id, data)) = payload.as_section().and_then(|(id, range)| Some((id, core.get(range)?))) {
+        module.section(&RawSection { id, data });
     }
 }
 
@@ -217,7 +217,7 @@ fn data(memory: &[u8]) -> DataSection {
             reason = "addresses of 32 bits, written as the format has them"
         )]
         let start = ConstExpr::i32_const(run.start as i32);
-        section.active(0, &start, memory[run].iter().copied());
+        section.active(0, &start, memory.get(run).unwrap_or_default().iter().copied());
     }
     section
 }
@@ -226,10 +226,12 @@ fn data(memory: &[u8]) -> DataSection {
 fn runs(memory: &[u8]) -> Vec<Range<usize>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
     let mut at = 0;
-    while let Some(skipped) = memory[at..].iter().position(|byte| *byte != 0) {
-        let start = at + skipped;
-        let length = memory[start..].iter().position(|byte| *byte == 0).unwrap_or(memory.len() - start);
-        at = start + length;
+    let next = |from: usize, zero: bool| {
+        let rest = memory.get(from..).unwrap_or_default();
+        rest.iter().position(|byte| (*byte == 0) == zero).map(|skipped| from + skipped)
+    };
+    while let Some(start) = next(at, false) {
+        at = next(start, true).unwrap_or(memory.len());
         match runs.last_mut() {
             Some(last) if start - last.end <= MAX_GAP => last.end = at,
             _ => runs.push(start..at),

@@ -78,9 +78,12 @@ pub(super) async fn load(
     let sink = guest_log::sink(name);
     let prepared =
         around.sandbox.load(&source.component, &spec, Arc::clone(&sink)).await.map_err(|err| match err {
-            LoadError::Empty | LoadError::Truncated | LoadError::NotWasm | LoadError::Invalid(_) => {
-                Refusal::Malformed(artifact, format!("{file}: {err}"))
-            }
+            // A module that lacks exports may be one that is still being written.
+            LoadError::Empty
+            | LoadError::Truncated
+            | LoadError::NotWasm
+            | LoadError::CoreModule(_)
+            | LoadError::Invalid(_) => Refusal::Malformed(artifact, format!("{file}: {err}")),
             err => because(&err),
         })?;
     let emitter = Emitter {

@@ -45,7 +45,10 @@ func TestBadJSONIsRejectedWithItsPlace(t *testing.T) {
 		{"nope", "at line 1 column"},
 		{"{\"id\":\n\"a\"", "payload: unexpected end of JSON input at line 2 column"},
 		{"{\"id\":7}", "payload: `id`: a JSON number does not fit string at line 1 column"},
-		{"{\"id\":\"\",\n \"items\":[{\"amount\":1},{\"amount\":\"x\"}]}", "`items.1.amount`: a JSON string does not fit float64 at line 2"},
+		{
+			"{\"id\":\"\",\n \"items\":[{\"amount\":1},{\"amount\":\"x\"}]}",
+			"`items.1.amount`: a JSON string does not fit float64 at line 2",
+		},
 		{"{\"items\":[{\"amount\":1e999}]}", "`items.0.amount`: a JSON number 1e999 does not fit float64"},
 		{"{\"when\":\"x\"}", "payload: "},
 		{"{} x", "after top-level value at line 1 column"},

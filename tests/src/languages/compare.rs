@@ -42,6 +42,10 @@ pub fn holds(wanted: &Wanted, told: &Told, before: &[Told]) -> Result<(), String
             Err((failure, _)) if failure.is_plugins_fault() => Ok(()),
             _ => Err(format!("a failure of the plugin's was wanted; {}", ended(told))),
         },
+        Wanted::Declines => match &told.answer {
+            Err((failure, _)) if failure.is_plugins_fault() || failure.name() == "rejected" => Ok(()),
+            _ => Err(format!("a rejection or a failure of the plugin's was wanted; {}", ended(told))),
+        },
         Wanted::Says(text) => says(text, told),
         Wanted::Traces(names) => traces(names, told),
         Wanted::Logs(wanted) => logs(wanted, &told.lines),
@@ -131,8 +135,12 @@ fn one_output(wanted: &WantedOutput, output: &Proposed) -> Result<(), String> {
     let is_json = |(name, value): &(String, String)| {
         name.eq_ignore_ascii_case("content-type") && value == "application/json"
     };
-    let headers = output.headers.iter().filter(|header| !(wanted.may_be_json && is_json(header)));
-    differs("headers", &wanted.headers.iter().collect::<Vec<_>>(), &headers.collect())?;
+    let came: Vec<_> =
+        output.headers.iter().filter(|header| !(wanted.may_be_json && is_json(header))).collect();
+    if let Some((wanted, came)) = wanted.headers.iter().zip(&came).find(|(wanted, came)| wanted != *came) {
+        return differs("header", &wanted, came);
+    }
+    differs("number of headers", &wanted.headers.len(), &came.len())?;
     match &wanted.data {
         Data::Bytes(bytes) if *bytes == output.data => Ok(()),
         Data::Bytes(bytes) => {
@@ -258,6 +266,8 @@ mod tests {
             (Wanted::RejectedNaming(&[]), &rejected, &told(Err(Failure::Rejected(String::new())))),
             (Wanted::Fails(&["stack-limit"]), &told(Err(Failure::Stack)), &rejected),
             (Wanted::FailsSomehow, &told(Err(Failure::Stack)), &told(Err(Failure::Engine(String::new())))),
+            (Wanted::Declines, &rejected, &output),
+            (Wanted::Declines, &told(Err(Failure::Stack)), &told(Err(Failure::Engine(String::new())))),
             (Wanted::Says("amount"), &rejected, &output),
             (Wanted::Traces(vec!["explode"]), &rejected, &output),
             (Wanted::Logs(Vec::new()), &output, &Told { lines: vec![line("x")], ..told(Ok(Vec::new())) }),

@@ -41,6 +41,8 @@ pub enum Can {
     Raise,
     /// Trap on purpose. Without it, the token `trap` raises.
     Trap,
+    /// Tell an empty key from none.
+    EmptyKey,
 }
 
 impl Can {
@@ -50,6 +52,7 @@ impl Can {
         match self {
             Self::Raise => "raise an exception",
             Self::Trap => "trap on purpose",
+            Self::EmptyKey => "tell an empty key from none",
         }
     }
 }
@@ -96,14 +99,26 @@ const PANICS: &[(Can, &str)] = &[(Can::Raise, "a panic ends the instance: it tra
 const ABORTS: &[(Can, &str)] =
     &[(Can::Raise, "an error that is thrown ends the instance: it is logged, and traps")];
 
+const NO_TRAP: &[(Can, &str)] = &[(Can::Trap, "nothing in the language ends the instance but its limits")];
+
+const ZERO_VALUE: &[(Can, &str)] =
+    &[(Can::EmptyKey, "a key is a string, which is empty where there is none")];
+
 /// Every row.
 pub const ROWS: &[Row] = &[
     Row::new("rust", "rust", Kind::Component, "lib.rs").lacks(PANICS),
     Row::new("python", "python", Kind::Component, "plugin.py"),
     // The engine names a source after its plugin.
     Row::new("python-source", "python", Kind::Source(Artifact::Python), "conformance.py"),
-    Row::new("go", "go", Kind::Component, "harm.go"),
-    Row::new("go-module", "go", Kind::Module, "harm.go"),
+    Row::new("javascript", "javascript", Kind::Component, "plugin.js").lacks(NO_TRAP),
+    Row::new("javascript-source", "javascript", Kind::Source(Artifact::JavaScript), "conformance.js")
+        .lacks(NO_TRAP),
+    Row::new("typescript", "typescript", Kind::Component, "plugin.ts").lacks(NO_TRAP),
+    Row::new("go", "go", Kind::Component, "harm.go").lacks(ZERO_VALUE),
+    Row::new("go-module", "go", Kind::Module, "harm.go").lacks(ZERO_VALUE),
+    Row::new("c", "c", Kind::Component, "plugin.c"),
+    Row::new("c-module", "c", Kind::Module, "plugin.c"),
+    Row::new("cpp", "cpp", Kind::Component, "plugin.cpp"),
     Row::new("zig", "zig", Kind::Component, "plugin.zig"),
     Row::new("zig-module", "zig", Kind::Module, "plugin.zig"),
     Row::new("assemblyscript", "assemblyscript", Kind::Module, "conformance.ts").lacks(ABORTS),

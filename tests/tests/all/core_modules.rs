@@ -41,7 +41,7 @@ async fn a_module_with_the_contracts_exports_is_a_plugin() {
     for top in ["", REUSED] {
         let running = load("core-plugin", top).await;
         let shape = running.workers.prepared().shape();
-        assert_eq!(shape.imports, ["wasmill:plugin/types@0.1.0", "wasmill:plugin/clock@0.1.0"]);
+        assert_eq!(shape.imports, ["wasmill:plugin/clock@0.1.0", "wasmill:plugin/types@0.1.0"]);
         assert_eq!(shape.exports, ["wasmill:plugin/handler@0.1.0"]);
         let large = Event { data: Bytes::from(vec![b'x'; 65_536]), ..event("large") };
         for event in [event("1"), large, event("2")] {
@@ -128,7 +128,15 @@ fn what_cannot_become_a_component_says_why() {
         (module("(import \"wasmill:plugin/clock@0.1.0\" \"now\" (func (result i32)))"), "now"),
         (wat::parse_str("(module)").unwrap(), "it has none"),
         (whole("core-module").unwrap(), "it has handle"),
-        (wat::parse_str("(module (func (export \"_start\") (param i32)))").unwrap(), "_start"),
+        (
+            wat::parse_str("(module (func (export \"_start\")))").unwrap(),
+            "a program needs memory; it has _start",
+        ),
+        (
+            wat::parse_str("(module (memory (export \"memory\") 1) (func (export \"_start\") (param i32)))")
+                .unwrap(),
+            "_start",
+        ),
     ] {
         let refusal = componentize(&bytes).unwrap_err();
         assert!(matches!(refusal, LoadError::CoreModule(_)), "{wanted}: {refusal:?}");

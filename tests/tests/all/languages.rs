@@ -7,7 +7,7 @@ use wasmill::sandbox::Sandbox;
 use wasmill_tests::{languages, parts};
 
 /// The rows of the default tests.
-const ROWS: [&str; 1] = ["rust"];
+const ROWS: [&str; 3] = ["rust", "python-source", "zig-module"];
 
 #[tokio::test]
 async fn every_language_does_what_the_contract_says() {

@@ -13,7 +13,8 @@ mod plugins;
 mod runners;
 mod stamp;
 
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -63,6 +64,11 @@ impl Wanted {
         Ok(wanted)
     }
 
+    /// TypeScript is JavaScript once it is built.
+    fn wants_runner(&self, language: &str) -> bool {
+        self.has(language) || (language == "javascript" && self.has("typescript"))
+    }
+
     fn has(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| only == name)
     }
@@ -81,6 +87,10 @@ pub fn languages(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     run(&format!("wasmill and its suite, {profile}"), &mut command)?;
     components::build(workspace, true)?;
     let engine = workspace.binary(profile, "wasmill");
+    // First: plugins in JavaScript are built into what is built here.
+    for runner in RUNNERS.iter().filter(|runner| wanted.wants_runner(runner.language)) {
+        runners::build(workspace, &engine, runner)?;
+    }
     let mut made_by = String::new();
     for language in LANGUAGES.iter().filter(|language| wanted.has(language.name)) {
         plugins::source(workspace, language)?;
@@ -91,9 +101,6 @@ pub fn languages(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     if wanted.has(assemblyscript::NAME) {
         let version = assemblyscript::build(workspace, &engine)?;
         made_by.push_str(&format!("{}\t{version}\n", assemblyscript::NAME));
-    }
-    for runner in RUNNERS.iter().filter(|runner| wanted.has(runner.language)) {
-        runners::build(workspace, runner)?;
     }
     place(&workspace.languages().join("tools.txt"), made_by.as_bytes())?;
     let mut suite = Command::new(workspace.binary(profile, "wasmill-languages"));
@@ -118,33 +125,39 @@ pub fn for_tests(workspace: &Workspace) -> Result<()> {
         }
     }
     for runner in RUNNERS.iter().filter(|runner| runner.in_default_tests) {
-        runners::build(workspace, runner)?;
+        runners::build(workspace, &engine, runner)?;
     }
     Ok(())
 }
 
 /// The runners of source plugins, for an engine that is built to be used.
-pub fn all_runners(workspace: &Workspace) -> Result<()> {
+pub fn all_runners(workspace: &Workspace, engine: &Path) -> Result<()> {
     for runner in RUNNERS {
-        runners::build(workspace, runner)?;
-        say(&format!("built  {}", runners::path(workspace, runner).display()));
+        runners::build(workspace, engine, runner)?;
+        for file in runners::files(workspace, runner) {
+            say(&format!("built  {}", file.display()));
+        }
     }
     Ok(())
 }
 
 /// A command with the languages' tools before all others on its path.
-fn with_tools(workspace: &Workspace, program: impl AsRef<std::ffi::OsStr>) -> Result<Command> {
-    let home = tools_home(workspace);
-    let own = [home.join("bin"), home.join("node_modules/.bin")];
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let all = own.into_iter().chain(std::env::split_paths(&path));
+fn with_tools(workspace: &Workspace, program: impl AsRef<OsStr>) -> Result<Command> {
     let mut command = Command::new(program);
-    command.env("PATH", std::env::join_paths(all)?).env("WASMILL_TOOLS", &home);
+    command.env("PATH", path_with_tools(workspace, None)?).env("WASMILL_TOOLS", tools_home(workspace));
     Ok(command)
 }
 
+/// The path with the languages' tools before all others, and with this folder before them.
+fn path_with_tools(workspace: &Workspace, first: Option<&Path>) -> Result<OsString> {
+    let home = tools_home(workspace);
+    let own = first.map(Path::to_owned).into_iter().chain([home.join("bin"), home.join("node_modules/.bin")]);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    Ok(std::env::join_paths(own.chain(std::env::split_paths(&path)))?)
+}
+
 /// Installs what a requirements file pins by hash, unless it is installed already.
-fn pip(workspace: &Workspace, requirements: &std::path::Path) -> Result<()> {
+fn pip(workspace: &Workspace, requirements: &Path) -> Result<()> {
     let home = tools_home(workspace);
     let name = requirements.to_string_lossy().replace(['/', '.'], "-");
     let stamp = stamp::Stamp::new(workspace, &format!("pip{name}"), &[requirements.to_owned()], "")?;

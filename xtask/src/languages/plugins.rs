@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-use super::{stamp::Stamp, tools_home, with_tools};
+use super::{node, path_with_tools, stamp::Stamp, tools_home, with_tools};
 use crate::process::{output, run};
 use crate::workspace::{Workspace, place};
 
@@ -19,8 +19,8 @@ pub struct Language {
     source: Option<(&'static str, &'static str)>,
     /// What the suite is given as a core module: its name there. `wasmill build` leaves it where it works.
     module: Option<&'static str>,
-    /// The command that runs the tests of a plugin made from its template.
-    test: &'static [&'static str],
+    /// Whether its tools run on Node.js.
+    needs_node: bool,
     /// What its plugins are built with: a name, and the command that tells the version.
     tools: &'static [(&'static str, &'static [&'static str])],
 }
@@ -35,7 +35,7 @@ pub const LANGUAGES: &[Language] = &[
         in_default_tests: false,
         source: None,
         module: None,
-        test: &["cargo", "test"],
+        needs_node: false,
         tools: &[("rustc", &["rustc", "--version"])],
     },
     Language {
@@ -43,23 +43,59 @@ pub const LANGUAGES: &[Language] = &[
         in_default_tests: false,
         source: Some(("python-source.py", "plugin.py")),
         module: None,
-        test: &["python3", "-m", "unittest"],
+        needs_node: false,
         tools: &[("componentize-py", &["componentize-py", "--version"])],
+    },
+    Language {
+        name: "javascript",
+        in_default_tests: false,
+        source: Some(("javascript-source.js", "plugin.js")),
+        module: None,
+        needs_node: true,
+        tools: &[("esbuild", &["esbuild", "--version"]), ("node", &["node", "--version"])],
+    },
+    Language {
+        name: "typescript",
+        in_default_tests: false,
+        source: None,
+        module: None,
+        needs_node: true,
+        tools: &[
+            ("tsc", &["tsc", "--version"]),
+            ("esbuild", &["esbuild", "--version"]),
+            ("node", &["node", "--version"]),
+        ],
     },
     Language {
         name: "go",
         in_default_tests: false,
         source: None,
         module: Some("go-module.wasm"),
-        test: &["go", "test", "./..."],
+        needs_node: false,
         tools: &[("go", &["go", "version"])],
+    },
+    Language {
+        name: "c",
+        in_default_tests: false,
+        source: None,
+        module: Some("c-module.wasm"),
+        needs_node: false,
+        tools: &[("zig", &["python3", "-m", "ziglang", "version"])],
+    },
+    Language {
+        name: "cpp",
+        in_default_tests: false,
+        source: None,
+        module: None,
+        needs_node: false,
+        tools: &[("zig", &["python3", "-m", "ziglang", "version"])],
     },
     Language {
         name: "zig",
         in_default_tests: true,
         source: None,
         module: Some("zig-module.wasm"),
-        test: &["zig", "test"],
+        needs_node: false,
         tools: &[("zig", &["python3", "-m", "ziglang", "version"])],
     },
 ];
@@ -67,14 +103,18 @@ pub const LANGUAGES: &[Language] = &[
 impl Language {
     /// What its plugins are made from, beside their own folder.
     fn inputs(&self, workspace: &Workspace) -> Vec<PathBuf> {
-        let sdk = match self.name {
-            "rust" => "plugin-sdk/src".to_owned(),
-            name => format!("plugin-sdk/{name}"),
-        };
+        let named = format!("plugin-sdk/{}", self.name);
         let template = format!("engine/templates/{}", self.name);
+        // C++ stands on the SDK of C, and JavaScript on its interpreter.
+        let (sdk, base) = match self.name {
+            "rust" => ("plugin-sdk/src", None),
+            "cpp" => (named.as_str(), Some("plugin-sdk/c")),
+            "javascript" | "typescript" => ("plugin-sdk/javascript", Some("engine/runners/javascript")),
+            _ => (named.as_str(), None),
+        };
         let ours =
             ["plugin-sdk/wit", "engine/src/cli/build", "engine/src/cli/new", "engine/src/sandbox/encode"];
-        let all = [sdk.as_str(), template.as_str()].into_iter().chain(ours);
+        let all = [sdk, template.as_str()].into_iter().chain(base).chain(ours);
         all.map(|path| workspace.root.join(path)).filter(|path| path.exists()).collect()
     }
 
@@ -104,6 +144,9 @@ pub fn conformance(workspace: &Workspace, engine: &Path, language: &Language) ->
     if stamp.is_fresh(&module.iter().chain([&component]).cloned().collect::<Vec<_>>()) {
         return Ok(());
     }
+    if language.needs_node {
+        node::provide(workspace)?;
+    }
     let mut build = with_tools(workspace, engine)?;
     build.args(["build", "--install"]).arg(&folder);
     run(&format!("conformance plugin in {}", language.name), &mut build)?;
@@ -114,11 +157,11 @@ pub fn conformance(workspace: &Workspace, engine: &Path, language: &Language) ->
     stamp.set()
 }
 
-/// Makes a plugin of a language as its author would, runs its tests and builds it, unless that has been done.
+/// Makes a plugin of a language as its author would and does what its README says first, which is to test and build it,
+/// unless that has been done.
 pub fn template(workspace: &Workspace, engine: &Path, language: &Language) -> Result<()> {
-    let inputs = language.inputs(workspace);
     let stamp =
-        Stamp::new(workspace, &format!("template-{}", language.name), &inputs, &language.test.join(" "))?;
+        Stamp::new(workspace, &format!("template-{}", language.name), &language.inputs(workspace), "")?;
     if stamp.is_fresh(&[]) {
         return Ok(());
     }
@@ -135,21 +178,51 @@ pub fn template(workspace: &Workspace, engine: &Path, language: &Language) -> Re
     }
     run(&format!("a new plugin in {}", language.name), &mut new)?;
     if language.name == "rust" {
+        // The versions of this checkout are on this machine; others may not be.
         fs::copy(workspace.root.join("Cargo.lock"), folder.join("Cargo.lock"))?;
+    } else {
+        share_tools(workspace, &folder)?;
     }
-    let in_folder = |program: &Path, arguments: &[&str]| -> Result<()> {
-        let mut command = with_tools(workspace, program)?;
-        // Cargo builds beside what it has built before, not into the new folder.
+    let readme = fs::read_to_string(folder.join("README.md")).context("a new plugin has a README.md")?;
+    let commands = first_commands(&readme);
+    if !commands.iter().any(|command| command.starts_with("wasmill build")) {
+        bail!("the README.md of a new plugin in {} does not begin with how to build it", language.name);
+    }
+    for line in commands {
+        let mut command = with_tools(workspace, "sh")?;
         command
             .current_dir(&folder)
-            .args(arguments)
-            .env("CARGO_TARGET_DIR", workspace.target.join("test-new"));
-        run(&format!("{name}: {}", arguments.join(" ")), &mut command)
-    };
-    in_folder(engine, &["build", "--install"])?;
-    let (program, arguments) = language.test.split_first().context("a template has a test")?;
-    in_folder(Path::new(program), arguments)?;
+            .args(["-c", line])
+            .env("PATH", path_with_tools(workspace, engine.parent())?);
+        // Cargo builds beside what it has built before, not into the new folder.
+        command.env("CARGO_TARGET_DIR", workspace.target.join("test-new"));
+        run(&format!("{name}: {line}"), &mut command)?;
+    }
+    let built = folder.join("build").join(format!("{name}.wasm"));
+    if !built.is_file() {
+        bail!("a new plugin in {} was built, and is not at {}", language.name, built.display());
+    }
     stamp.set()
+}
+
+/// The lines of the first block of shell commands.
+fn first_commands(readme: &str) -> Vec<&str> {
+    let lines = readme.lines().skip_while(|line| *line != "```sh").skip(1);
+    lines.take_while(|line| *line != "```").collect()
+}
+
+/// A new plugin has tools of its own; here they are those of all.
+#[cfg(unix)]
+fn share_tools(workspace: &Workspace, folder: &Path) -> Result<()> {
+    let home = tools_home(workspace);
+    fs::create_dir_all(&home)?;
+    Ok(std::os::unix::fs::symlink(home, folder.join(".tools"))?)
+}
+
+/// Here it gets its own.
+#[cfg(not(unix))]
+fn share_tools(_: &Workspace, _: &Path) -> Result<()> {
+    Ok(())
 }
 
 /// What a language's plugins were built with, on one line.
@@ -178,6 +251,13 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_commands_of_a_readme_are_found() {
+        let readme = "# x\n```toml\na = 1\n```\n```sh\ncargo test\nwasmill build\n```\n```sh\ncp a b\n```\n";
+        assert_eq!(first_commands(readme), ["cargo test", "wasmill build"]);
+        assert!(first_commands("no commands").is_empty());
+    }
 
     #[test]
     fn versions_are_found_in_what_tools_say() {

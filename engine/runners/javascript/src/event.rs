@@ -20,7 +20,8 @@ pub fn arguments<'js>(ctx: &Ctx<'js>, handle: Function<'js>, event: Event) -> Re
     push_option(&mut args, event.key)?;
     args.push_arg(headers(ctx, event.headers)?)?;
     args.push_arg(TypedArray::new(ctx.clone(), event.data)?)?;
-    args.push_arg(event.attempt)?;
+    // The engine's integers have 31 bits: what is larger would come out negative.
+    args.push_arg(f64::from(event.attempt))?;
     push_option(&mut args, event.reply_to)?;
     Ok(args)
 }

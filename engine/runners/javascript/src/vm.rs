@@ -14,7 +14,7 @@ use crate::world::types::{About, Event, Failure, Output};
 use crate::{event, output, thrown, world};
 
 /// How deep JavaScript may call: it throws an error before the stack of the component, 1 MiB, is at its end.
-const STACK_BYTES: usize = 256 << 10;
+const STACK_BYTES: usize = 128 << 10;
 
 /// How many rejected promises are kept at most; the first is what is told.
 const MAX_REJECTED: usize = 64;

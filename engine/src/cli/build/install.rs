@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use super::pins::{Registry, text_of};
+use super::pins::{Registry, has_own, text_of};
 use super::process::{answer, run};
 use super::project::Project;
 use super::tools::{Tool, Toolbox};
@@ -23,7 +23,8 @@ pub fn install(toolbox: &Toolbox<'_>, registry: Registry, tools: &[&Tool]) -> an
     let project = toolbox.project();
     match registry {
         Registry::Pip => with_pip(project, &toolbox.home()),
-        Registry::Npm if is_whole(project, registry) => with_npm(&project.folder),
+        // Its own dependencies come with the tools, as its author expects.
+        Registry::Npm if has_own(project, registry) => with_npm(&project.folder),
         Registry::Npm => {
             let home = toolbox.home();
             copy_pins(project, registry, &home)?;
@@ -32,16 +33,12 @@ pub fn install(toolbox: &Toolbox<'_>, registry: Registry, tools: &[&Tool]) -> an
     }
 }
 
-/// Whether a project says itself what to install: then its own dependencies come with the tools, as its author expects.
-fn is_whole(project: &Project, registry: Registry) -> bool {
-    registry.files().iter().all(|file| project.folder.join(file).is_file())
-}
-
 fn copy_pins(project: &Project, registry: Registry, home: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(home).with_context(|| format!("make {}", home.display()))?;
     for file in registry.files() {
         let path = home.join(file);
-        fs::write(&path, text_of(project, file)?).with_context(|| format!("write {}", path.display()))?;
+        fs::write(&path, text_of(project, registry, file)?)
+            .with_context(|| format!("write {}", path.display()))?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 mod go;
 mod install;
+mod javascript;
 mod native;
 mod pins;
 mod place;
@@ -19,6 +20,8 @@ mod tools;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use anyhow::Context as _;
+
 use self::pins::Registry;
 use self::project::{BUILD_FOLDER, Project};
 use self::tools::{Tool, Toolbox};
@@ -26,7 +29,9 @@ use super::check::{Report, check_before_placing};
 use super::exit::{Exit, Failure};
 use super::language::Language;
 use super::out;
+use super::settings::runner_dirs;
 use crate::digest::Digest;
+use crate::sandbox::componentize;
 
 /// Build a plugin from its sources
 ///
@@ -45,6 +50,9 @@ pub struct BuildArgs {
     /// Where to write the component and its manifest, such as an engine's plugin directory [default: DIR/build]
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     out: Option<PathBuf>,
+    /// JavaScript: where javascript-plugin.wasm is [default: runners beside the program or one above]
+    #[arg(long, value_name = "DIR", env = "WASMILL_PLUGINS__RUNNERS", value_hint = clap::ValueHint::DirPath)]
+    runners: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -61,7 +69,8 @@ pub fn run(args: &BuildArgs) -> Result<(), Failure> {
     });
     let file = out_folder.join(format!("{}.wasm", project.name));
     out::say(format_args!("building {} ({})", project.name, project.language));
-    let component = compile(&project, args.install)?;
+    let made = compile(&project, args)?;
+    let component = componentize(&made).with_context(|| format!("make a component of {}", project.name))?;
     let report = check_before_placing(&file, &component, &project.manifest())?;
     if !report.faults.is_empty() {
         out::say(report.text());
@@ -80,15 +89,15 @@ struct Recipe {
     compile: fn(&Toolbox<'_>) -> anyhow::Result<Vec<u8>>,
 }
 
-fn compile(project: &Project, wants_install: bool) -> anyhow::Result<Vec<u8>> {
+fn compile(project: &Project, args: &BuildArgs) -> Result<Vec<u8>, Failure> {
     let (Some(recipe), Some(registry)) = (recipe(project.language), Registry::of(project.language)) else {
-        return rust::compile(project, wants_install);
+        return Ok(rust::compile(project, args.install)?);
     };
-    let toolbox = Toolbox::new(project, registry)?;
-    if wants_install {
+    let toolbox = Toolbox::new(project, registry, runner_dirs(args.runners.as_ref())?)?;
+    if args.install {
         install::install(&toolbox, registry, recipe.tools)?;
     }
-    (recipe.compile)(&toolbox)
+    Ok((recipe.compile)(&toolbox)?)
 }
 
 fn say_done(report: &Report, component: &[u8], began: Instant, is_placed: bool) {
@@ -120,6 +129,7 @@ fn recipe(language: Language) -> Option<Recipe> {
         Language::C => Some(native::C),
         Language::Cpp => Some(native::CPP),
         Language::Zig => Some(native::ZIG),
-        _ => None, // TEMP
+        Language::Javascript => Some(javascript::JAVASCRIPT),
+        Language::Typescript => Some(javascript::TYPESCRIPT),
     }
 }

@@ -43,19 +43,37 @@ struct Compiler {
 }
 
 const C_COMPILER: Compiler = Compiler { command: "cc", endings: &["c"], flags: &[] };
-const CPP_COMPILER: Compiler = Compiler { command: "c++", endings: &["cpp", "cc", "cxx", "c"], flags: &[] };
+const CPP_COMPILER: Compiler = Compiler {
+    command: "c++",
+    endings: &["cpp", "cc", "cxx", "c"],
+    // The engine knows no WebAssembly exceptions, so there is nothing to throw with.
+    flags: &["-fno-exceptions", "-fno-rtti"],
+};
 
 fn compile_c(toolbox: &Toolbox<'_>, compiler: &Compiler) -> anyhow::Result<Vec<u8>> {
     let project = toolbox.project();
+    let (sdk, c_sdk) = (&project.sdk, c_folder(&project.sdk));
     let mut zig = toolbox.find(&ZIG_TOOL)?.command();
     zig.args([compiler.command, "-target", "wasm32-wasi", "-mexec-model=reactor", "-O2", "-g"]);
     zig.args(["-Wall", "-Wextra"]).args(compiler.flags);
-    zig.arg(format!("-Wl,-z,stack-size={STACK_BYTES}")).arg("-I").arg(&project.sdk);
-    for folder in [&project.folder.join("src"), &project.sdk] {
-        zig.args(sources(folder, compiler.endings)?);
+    zig.arg(format!("-Wl,-z,stack-size={STACK_BYTES}"));
+    // The component, and the places that it names in traces, are the same wherever it is built.
+    for (folder, name) in [(&project.folder, ""), (sdk, "wasmill/"), (&c_sdk, "wasmill/")] {
+        zig.arg(format!("-ffile-prefix-map={}/={name}", folder.display()));
     }
+    zig.arg("-I").arg(sdk).arg("-I").arg(&c_sdk);
+    zig.args(sources(&project.folder.join("src"), compiler.endings)?);
+    zig.args(sources(&c_sdk, C_COMPILER.endings)?);
     zig.args(["-o", MODULE]);
     made(toolbox, zig)
+}
+
+/// Where the C part of an SDK is: C++'s stands on it, in the same folder in a project, in the one beside it in a checkout.
+fn c_folder(sdk: &Path) -> PathBuf {
+    match sdk.parent() {
+        Some(parent) if !sdk.join("wasmill.h").is_file() => parent.join("c"),
+        _ => sdk.to_owned(),
+    }
 }
 
 /// The source files right in a folder, by name.
@@ -95,5 +113,8 @@ fn made(toolbox: &Toolbox<'_>, mut zig: Command) -> anyhow::Result<Vec<u8>> {
     zig.env("ZIG_LOCAL_CACHE_DIR", work.join("zig")).current_dir(&work);
     run(&mut zig)?;
     let bytes = fs::read(&module).with_context(|| format!("read {}", module.display()))?;
-    Ok(without_debug_sections(&bytes))
+    // What is left in the project's folder is what became of it: a core module runs as it is, too.
+    let stripped = without_debug_sections(&bytes);
+    fs::write(&module, &stripped).with_context(|| format!("write {}", module.display()))?;
+    Ok(stripped)
 }

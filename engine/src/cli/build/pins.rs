@@ -48,13 +48,19 @@ impl Registry {
     }
 }
 
-/// The text of a file of the project that says what to install; of the template's if the project has none.
+/// Whether a project says itself what to install.
+#[must_use]
+pub fn has_own(project: &Project, registry: Registry) -> bool {
+    registry.files().iter().all(|file| project.folder.join(file).is_file())
+}
+
+/// The text of a file that says what to install: the project's, or the template's if the project does not say all.
 ///
 /// # Errors
 /// If neither has it.
-pub fn text_of(project: &Project, file: &str) -> anyhow::Result<String> {
+pub fn text_of(project: &Project, registry: Registry, file: &str) -> anyhow::Result<String> {
     let own = project.folder.join(file);
-    if own.is_file() {
+    if has_own(project, registry) {
         return fs::read_to_string(&own).with_context(|| format!("read {}", own.display()));
     }
     let templates = project.language.template().iter();

@@ -59,6 +59,8 @@ pub struct Toolbox<'a> {
     registry: Registry,
     /// What pins their versions.
     pins: String,
+    /// Where prebuilt parts of the engine may be.
+    runners: Vec<PathBuf>,
 }
 
 impl<'a> Toolbox<'a> {
@@ -66,14 +68,20 @@ impl<'a> Toolbox<'a> {
     ///
     /// # Errors
     /// If its file of versions cannot be read.
-    pub fn new(project: &'a Project, registry: Registry) -> anyhow::Result<Self> {
-        Ok(Self { project, registry, pins: pins::text_of(project, registry.pin_file())? })
+    pub fn new(project: &'a Project, registry: Registry, runners: Vec<PathBuf>) -> anyhow::Result<Self> {
+        Ok(Self { project, registry, pins: pins::text_of(project, registry, registry.pin_file())?, runners })
     }
 
     /// The project.
     #[must_use]
     pub fn project(&self) -> &'a Project {
         self.project
+    }
+
+    /// The folders of the runners of source plugins, and of what else of the engine is built in advance.
+    #[must_use]
+    pub fn runners(&self) -> &[PathBuf] {
+        &self.runners
     }
 
     /// Where tools are installed: the shared folder if there is one, else the project's own.
@@ -145,6 +153,18 @@ impl<'a> Toolbox<'a> {
     }
 
     fn missing(&self, tool: &Tool) -> anyhow::Error {
+        // A python3 that lacks a module is no broken tool.
+        if let Some([program]) =
+            self.candidates(tool).iter().find(|words| words.len() == 1).map(Vec::as_slice)
+        {
+            let program = Path::new(program).display();
+            return match self.registry {
+                Registry::Npm => anyhow!(
+                    "{program} is there and does not run\n  hint: Node.js 20 or newer runs it: `node --version`"
+                ),
+                Registry::Pip => anyhow!("{program} is there and does not run\n  hint: try it by hand"),
+            };
+        }
         let pinned = self.pinned(tool);
         let (by_hand, exact) = match self.registry {
             Registry::Pip => ("python3 -m pip install", "=="),

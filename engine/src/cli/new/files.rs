@@ -56,7 +56,7 @@ pub fn write(folder: &Path, language: Language, filling: &Filling<'_>) -> anyhow
         Some(rest) if rest.starts_with('/') => path.to_owned(),
         _ => format!("{SDK_FOLDER}/{path}"),
     };
-    let sdk = language.sdk().iter().map(|(path, text)| (sdk_path(path), (*text).to_owned()));
+    let sdk = language.sdk().into_iter().map(|(path, text)| (sdk_path(path), text.to_owned()));
     for (path, text) in language.template().iter().map(|file| filling.made_of(file)).chain(sdk) {
         let path = folder.join(path);
         if let Some(parent) = path.parent() {

@@ -54,20 +54,20 @@ pub fn run(args: &NewArgs) -> Result<(), Failure> {
         return Err(anyhow!("{name} exists already\n  hint: choose another name, or remove it").into());
     }
     files::write(&folder, language, &Filling { name: &name, sdk_dependency: &sdk_dependency })?;
-    let commands = next_commands(language).map(|command| format!("\n  {command}")).join("");
+    let commands: String = next_commands(language).iter().map(|command| format!("\n  {command}")).collect();
     out::say(format_args!(
         "{name} is ready:\n  cd {name}{commands}\nREADME.md there says how to test and to run it."
     ));
     Ok(())
 }
 
-/// What to type in the new folder.
-fn next_commands(language: Language) -> [&'static str; 2] {
+/// What to type in the new folder. Where a test is a longer line, README.md has it.
+fn next_commands(language: Language) -> &'static [&'static str] {
     match language {
-        Language::Rust => ["cargo test", "wasmill build"],
-        Language::Python => ["python3 -m unittest", "wasmill build --install"],
-        Language::Javascript | Language::Typescript => ["wasmill build --install", "npm test"],
-        Language::Go => ["go test ./...", "wasmill build --install"],
-        Language::C | Language::Cpp | Language::Zig => ["wasmill build --install", "sh test.sh"],
+        Language::Rust => &["cargo test", "wasmill build"],
+        Language::Python => &["python3 -m unittest", "wasmill build --install"],
+        Language::Javascript | Language::Typescript => &["npm ci", "npm test", "wasmill build"],
+        Language::Go => &["wasmill build --install", "go test ./..."],
+        Language::C | Language::Cpp | Language::Zig => &["wasmill build --install"],
     }
 }

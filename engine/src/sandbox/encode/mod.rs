@@ -31,6 +31,10 @@ const EXPORTS: [&str; 4] = ["handler", "description", "timers", "migrate"];
 const HANDLE: &str = "wasmill:plugin/handler@0.1.0#handle";
 /// How a program is entered.
 const START: &str = "_start";
+/// What the canonical ABI and the adapters need of a module, beside the way in.
+const PLUGIN: [(&str, ExternalKind); 3] =
+    [(HANDLE, ExternalKind::Func), ("cabi_realloc", ExternalKind::Func), ("memory", ExternalKind::Memory)];
+const PROGRAM: [(&str, ExternalKind); 1] = [("memory", ExternalKind::Memory)];
 /// The most names that a message lists.
 const MAX_NAMES: usize = 12;
 
@@ -160,21 +164,18 @@ impl Survey {
     /// Finds what is missing or unknown before the encoder does: it stops at the first, and knows nothing of plugins.
     fn check(&self) -> Result<(), LoadError> {
         self.check_imports()?;
-        if self.is_program() || self.says_its_world {
+        if self.says_its_world {
             return Ok(());
         }
-        let wanted = [
-            (HANDLE, ExternalKind::Func),
-            ("cabi_realloc", ExternalKind::Func),
-            ("memory", ExternalKind::Memory),
-        ];
+        let (what, wanted) =
+            if self.is_program() { ("program", &PROGRAM[..]) } else { ("plugin", &PLUGIN[..]) };
         let missing: Vec<&str> =
             wanted.iter().filter(|(name, kind)| !self.exports(name, *kind)).map(|(name, _)| *name).collect();
         if missing.is_empty() {
             return Ok(());
         }
         Err(LoadError::CoreModule(format!(
-            "of its exports a plugin needs {}; it has {}\n  hint: build a component (Rust: --target wasm32-wasip2), a module with \
+            "of its exports a {what} needs {}; it has {}\n  hint: build a component (Rust: --target wasm32-wasip2), a module with \
              these exports, or a program whose `_start` reads events from standard input",
             missing.join(", "),
             listed(self.exports.iter().map(|(name, _)| name.clone()))

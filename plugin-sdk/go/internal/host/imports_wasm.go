@@ -23,8 +23,12 @@ func importRandomNext() uint64
 //go:wasmimport wasmill:plugin/random@0.1.0 bytes
 func importRandomBytes(length uint32, answer unsafe.Pointer)
 
-// open says that a handler runs and that no import of its is under way.
-var open bool
+// open says that calling out is allowed: an init function or a handler runs, and no import is under way.
+//
+// A component must not call out while the engine allocates in it, yet an allocation may have to wait for the collector, and
+// other goroutines run meanwhile. Those that want to call out wait until it is over. So does the handler that wants to return:
+// Go can leave the calls into it only in the reverse order in which they were made.
+var open = true
 
 // Enter begins a handler's call.
 func Enter() {
@@ -33,11 +37,9 @@ func Enter() {
 
 // Leave ends a handler's call.
 func Leave() {
-	open = false
+	begin()
 }
 
-// begin waits until calling out is allowed. A component must not call out while the engine allocates in it, yet the collector
-// may let another goroutine run just then: that one has to wait.
 func begin() {
 	for !open {
 		runtime.Gosched()

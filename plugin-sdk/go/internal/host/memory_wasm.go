@@ -8,6 +8,7 @@ var handed []unsafe.Pointer
 
 // Allocate returns the address of new memory for the engine to write to.
 func Allocate(size, align uint32) uint32 {
+	open = false
 	if size == 0 {
 		// Never read or written, but it has to be an address, and an aligned one.
 		return align

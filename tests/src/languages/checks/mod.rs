@@ -85,6 +85,8 @@ pub enum Wanted {
     Fails(&'static [&'static str]),
     /// Any failure that is laid at the plugin's door.
     FailsSomehow,
+    /// A rejection, or any failure that is laid at the plugin's door.
+    Declines,
     /// The failure's text or a log line holds this.
     Says(&'static str),
     /// The failure's trace holds one of these.
@@ -212,6 +214,7 @@ pub const CHECKS: &[Check] = &[
     Check::new("transform", values::transform),
     Check::new("large JSON", values::large_json),
     Check::new("bad JSON", values::bad_json),
+    Check::new("nested JSON", values::nested_json),
     Check::new("missing field", values::missing_field),
     Check::new("many", values::many),
     Check::new("none", values::none),

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use wasmill::event::Event;
 
 use super::{Case, Data, Step, Wanted, WantedOutput, event, event_with};
+use crate::languages::rows::Can;
 
 /// What a rejection of bad JSON says of the place.
 const PLACE: &[&str] = &["line", "column", "offset", "position", "byte", "char"];
@@ -58,12 +59,11 @@ pub(super) fn bare(_: Case<'_>) -> Vec<Step> {
 }
 
 /// The largest numbers, and texts that are there but empty.
-pub(super) fn extremes(_: Case<'_>) -> Vec<Step> {
+pub(super) fn extremes(case: Case<'_>) -> Vec<Step> {
     let largest = Event { time_ns: u64::MAX, attempt: u32::MAX, ..event("echo") };
     let empty = Event {
-        key: Some(String::new()),
+        key: case.row.can(Can::EmptyKey).then(String::new),
         source: String::new(),
-        kind: String::new(),
         headers: vec![("empty".to_owned(), String::new())],
         time_ns: 0,
         ..event("echo")
@@ -172,6 +172,17 @@ pub(super) fn bad_json(_: Case<'_>) -> Vec<Step> {
     steps.push(rejected(b"[]", &[]));
     steps.push(rejected(b"null", &[]));
     steps
+}
+
+/// Nested deeper than any stack is: whatever a parser makes of it, the next event is handled.
+pub(super) fn nested_json(_: Case<'_>) -> Vec<Step> {
+    let nested = |open: &str, close: &str| {
+        let deep = [open.repeat(100_000), close.repeat(100_000)].concat();
+        let data = format!("{{\"id\": \"o\", \"amount\": 1, \"name\": \"n\", \"tags\": {deep}}}");
+        Step::new(event_with("transform", data)).wants(Wanted::Declines)
+    };
+    let sound = || transforms_value(&json!({"id": "o", "amount": 1, "name": "n", "tags": ["t"]}));
+    vec![nested("[", "]"), sound(), nested("{\"a\":", "}"), sound()]
 }
 
 pub(super) fn missing_field(_: Case<'_>) -> Vec<Step> {

@@ -1,6 +1,9 @@
 //! `wasmill build`: what it says of projects and tools that are not there, and that nothing bad is ever placed.
 
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use wasmill_tests::guests::text_folder;
 
 use super::{Ended, ended, run, wasmill};
 
@@ -64,27 +67,55 @@ fn a_project_that_makes_no_sense_is_told_with_the_line() {
     run(Path::new("/"), &["build", "/nowhere/at/all"]).failed(1, "/nowhere/at/all is no folder");
 }
 
-#[test]
-fn a_tool_of_another_version_is_used_with_a_warning_and_its_failure_is_told() {
-    use std::os::unix::fs::PermissionsExt as _;
+/// A new plugin in Zig, and a folder of tools with a `zig` that says this version and otherwise does as the script says.
+fn with_zig(version: &str, script: &str) -> (tempfile::TempDir, PathBuf, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), &["new", "rule", "--lang", "zig"]).done();
-    let folder = dir.path().join("rule");
-    // Says its version, and refuses everything else.
-    let zig =
-        "#!/bin/sh\nif [ \"$1\" = version ]; then echo 0.16.0; exit; fi\necho 'no such flag' >&2\nexit 7\n";
-    let bin = dir.path().join("shared/bin");
-    std::fs::create_dir_all(&bin).unwrap();
-    std::fs::write(bin.join("zig"), zig).unwrap();
-    std::fs::set_permissions(bin.join("zig"), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let built = ended(wasmill(&folder, &["build"]).env("WASMILL_TOOLS", dir.path().join("shared")));
+    let (folder, tools) = (dir.path().join("rule"), dir.path().join("tools"));
+    let zig = tools.join("bin/zig");
+    std::fs::create_dir_all(zig.parent().unwrap()).unwrap();
+    let text = format!("#!/bin/sh\nif [ \"$1\" = version ]; then echo {version}; exit; fi\n{script}\n");
+    std::fs::write(&zig, text).unwrap();
+    std::fs::set_permissions(&zig, std::fs::Permissions::from_mode(0o755)).unwrap();
+    (dir, folder, tools)
+}
+
+#[test]
+fn a_tool_of_another_version_is_used_with_a_warning_and_its_failure_is_told() {
+    let (_dir, folder, tools) = with_zig("0.16.0", "echo out of luck; echo no such flag >&2; exit 7");
+    let built = ended(wasmill(&folder, &["build"]).env("WASMILL_TOOLS", tools));
     for wanted in [
-        "zig is 0.16.0, and requirements.txt says 0.17.0",
+        "bin/zig is 0.16.0, and requirements.txt says 0.17.0",
+        "out of luck",
         "no such flag",
-        "bin/zig",
+        "zig build-exe -target",
         "ended with exit status: 7",
     ] {
         built.failed(1, wanted);
     }
     assert!(!folder.join("build/rule.wasm").exists());
+}
+
+#[test]
+fn a_core_module_becomes_a_component_and_a_bad_one_replaces_nothing() {
+    let module = |name: &str| wat::parse_file(text_folder().join(format!("{name}.wat"))).unwrap();
+    let (dir, folder, tools) = with_zig("0.17.0", "cp ../../module.wasm plugin.wasm");
+    std::fs::write(folder.join("module.wasm"), module("core-plugin")).unwrap();
+    let build = |args: &[&str]| {
+        ended(wasmill(dir.path(), &[&["build", "rule"], args].concat()).env("WASMILL_TOOLS", &tools))
+    };
+    let built = build(&[]).done();
+    assert!(built.stderr.contains("rule/build/rule.wasm: built and checked"), "{}", built.stderr);
+    assert!(!built.stderr.contains("warning"), "{}", built.stderr);
+    let component = folder.join("build/rule.wasm");
+    let good = std::fs::read(&component).unwrap();
+    assert_ne!(good, module("core-plugin"), "a component is more than its module");
+    assert!(built.stderr.contains(&wasmill::digest::Digest::of(&good).to_string()), "{}", built.stderr);
+    run(dir.path(), &["check", "--strict", "rule/build/rule.wasm"]).done();
+
+    std::fs::write(folder.join("module.wasm"), module("core-module")).unwrap();
+    build(&[]).failed(1, "make a component of rule: the file is a core module");
+    build(&["--out", "plugins"]).failed(1, "a plugin needs wasmill:plugin/handler");
+    assert_eq!(std::fs::read(&component).unwrap(), good);
+    assert!(!dir.path().join("plugins").exists(), "what is refused leaves nothing behind");
 }

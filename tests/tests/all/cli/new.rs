@@ -65,10 +65,10 @@ fn a_new_plugin_has_all_it_needs_in_every_language() {
         ("python", "plugin.py"),
         ("javascript", "plugin.js"),
         ("typescript", "plugin.ts"),
-        ("go", "plugin.go"),
-        ("c", "plugin.c"),
-        ("cpp", "plugin.cpp"),
-        ("zig", "plugin.zig"),
+        ("go", "main.go"),
+        ("c", "src/plugin.c"),
+        ("cpp", "src/plugin.cpp"),
+        ("zig", "src/plugin.zig"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let made = run(dir.path(), &["new", "big-spender", "--lang", lang]).done();

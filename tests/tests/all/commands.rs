@@ -1,0 +1,372 @@
+//! Programs as plugins: any WASI preview 1 program that reads events from its standard input, a line each.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use wasmill::event::Event;
+use wasmill::outcome::Failure;
+use wasmill_tests::streams;
+
+use crate::delivery::{balance, scene};
+use crate::hostile::{Running, event};
+
+const MANIFEST: &str = "kind = \"command\"\n[[subscribe]]\nsubjects = [\"in.>\"]\n[emit]\nsubjects = [\"out\"]\n[limits]\ninstances = 1\n";
+const REUSED: &str = "isolation = \"reuse\"\n";
+
+/// What a program does: at its start, and with each line. `$echo` puts out the whole line as data, `$answer` writes the
+/// answer, `$complain` the complaint to standard error.
+#[derive(Default)]
+struct Program {
+    start: &'static str,
+    line: &'static str,
+    answer: &'static str,
+    complaint: &'static str,
+}
+
+/// A text as one in WebAssembly's text format.
+fn quoted(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut quoted, byte| {
+        let _ = write!(quoted, "\\{byte:02x}");
+        quoted
+    })
+}
+
+impl Program {
+    fn bytes(&self) -> Vec<u8> {
+        let Self { start, line, answer, complaint } = self;
+        let (head, tail) = ("{\"subject\":\"out\",\"data\":", "}\n");
+        let text = format!(
+            r#"(module
+  (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "environ_get" (func $environ_get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 4)
+  (global $length (mut i32) (i32.const 0))
+  (global $lines (mut i32) (i32.const 0))
+  (data (i32.const 1024) "{head}")
+  (data (i32.const 1088) "{tail}")
+  (data (i32.const 2048) "{answer}")
+  (data (i32.const 4096) "{complaint}")
+  (func $say (param $fd i32) (param $from i32) (param $bytes i32)
+    (i32.store (i32.const 16) (local.get $from))
+    (i32.store (i32.const 20) (local.get $bytes))
+    (drop (call $fd_write (local.get $fd) (i32.const 16) (i32.const 1) (i32.const 24))))
+  ;; Byte by byte into 65536, without the line's end: an answer does not depend on how the input comes in pieces.
+  (func $read_line (result i32)
+    (global.set $length (i32.const 0))
+    (loop $next
+      (i32.store (i32.const 16) (i32.add (i32.const 65536) (global.get $length)))
+      (i32.store (i32.const 20) (i32.const 1))
+      (drop (call $fd_read (i32.const 0) (i32.const 16) (i32.const 1) (i32.const 24)))
+      (if (i32.eqz (i32.load (i32.const 24))) (then (return (i32.const 0))))
+      (if (i32.eq (i32.load8_u offset=65536 (global.get $length)) (i32.const 10))
+        (then
+          (global.set $lines (i32.add (global.get $lines) (i32.const 1)))
+          (return (i32.const 1))))
+      (global.set $length (i32.add (global.get $length) (i32.const 1)))
+      (br $next))
+    (unreachable))
+  (func $echo
+    (call $say (i32.const 1) (i32.const 1024) (i32.const {head_bytes}))
+    (call $say (i32.const 1) (i32.const 65536) (global.get $length))
+    (call $say (i32.const 1) (i32.const 1088) (i32.const {tail_bytes})))
+  (func $answer (call $say (i32.const 1) (i32.const 2048) (i32.const {answer_bytes})))
+  (func $complain (call $say (i32.const 2) (i32.const 4096) (i32.const {complaint_bytes})))
+  (func (export "_start")
+    {start}
+    (loop $next
+      (if (i32.eqz (call $read_line)) (then (return)))
+      {line}
+      (br $next))))"#,
+            head = quoted(head),
+            tail = quoted(tail),
+            answer = quoted(answer),
+            complaint = quoted(complaint),
+            head_bytes = head.len(),
+            tail_bytes = tail.len(),
+            answer_bytes = answer.len(),
+            complaint_bytes = complaint.len(),
+        );
+        wat::parse_str(text).unwrap()
+    }
+
+    async fn load(&self, top: &str) -> Running {
+        Running::load(&self.bytes(), &format!("{top}{MANIFEST}")).await.unwrap()
+    }
+}
+
+/// What becomes of one event, and where it ended.
+async fn ended(running: &Running, id: &str) -> (Result<Vec<Value>, Failure>, Option<String>) {
+    let handled = running.workers.handle(Arc::new(event(id))).await;
+    let read =
+        |data: &[u8]| serde_json::from_slice(data).unwrap_or_else(|_| String::from_utf8_lossy(data).into());
+    let answer = handled.answer.map(|outputs| outputs.iter().map(|output| read(&output.data)).collect());
+    (answer, handled.backtrace)
+}
+
+#[tokio::test]
+async fn an_event_is_a_line_and_a_line_an_output() {
+    let echo = Program { line: "(call $echo)", ..Program::default() };
+    for top in ["", REUSED] {
+        let running = echo.load(top).await;
+        for id in ["1", "2"] {
+            let Ok(outputs) = ended(&running, id).await.0 else { panic!("{id} was not handled") };
+            assert_eq!(
+                outputs,
+                [json!({
+                    "id": id, "source": "nats:IN", "type": "nats.message", "subject": "in.a",
+                    "time": "2023-11-14T22:13:20Z", "headers": [["x", "y"]], "attempt": 1, "text": "event"
+                })]
+            );
+        }
+        let large =
+            Event { data: Bytes::from(vec![0xff; 65_536]), reply_to: Some("_INBOX.1".into()), ..event("3") };
+        let outputs = running.workers.handle(Arc::new(large)).await.answer.unwrap();
+        let line: Value = serde_json::from_slice(&outputs[0].data).unwrap();
+        assert_eq!(line["data_base64"].as_str().unwrap().len(), 65_536_usize.div_ceil(3) * 4);
+        assert_eq!(line["reply_to"], "_INBOX.1");
+        let json = Event { data: Bytes::from_static(b"{\n  \"a\": 1\n}"), ..event("4") };
+        let outputs = running.workers.handle(Arc::new(json)).await.answer.unwrap();
+        let line: Value = serde_json::from_slice(&outputs[0].data).unwrap();
+        assert_eq!(line["data"], json!({ "a": 1 }));
+    }
+}
+
+#[tokio::test]
+async fn a_program_runs_once_for_each_event_or_reads_on() {
+    // The second line of a run is answered otherwise than the first.
+    let program = Program {
+        line: "(if (i32.gt_u (global.get $lines) (i32.const 1)) (then (call $answer)))",
+        answer: "{\"subject\":\"out\",\"text\":\"not the first\"}\n",
+        ..Program::default()
+    };
+    let fresh = program.load("").await;
+    let reused = program.load(REUSED).await;
+    for call in 0..3 {
+        assert_eq!(ended(&fresh, "1").await.0, Ok(Vec::new()));
+        let expected: Vec<Value> = if call == 0 { Vec::new() } else { vec!["not the first".into()] };
+        assert_eq!(ended(&reused, "1").await.0, Ok(expected));
+    }
+}
+
+#[tokio::test]
+async fn every_answer_has_its_meaning_and_every_end_its_name() {
+    let retry = Failure::Retry { after: Some(Duration::from_millis(1_500)), reason: "not yet: ü".into() };
+    let reject = Failure::Rejected("never".into());
+    for (line, answer, wanted) in [
+        (
+            "(call $answer)",
+            "{\"subject\":\"out\",\"text\":\"a\"}\n{\"subject\":\"out\",\"data\":2}\n",
+            Ok(vec![json!("a"), json!(2)]),
+        ),
+        ("(call $answer)", "\n  \n", Ok(vec![])),
+        ("", "", Ok(vec![])),
+        ("(call $answer)", "{\"retry\":\"not yet: ü\",\"after_ms\":1500}\n", Err(&retry)),
+        ("(call $answer)", "{\"reject\":\"never\"}\n", Err(&reject)),
+        // What was written before does not leave.
+        ("(call $answer)", "{\"subject\":\"out\",\"data\":1}\n{\"reject\":\"never\"}\n", Err(&reject)),
+        ("(call $answer)", "{\"event\":\"1\",\"subject\":\"out\",\"data\":1}\n", Ok(vec![json!(1)])),
+    ] {
+        for top in ["", REUSED] {
+            let running = Program { line, answer, ..Program::default() }.load(top).await;
+            for _ in 0..2 {
+                assert_eq!(
+                    ended(&running, "1").await.0,
+                    wanted.clone().map_err(Clone::clone),
+                    "{top}{answer}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_output_is_quoted() {
+    for (answer, wanted) in [
+        ("Hello, world!\n", "Hello, world!"),
+        ("[1]\n", "[1]"),
+        ("{\"subject\":\"out\"", "{\"subject\":\"out\""),
+        ("{\"subject\":\"out\",\"subjekt\":1}\n", "subjekt"),
+        ("{\"event\":\"7\",\"subject\":\"out\"}\n", "it answers event \"7\""),
+        ("{\"subject\":\"out\",\"data_base64\":\"?\"}\n", "data_base64"),
+        ("{\"subject\":\"out\",\"text\":\"a\",\"data\":1}\n", "text"),
+    ] {
+        for top in ["", REUSED] {
+            let running = Program { line: "(call $answer)", answer, ..Program::default() }.load(top).await;
+            for _ in 0..2 {
+                let failure = ended(&running, "1").await.0.unwrap_err();
+                assert_eq!(failure.name(), "invalid-value", "{answer}: {failure}");
+                assert!(failure.to_string().contains(wanted), "{answer}: {failure}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn limits_hold_and_each_end_has_a_name() {
+    for (program, limits, wanted) in [
+        (Program { line: "(loop $ever (br $ever))", ..Program::default() }, "", "cpu-limit"),
+        (Program { start: "(loop $ever (br $ever))", ..Program::default() }, "", "cpu-limit"),
+        (
+            Program {
+                line: "(loop $ever (br_if $ever (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) (unreachable)",
+                ..Program::default()
+            },
+            "",
+            "memory-limit",
+        ),
+        (Program { line: "(unreachable)", ..Program::default() }, "", "trap"),
+        (Program { line: "(call $exit (i32.const 7))", ..Program::default() }, "", "exit"),
+        (
+            Program {
+                line: "(loop $ever (call $answer) (br $ever))",
+                answer: "{\"subject\":\"out\"}\n",
+                ..Program::default()
+            },
+            "event_bytes = 10000\n",
+            "answer-limit",
+        ),
+        (
+            Program {
+                line: "(loop $ever (call $complain) (br $ever))",
+                complaint: "again and again\n",
+                ..Program::default()
+            },
+            "",
+            "log-limit",
+        ),
+    ] {
+        for top in ["", REUSED] {
+            let running = Running::load(&program.bytes(), &format!("{top}{MANIFEST}{limits}")).await.unwrap();
+            for _ in 0..2 {
+                let failure = ended(&running, "1").await.0.unwrap_err();
+                assert_eq!(failure.name(), wanted, "{top}{}{}: {failure}", program.start, program.line);
+            }
+        }
+    }
+    let many = Program {
+        line: "(call $answer)",
+        answer: "{\"subject\":\"out\"}\n{\"subject\":\"elsewhere\"}\n",
+        ..Program::default()
+    };
+    let failure = many.load("").await.handle(&event("1")).await.unwrap_err();
+    assert_eq!(failure.name(), "not-granted", "its outputs are held against the grants: {failure}");
+}
+
+#[tokio::test]
+async fn an_exit_tells_its_last_words() {
+    let fails = Program {
+        line: "(call $answer) (call $complain) (call $exit (i32.const 1))",
+        answer: "{\"subject\":\"out\"}\n",
+        complaint: "reading the amount\nno amount: ü\n",
+        ..Program::default()
+    };
+    for top in ["", REUSED] {
+        let running = fails.load(top).await;
+        for _ in 0..2 {
+            let (answer, backtrace) = ended(&running, "1").await;
+            assert_eq!(answer, Err(Failure::Exit(1)));
+            assert_eq!(backtrace.as_deref(), Some("no amount: ü"));
+        }
+        let said = running.said.lock().unwrap();
+        assert_eq!(*said, ["reading the amount", "no amount: ü", "reading the amount", "no amount: ü"]);
+    }
+    // An exit with success is an end, and what was written before counts; a long-lived program is started anew.
+    let leaves = Program {
+        line: "(call $answer) (call $exit (i32.const 0))",
+        answer: "{\"subject\":\"out\",\"data\":1}\n",
+        ..Program::default()
+    };
+    for top in ["", REUSED] {
+        let running = leaves.load(top).await;
+        for _ in 0..2 {
+            assert_eq!(ended(&running, "1").await.0, Ok(vec![json!(1)]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_program_sees_its_config_the_events_time_and_the_events_chance() {
+    // The one variable of the environment, as the program finds it.
+    let config = Program {
+        line: "(drop (call $environ_get (i32.const 131072) (i32.const 132096)))
+               (call $say (i32.const 2) (i32.const 132096) (i32.const 27))",
+        ..Program::default()
+    };
+    let manifest = format!("{MANIFEST}[config]\nlimit = 3\n");
+    let running = Running::load(&config.bytes(), &manifest).await.unwrap();
+    assert_eq!(ended(&running, "1").await.0, Ok(Vec::new()));
+    assert_eq!(*running.said.lock().unwrap(), ["WASMILL_CONFIG={\"limit\":3}"]);
+
+    let draws = Program {
+        line: "(drop (call $clock (i32.const 0) (i64.const 0) (i32.const 32)))
+               (if (i64.ne (i64.load (i32.const 32)) (i64.const 1700000000000000000)) (then (unreachable)))
+               (drop (call $random (i32.const 40) (i32.const 1)))
+               (i32.store8 (i32.const 40) (i32.add (i32.const 97) (i32.and (i32.load8_u (i32.const 40)) (i32.const 15))))
+               (call $say (i32.const 2) (i32.const 40) (i32.const 1))",
+        ..Program::default()
+    };
+    for top in ["", REUSED] {
+        let running = draws.load(top).await;
+        for id in ["1", "1", "2", "3", "4", "5", "6"] {
+            assert_eq!(ended(&running, id).await.0, Ok(Vec::new()));
+        }
+        let said = running.said.lock().unwrap();
+        assert_eq!(said.len(), 7);
+        assert_eq!(said[0], said[1], "another delivery draws the same");
+        assert!(said[2..].iter().any(|drawn| *drawn != said[0]), "another event draws otherwise: {said:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_manifest_says_which_kind_it_is() {
+    let program = Program::default().bytes();
+    let plain = MANIFEST.replace("kind = \"command\"\n", "");
+    let refusal = Running::load(&program, &plain).await.err().unwrap().to_string();
+    assert!(refusal.contains("kind = \"command\""), "{refusal}");
+    let plugin = wasmill_tests::guests::whole("core-plugin").unwrap();
+    let refusal = Running::load(&plugin, MANIFEST).await.err().unwrap().to_string();
+    assert!(refusal.contains("no program"), "{refusal}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_stream_to_stream_line_by_line() {
+    let echo = Program { line: "(call $echo)", ..Program::default() };
+    let scene = scene().await;
+    for (name, top) in [("once-each", ""), ("reads-on", REUSED)] {
+        let manifest = format!(
+            "{top}kind = \"command\"\n[[subscribe]]\nstream = \"PAYMENTS\"\nsubjects = [\"payments.>\"]\n[emit]\nsubjects = [\"out\"]\n"
+        );
+        scene.place.put(name, &echo.bytes(), &manifest).unwrap();
+    }
+    streams::create(&scene.jetstream, "OUT", "out").await.unwrap();
+    let running = scene.start().await;
+    for name in ["once-each", "reads-on"] {
+        running.running(name, None).await.unwrap();
+    }
+    let payments = (0..500).map(|number| Bytes::from(json!({ "number": number }).to_string()));
+    streams::publish(&scene.jetstream, "payments.card", payments).await.unwrap();
+    for name in ["once-each", "reads-on"] {
+        running.ended(name, 500).await.unwrap();
+        balance(&running, name);
+    }
+    let stored = streams::read(&scene.jetstream, "OUT").await.unwrap();
+    assert_eq!(stored.len(), 1_000);
+    for name in ["once-each", "reads-on"] {
+        let of_it = stored
+            .iter()
+            .filter(|message| message.header("Wasmill-Plugin").is_ok_and(|plugin| plugin == name));
+        let numbers: std::collections::BTreeSet<u64> = of_it
+            .map(|message| {
+                serde_json::from_slice::<Value>(&message.payload).unwrap()["data"]["number"].as_u64().unwrap()
+            })
+            .collect();
+        assert_eq!(numbers.len(), 500, "{name}");
+    }
+}
