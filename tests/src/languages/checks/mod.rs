@@ -1,8 +1,8 @@
 //! The columns of the table: events, and what must come of each.
 //!
-//! - [`values`]: what goes through a handler and comes out again.
-//! - [`ends`]: how a call can end otherwise, and what the next one sees of it.
-//! - [`surroundings`]: what the engine offers a handler, and that it is the same at every replay.
+//! - `values`: what goes through a handler and comes out again.
+//! - `ends`: how a call can end otherwise, and what the next one sees of it.
+//! - `surroundings`: what the engine offers a handler, and that it is the same at every replay.
 
 mod ends;
 mod surroundings;
