@@ -222,6 +222,7 @@ impl ResourceLimiter for CallState {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        self.catch_up();
         let limit_mib = self.shared.limits.memory_mib;
         let together = self.memory_bytes.saturating_sub(now).saturating_add(desired);
         let fits = together <= limit_mib as usize * MIB && maximum.is_none_or(|most| desired <= most);
@@ -239,6 +240,7 @@ impl ResourceLimiter for CallState {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        self.catch_up();
         let together = self.table_elements.saturating_sub(now).saturating_add(desired);
         let fits = together <= MAX_TABLE_ELEMENTS && maximum.is_none_or(|most| desired <= most);
         if fits {
