@@ -61,6 +61,7 @@ enum Entry {
 impl Fitted {
     /// Checks imports and exports, and resolves them for cheap instantiation.
     pub fn new(linker: &Linker<CallState>, component: &Component, role: Role) -> Result<Self, LoadError> {
+        check_exports(component)?;
         imports::check(component, role)?;
         let pre = linker.instantiate_pre(component).map_err(|err| LoadError::World(import_problem(&err)))?;
         let entry = find_entry(component, role)?;
@@ -128,11 +129,22 @@ fn find_entry(component: &Component, role: Role) -> Result<Entry, LoadError> {
                 .to_owned(),
         ));
     }
+    Err(no_way_in(component))
+}
+
+/// Checks that there is a way in at all: what a stray component imports is beside the point.
+fn check_exports(component: &Component) -> Result<(), LoadError> {
+    let ways = ["wasmill:plugin/handler@", messaging::HANDLER, "wasi:cli/run@"];
+    let known = |name: &String| ways.iter().any(|way| name.starts_with(way));
+    if shape(component).exports.iter().any(known) { Ok(()) } else { Err(no_way_in(component)) }
+}
+
+fn no_way_in(component: &Component) -> LoadError {
     let exports = shape(component).exports;
     let list = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
-    Err(LoadError::World(format!(
+    LoadError::World(format!(
         "export {HANDLER} is missing; the component exports {list}\n  hint: build it for the world wasmill:plugin/plugin"
-    )))
+    ))
 }
 
 /// A handler of the contract answers with its outputs: it has no use for another way to publish.

@@ -2,7 +2,7 @@
 //! starts with.
 //!
 //! A language's runtime starts, loads the author's source and runs its top level in that call, so no instance does it again.
-//! The guest is a core module that exports `cabi_realloc` and [`BUILD`], imports functions only, and answers with all its
+//! The guest is a core module that exports `cabi_realloc` and `wasmill-build`, imports functions only, and answers with all its
 //! state in its one memory.
 
 use std::ops::Range;

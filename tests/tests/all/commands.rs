@@ -126,10 +126,10 @@ async fn an_event_is_a_line_and_a_line_an_output() {
             );
         }
         let large =
-            Event { data: Bytes::from(vec![0xff; 65_536]), reply_to: Some("_INBOX.1".into()), ..event("3") };
+            Event { data: Bytes::from(vec![0xff; 8_192]), reply_to: Some("_INBOX.1".into()), ..event("3") };
         let outputs = running.workers.handle(Arc::new(large)).await.answer.unwrap();
         let line: Value = serde_json::from_slice(&outputs[0].data).unwrap();
-        assert_eq!(line["data_base64"].as_str().unwrap().len(), 65_536_usize.div_ceil(3) * 4);
+        assert_eq!(line["data_base64"].as_str().unwrap().len(), 8_192_usize.div_ceil(3) * 4);
         assert_eq!(line["reply_to"], "_INBOX.1");
         let json = Event { data: Bytes::from_static(b"{\n  \"a\": 1\n}"), ..event("4") };
         let outputs = running.workers.handle(Arc::new(json)).await.answer.unwrap();
@@ -296,7 +296,7 @@ async fn a_program_sees_its_config_the_events_time_and_the_events_chance() {
     // The one variable of the environment, as the program finds it.
     let config = Program {
         line: "(drop (call $environ_get (i32.const 131072) (i32.const 132096)))
-               (call $say (i32.const 2) (i32.const 132096) (i32.const 27))",
+               (call $say (i32.const 2) (i32.const 132096) (i32.const 26))",
         ..Program::default()
     };
     let manifest = format!("{MANIFEST}[config]\nlimit = 3\n");

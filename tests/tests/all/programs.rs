@@ -22,6 +22,8 @@ attempts = 1
 failures = 0
 [limits]
 instances = 1
+cpu_ms = 1000
+wall_ms = 20000
 [config]
 limit = 220
 "#;

@@ -1,7 +1,7 @@
 //! `wasmill build`: from a plugin's sources to a checked component, whatever they are written in.
 //!
-//! [`project`] reads what is to be built, [`tools`] finds what builds it in the versions that [`pins`] reads, [`install`]
-//! fetches that, [`process`] runs it, and [`place`] writes the result. The other files are the recipes, one for each tool
+//! `project` reads what is to be built, `tools` finds what builds it in the versions that `pins` reads, `install`
+//! fetches that, `process` runs it, and `place` writes the result. The other files are the recipes, one for each tool
 //! chain.
 
 mod go;

@@ -1,6 +1,7 @@
 //! C, C++ and Zig: zig compiles all three to a core module.
 
 use std::fs;
+use std::iter::once;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -58,10 +59,10 @@ fn compile_c(toolbox: &Toolbox<'_>, compiler: &Compiler) -> anyhow::Result<Vec<u
     zig.args(["-Wall", "-Wextra"]).args(compiler.flags);
     zig.arg(format!("-Wl,-z,stack-size={STACK_BYTES}"));
     // The component, and the places that it names in traces, are the same wherever it is built.
-    for (folder, name) in [(&project.folder, ""), (sdk, "wasmill/"), (&c_sdk, "wasmill/")] {
-        zig.arg(format!("-ffile-prefix-map={}/={name}", folder.display()));
+    zig.arg(format!("-ffile-prefix-map={}/=", project.folder.display()));
+    for folder in once(sdk).chain(Some(&c_sdk).filter(|c_sdk| *c_sdk != sdk)) {
+        zig.arg(format!("-ffile-prefix-map={}/=wasmill/", folder.display())).arg("-I").arg(folder);
     }
-    zig.arg("-I").arg(sdk).arg("-I").arg(&c_sdk);
     zig.args(sources(&project.folder.join("src"), compiler.endings)?);
     zig.args(sources(&c_sdk, C_COMPILER.endings)?);
     zig.args(["-o", MODULE]);

@@ -37,7 +37,8 @@ fn compile(toolbox: &Toolbox<'_>) -> anyhow::Result<Vec<u8>> {
     let (wit, component) = (work.join("wit"), work.join("component.wasm"));
     write_contract(&wit)?;
     let mut command = tool.command();
-    command.env("VIRTUAL_ENV", empty_environment(&work)?);
+    // An error of the author's would be buried under a trace through the tool itself.
+    command.env("VIRTUAL_ENV", empty_environment(&work)?).env("RUST_BACKTRACE", "0");
     command.arg("--quiet").arg("--wit-path").arg(&wit);
     command.args(["--world", WORLD, "--world-module", BINDINGS, "componentize"]);
     for folder in [&project.folder, &package_parent(&project.sdk)] {

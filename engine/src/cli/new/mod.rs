@@ -1,6 +1,6 @@
 //! `wasmill new`: a plugin that builds and passes its own tests at once.
 //!
-//! [`names`] says what a plugin may be called in which language, [`files`] fills a template in, [`sdk`] finds the Rust SDK.
+//! `names` says what a plugin may be called in which language, `files` fills a template in, `sdk` finds the Rust SDK.
 
 mod files;
 mod names;
