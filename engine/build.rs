@@ -18,9 +18,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     let made = PathBuf::from(std::env::var("OUT_DIR")?);
     fs::write(made.join("embedded.rs"), listed)?;
-    let adapter = root.join("src/sandbox/encode/adapter.wat");
-    println!("cargo::rerun-if-changed={}", adapter.display());
-    fs::write(made.join("adapter.wasm"), wat::parse_file(&adapter)?)?;
+    assemble(&root.join("src/sandbox/encode"), &made)?;
+    Ok(())
+}
+
+/// Makes the two adapters for core modules, each of what they have in common and a part of its own.
+fn assemble(folder: &Path, made: &Path) -> Result<(), Box<dyn Error>> {
+    let text = |name: &str| {
+        let path = folder.join(name);
+        println!("cargo::rerun-if-changed={}", path.display());
+        fs::read_to_string(&path).map_err(|err| format!("{}: {err}", path.display()))
+    };
+    let common = text("adapter.wat")?;
+    let (before, after) = common.split_once(";; PART\n").ok_or("adapter.wat has no line PART")?;
+    for kind in ["plugin", "program"] {
+        let whole = format!("{before}{}{after}", text(&format!("{kind}.wat"))?);
+        let bytes = wat::parse_str(whole).map_err(|err| format!("the adapter of a {kind}: {err}"))?;
+        fs::write(made.join(format!("{kind}.wasm")), bytes)?;
+    }
     Ok(())
 }
 

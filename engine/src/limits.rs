@@ -79,6 +79,10 @@ pub const MAX_SOURCE_BYTES: usize = MIB;
 /// The longest reason kept with a failed event, in bytes.
 pub const MAX_REASON_BYTES: usize = 2_048;
 
+/// The longest `[config]` of a program, as JSON in bytes. Its adapter asks for the room for it before it knows how long it is:
+/// 64 KiB, of which the variable's name and a NUL take 16 bytes.
+pub const MAX_PROGRAM_CONFIG_BYTES: usize = 65_520;
+
 /// Events in flight in the whole engine unless the configuration says otherwise: 64 plugins with 256 each.
 pub const DEFAULT_IN_FLIGHT_EVENTS: u64 = 16_384;
 

@@ -11,8 +11,10 @@ use anyhow::{Context, Result, ensure};
 use crate::parts;
 
 mod corpus;
+mod programs;
 
 pub use corpus::HOSTILE;
+pub use programs::Program;
 
 /// A mode that the Rust component does not have.
 pub const NO_MODE: &str = "there is no such mode";

@@ -27,7 +27,7 @@ use super::shares::Share;
 use super::{LoadError, Prepared, wasi};
 use crate::effects::Proposed;
 use crate::event::Event;
-use crate::limits::MIB;
+use crate::limits::{MAX_PROGRAM_CONFIG_BYTES, MIB};
 use crate::lines::{self, Said};
 use crate::manifest::Isolation;
 use crate::outcome::Failure;
@@ -307,6 +307,12 @@ async fn live(prepared: &Prepared, store: &mut Store<CallState>) -> wasmtime::Re
 /// Makes a first instance without running it, and checks the type of `run`.
 pub(super) fn try_out(engine: &Engine, prepared: &Prepared, sink: &LogSink) -> Result<(), LoadError> {
     let Some(run) = prepared.fitted.run() else { return Ok(()) };
+    let config_bytes = prepared.shared.json.len();
+    if config_bytes > MAX_PROGRAM_CONFIG_BYTES {
+        return Err(LoadError::World(format!(
+            "its [config] has {config_bytes} bytes as JSON; a program's environment holds {MAX_PROGRAM_CONFIG_BYTES}"
+        )));
+    }
     let mut store = new_store(engine, prepared, sink, None);
     super::instance::begin(&mut store, None);
     let started = {

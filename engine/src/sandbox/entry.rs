@@ -134,7 +134,7 @@ fn find_entry(component: &Component, role: Role) -> Result<Entry, LoadError> {
 
 /// Checks that there is a way in at all: what a stray component imports is beside the point.
 fn check_exports(component: &Component) -> Result<(), LoadError> {
-    let ways = ["wasmill:plugin/handler@", messaging::HANDLER, "wasi:cli/run@"];
+    let ways = ["wasmill:plugin/handler@", "wasmcloud:messaging/handler@", "wasi:cli/run@"];
     let known = |name: &String| ways.iter().any(|way| name.starts_with(way));
     if shape(component).exports.iter().any(known) { Ok(()) } else { Err(no_way_in(component)) }
 }

@@ -240,6 +240,7 @@ impl ResourceLimiter for CallState {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        self.catch_up();
         let together = self.table_elements.saturating_sub(now).saturating_add(desired);
         let fits = together <= MAX_TABLE_ELEMENTS && maximum.is_none_or(|most| desired <= most);
         if fits {

@@ -1,6 +1,5 @@
 //! Programs as plugins: any WASI preview 1 program that reads events from its standard input, a line each.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use wasmill::event::Event;
 use wasmill::outcome::Failure;
+use wasmill_tests::guests::Program;
 use wasmill_tests::streams;
 
 use crate::delivery::{balance, scene};
@@ -16,89 +16,8 @@ use crate::hostile::{Running, event};
 const MANIFEST: &str = "kind = \"command\"\n[[subscribe]]\nsubjects = [\"in.>\"]\n[emit]\nsubjects = [\"out\"]\n[limits]\ninstances = 1\n";
 const REUSED: &str = "isolation = \"reuse\"\n";
 
-/// What a program does: at its start, and with each line. `$echo` puts out the whole line as data, `$answer` writes the
-/// answer, `$complain` the complaint to standard error.
-#[derive(Default)]
-struct Program {
-    start: &'static str,
-    line: &'static str,
-    answer: &'static str,
-    complaint: &'static str,
-}
-
-/// A text as one in WebAssembly's text format.
-fn quoted(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut quoted, byte| {
-        let _ = write!(quoted, "\\{byte:02x}");
-        quoted
-    })
-}
-
-impl Program {
-    fn bytes(&self) -> Vec<u8> {
-        let Self { start, line, answer, complaint } = self;
-        let (head, tail) = ("{\"subject\":\"out\",\"data\":", "}\n");
-        let text = format!(
-            r#"(module
-  (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
-  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
-  (import "wasi_snapshot_preview1" "environ_get" (func $environ_get (param i32 i32) (result i32)))
-  (import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
-  (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
-  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
-  (memory (export "memory") 4)
-  (global $length (mut i32) (i32.const 0))
-  (global $lines (mut i32) (i32.const 0))
-  (data (i32.const 1024) "{head}")
-  (data (i32.const 1088) "{tail}")
-  (data (i32.const 2048) "{answer}")
-  (data (i32.const 4096) "{complaint}")
-  (func $say (param $fd i32) (param $from i32) (param $bytes i32)
-    (i32.store (i32.const 16) (local.get $from))
-    (i32.store (i32.const 20) (local.get $bytes))
-    (drop (call $fd_write (local.get $fd) (i32.const 16) (i32.const 1) (i32.const 24))))
-  ;; Byte by byte into 65536, without the line's end: an answer does not depend on how the input comes in pieces.
-  (func $read_line (result i32)
-    (global.set $length (i32.const 0))
-    (loop $next
-      (i32.store (i32.const 16) (i32.add (i32.const 65536) (global.get $length)))
-      (i32.store (i32.const 20) (i32.const 1))
-      (drop (call $fd_read (i32.const 0) (i32.const 16) (i32.const 1) (i32.const 24)))
-      (if (i32.eqz (i32.load (i32.const 24))) (then (return (i32.const 0))))
-      (if (i32.eq (i32.load8_u offset=65536 (global.get $length)) (i32.const 10))
-        (then
-          (global.set $lines (i32.add (global.get $lines) (i32.const 1)))
-          (return (i32.const 1))))
-      (global.set $length (i32.add (global.get $length) (i32.const 1)))
-      (br $next))
-    (unreachable))
-  (func $echo
-    (call $say (i32.const 1) (i32.const 1024) (i32.const {head_bytes}))
-    (call $say (i32.const 1) (i32.const 65536) (global.get $length))
-    (call $say (i32.const 1) (i32.const 1088) (i32.const {tail_bytes})))
-  (func $answer (call $say (i32.const 1) (i32.const 2048) (i32.const {answer_bytes})))
-  (func $complain (call $say (i32.const 2) (i32.const 4096) (i32.const {complaint_bytes})))
-  (func (export "_start")
-    {start}
-    (loop $next
-      (if (i32.eqz (call $read_line)) (then (return)))
-      {line}
-      (br $next))))"#,
-            head = quoted(head),
-            tail = quoted(tail),
-            answer = quoted(answer),
-            complaint = quoted(complaint),
-            head_bytes = head.len(),
-            tail_bytes = tail.len(),
-            answer_bytes = answer.len(),
-            complaint_bytes = complaint.len(),
-        );
-        wat::parse_str(text).unwrap()
-    }
-
-    async fn load(&self, top: &str) -> Running {
-        Running::load(&self.bytes(), &format!("{top}{MANIFEST}")).await.unwrap()
-    }
+async fn load(program: &Program, top: &str) -> Running {
+    Running::load(&program.bytes().unwrap(), &format!("{top}{MANIFEST}")).await.unwrap()
 }
 
 /// What becomes of one event, and where it ended.
@@ -114,7 +33,7 @@ async fn ended(running: &Running, id: &str) -> (Result<Vec<Value>, Failure>, Opt
 async fn an_event_is_a_line_and_a_line_an_output() {
     let echo = Program { line: "(call $echo)", ..Program::default() };
     for top in ["", REUSED] {
-        let running = echo.load(top).await;
+        let running = load(&echo, top).await;
         for id in ["1", "2"] {
             let Ok(outputs) = ended(&running, id).await.0 else { panic!("{id} was not handled") };
             assert_eq!(
@@ -146,8 +65,8 @@ async fn a_program_runs_once_for_each_event_or_reads_on() {
         answer: "{\"subject\":\"out\",\"text\":\"not the first\"}\n",
         ..Program::default()
     };
-    let fresh = program.load("").await;
-    let reused = program.load(REUSED).await;
+    let fresh = load(&program, "").await;
+    let reused = load(&program, REUSED).await;
     for call in 0..3 {
         assert_eq!(ended(&fresh, "1").await.0, Ok(Vec::new()));
         let expected: Vec<Value> = if call == 0 { Vec::new() } else { vec!["not the first".into()] };
@@ -174,7 +93,7 @@ async fn every_answer_has_its_meaning_and_every_end_its_name() {
         ("(call $answer)", "{\"event\":\"1\",\"subject\":\"out\",\"data\":1}\n", Ok(vec![json!(1)])),
     ] {
         for top in ["", REUSED] {
-            let running = Program { line, answer, ..Program::default() }.load(top).await;
+            let running = load(&Program { line, answer, ..Program::default() }, top).await;
             for _ in 0..2 {
                 assert_eq!(
                     ended(&running, "1").await.0,
@@ -198,7 +117,7 @@ async fn what_is_no_output_is_quoted() {
         ("{\"subject\":\"out\",\"text\":\"a\",\"data\":1}\n", "text"),
     ] {
         for top in ["", REUSED] {
-            let running = Program { line: "(call $answer)", answer, ..Program::default() }.load(top).await;
+            let running = load(&Program { line: "(call $answer)", answer, ..Program::default() }, top).await;
             for _ in 0..2 {
                 let failure = ended(&running, "1").await.0.unwrap_err();
                 assert_eq!(failure.name(), "invalid-value", "{answer}: {failure}");
@@ -243,7 +162,8 @@ async fn limits_hold_and_each_end_has_a_name() {
         ),
     ] {
         for top in ["", REUSED] {
-            let running = Running::load(&program.bytes(), &format!("{top}{MANIFEST}{limits}")).await.unwrap();
+            let running =
+                Running::load(&program.bytes().unwrap(), &format!("{top}{MANIFEST}{limits}")).await.unwrap();
             for _ in 0..2 {
                 let failure = ended(&running, "1").await.0.unwrap_err();
                 assert_eq!(failure.name(), wanted, "{top}{}{}: {failure}", program.start, program.line);
@@ -255,7 +175,7 @@ async fn limits_hold_and_each_end_has_a_name() {
         answer: "{\"subject\":\"out\"}\n{\"subject\":\"elsewhere\"}\n",
         ..Program::default()
     };
-    let failure = many.load("").await.handle(&event("1")).await.unwrap_err();
+    let failure = load(&many, "").await.handle(&event("1")).await.unwrap_err();
     assert_eq!(failure.name(), "not-granted", "its outputs are held against the grants: {failure}");
 }
 
@@ -268,7 +188,7 @@ async fn an_exit_tells_its_last_words() {
         ..Program::default()
     };
     for top in ["", REUSED] {
-        let running = fails.load(top).await;
+        let running = load(&fails, top).await;
         for _ in 0..2 {
             let (answer, backtrace) = ended(&running, "1").await;
             assert_eq!(answer, Err(Failure::Exit(1)));
@@ -284,7 +204,7 @@ async fn an_exit_tells_its_last_words() {
         ..Program::default()
     };
     for top in ["", REUSED] {
-        let running = leaves.load(top).await;
+        let running = load(&leaves, top).await;
         for _ in 0..2 {
             assert_eq!(ended(&running, "1").await.0, Ok(vec![json!(1)]));
         }
@@ -300,7 +220,7 @@ async fn a_program_sees_its_config_the_events_time_and_the_events_chance() {
         ..Program::default()
     };
     let manifest = format!("{MANIFEST}[config]\nlimit = 3\n");
-    let running = Running::load(&config.bytes(), &manifest).await.unwrap();
+    let running = Running::load(&config.bytes().unwrap(), &manifest).await.unwrap();
     assert_eq!(ended(&running, "1").await.0, Ok(Vec::new()));
     assert_eq!(*running.said.lock().unwrap(), ["WASMILL_CONFIG={\"limit\":3}"]);
 
@@ -313,7 +233,7 @@ async fn a_program_sees_its_config_the_events_time_and_the_events_chance() {
         ..Program::default()
     };
     for top in ["", REUSED] {
-        let running = draws.load(top).await;
+        let running = load(&draws, top).await;
         for id in ["1", "1", "2", "3", "4", "5", "6"] {
             assert_eq!(ended(&running, id).await.0, Ok(Vec::new()));
         }
@@ -325,8 +245,43 @@ async fn a_program_sees_its_config_the_events_time_and_the_events_chance() {
 }
 
 #[tokio::test]
+async fn what_lies_behind_a_programs_memory_is_its_own() {
+    // As Go's runtime does: it takes what lies behind its memory for its own, whoever else asked for some.
+    let greedy = Program {
+        line: "(drop (memory.grow (i32.const 1)))
+               (memory.fill
+                 (i32.const 262144) (i32.const 0xaa)
+                 (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 262144)))
+               (call $echo)",
+        ..Program::default()
+    };
+    for top in ["", REUSED] {
+        let running = load(&greedy, top).await;
+        for _ in 0..3 {
+            assert_eq!(ended(&running, "1").await.0.map(|outputs| outputs.len()), Ok(1));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_programs_config_has_a_bound() {
+    // `{"a":"…"}`: eight bytes beside the text.
+    let config = |bytes: usize| format!("{MANIFEST}[config]\na = \"{}\"\n", "x".repeat(bytes - 8));
+    let reads = Program {
+        line: "(drop (call $environ_get (i32.const 131072) (i32.const 132096)))
+               (if (i32.load8_u (i32.const 197631)) (then (unreachable)))
+               (if (i32.ne (i32.load8_u (i32.const 197630)) (i32.const 125)) (then (unreachable)))",
+        ..Program::default()
+    };
+    let running = Running::load(&reads.bytes().unwrap(), &config(65_520)).await.unwrap();
+    assert_eq!(ended(&running, "1").await.0, Ok(Vec::new()));
+    let refusal = Running::load(&reads.bytes().unwrap(), &config(65_521)).await.err().unwrap().to_string();
+    assert!(refusal.contains("65520"), "{refusal}");
+}
+
+#[tokio::test]
 async fn the_manifest_says_which_kind_it_is() {
-    let program = Program::default().bytes();
+    let program = Program::default().bytes().unwrap();
     let plain = MANIFEST.replace("kind = \"command\"\n", "");
     let refusal = Running::load(&program, &plain).await.err().unwrap().to_string();
     assert!(refusal.contains("kind = \"command\""), "{refusal}");
@@ -343,7 +298,7 @@ async fn from_stream_to_stream_line_by_line() {
         let manifest = format!(
             "{top}kind = \"command\"\n[[subscribe]]\nstream = \"PAYMENTS\"\nsubjects = [\"payments.>\"]\n[emit]\nsubjects = [\"out\"]\n"
         );
-        scene.place.put(name, &echo.bytes(), &manifest).unwrap();
+        scene.place.put(name, &echo.bytes().unwrap(), &manifest).unwrap();
     }
     streams::create(&scene.jetstream, "OUT", "out").await.unwrap();
     let running = scene.start().await;

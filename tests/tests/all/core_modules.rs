@@ -132,11 +132,6 @@ fn what_cannot_become_a_component_says_why() {
             wat::parse_str("(module (func (export \"_start\")))").unwrap(),
             "a program needs memory; it has _start",
         ),
-        (
-            wat::parse_str("(module (memory (export \"memory\") 1) (func (export \"_start\") (param i32)))")
-                .unwrap(),
-            "_start",
-        ),
     ] {
         let refusal = componentize(&bytes).unwrap_err();
         assert!(matches!(refusal, LoadError::CoreModule(_)), "{wanted}: {refusal:?}");

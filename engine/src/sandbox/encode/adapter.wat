@@ -1,23 +1,33 @@
-;; WASI preview 1 for core modules that become plugins, in terms of what a component may import. There are no files, no
-;; arguments and no environment; standard output and error end in the log; time and chance come from the event.
+;; WASI preview 1 for core modules that become components, in terms of what a component may import: no files, no sockets,
+;; time and chance that come from the event. What differs between plugins and programs stands in files of their own, which
+;; the build puts where the line PART is.
 ;;
-;; The encoder keeps only what a module uses of this. It has no memory of its own: it works on the module's.
+;; The encoder keeps only what a module uses of this. It has no memory: it works on the module's, of which it takes none.
+;; There are runtimes (Go's) that take what lies behind their heap for theirs, whoever asked the system for it.
 ;;
 ;; A component must not call out while its host is in `cabi_realloc` or after a return. Languages with a runtime read clocks
 ;; and draw numbers there all the same, so `$barred`, which the encoder adds to the module, tells when.
 (module $preview1
   (import "env" "memory" (memory 0))
   (import "__main_module__" "wasmill_barred" (global $barred (mut i32)))
+  (import "__main_module__" "_start" (func $start))
   (import "wasi:cli/stdout@0.2.12" "get-stdout" (func $get_stdout (result i32)))
   (import "wasi:cli/stderr@0.2.12" "get-stderr" (func $get_stderr (result i32)))
+  (import "wasi:cli/stdin@0.2.12" "get-stdin" (func $get_stdin (result i32)))
+  (import "wasi:io/streams@0.2.12" "[method]input-stream.blocking-read"
+    (func $blocking_read (param i32 i64 i32)))
   (import "wasi:io/streams@0.2.12" "[method]output-stream.blocking-write-and-flush"
     (func $write_and_flush (param i32 i32 i32 i32)))
   (import "wasi:cli/exit@0.2.12" "exit-with-code" (func $exit_with_code (param i32)))
   (import "wasi:random/random@0.2.12" "get-random-u64" (func $get_random (result i64)))
   (import "wasmill:plugin/clock@0.1.0" "now" (func $plugin_now (result i64)))
+  (import "wasmill:plugin/config@0.1.0" "json" (func $config_json (param i32)))
 
   (global $stdout (mut i32) (i32.const -1))
   (global $stderr (mut i32) (i32.const -1))
+  ;; What stood in memory that is lent.
+  (global $lent_low (mut i64) (i64.const 0))
+  (global $lent_high (mut i32) (i32.const 0))
   ;; Nanoseconds. It moves with each reading and each sleep, so that whoever waits for it gets there.
   (global $monotonic (mut i64) (i64.const 0))
   ;; The plugin clock when it was last read: what is told while calling out is barred.
@@ -25,16 +35,9 @@
   ;; The state of the generator for that time.
   (global $chance (mut i64) (i64.const 0x9e3779b97f4a7c15))
 
-  ;; Error numbers: 8 bad descriptor, 28 invalid, 52 not supported, 70 not seekable.
+  ;; Error numbers: 8 bad descriptor, 28 invalid, 52 not supported, 61 too large, 70 not seekable.
 
-  (func $args_sizes_get (export "args_sizes_get") (param i32 i32) (result i32)
-    (i32.store (local.get 0) (i32.const 0))
-    (i32.store (local.get 1) (i32.const 0))
-    (i32.const 0))
-  (func $args_get (export "args_get") (param i32 i32) (result i32) (i32.const 0))
-  (func $environ_sizes_get (export "environ_sizes_get") (param i32 i32) (result i32)
-    (call $args_sizes_get (local.get 0) (local.get 1)))
-  (func $environ_get (export "environ_get") (param i32 i32) (result i32) (i32.const 0))
+  ;; PART
 
   (func $clock_res_get (export "clock_res_get") (param $id i32) (param $result i32) (result i32)
     (i64.store (local.get $result) (i64.const 1000))
@@ -103,8 +106,6 @@
   (func $say (param $fd i32) (param $from i32) (param $bytes i32)
     (local $stream i32)
     (local $piece i32)
-    (local $lent_low i64)
-    (local $lent_high i32)
     (local.set $stream (call $stream_of (local.get $fd)))
     (block $done
       (loop $next
@@ -112,15 +113,19 @@
         ;; The most that the stream takes at once.
         (local.set $piece (select (local.get $bytes) (i32.const 4096)
           (i32.lt_u (local.get $bytes) (i32.const 4096))))
-        ;; The answer needs 12 bytes of memory: the first ones of the module's are lent to it.
-        (local.set $lent_low (i64.load (i32.const 0)))
-        (local.set $lent_high (i32.load (i32.const 8)))
+        (call $lend)
         (call $write_and_flush (local.get $stream) (local.get $from) (local.get $piece) (i32.const 0))
-        (i64.store (i32.const 0) (local.get $lent_low))
-        (i32.store (i32.const 8) (local.get $lent_high))
+        (call $give_back)
         (local.set $from (i32.add (local.get $from) (local.get $piece)))
         (local.set $bytes (i32.sub (local.get $bytes) (local.get $piece)))
         (br $next))))
+  ;; An answer needs up to 12 bytes of memory: the module's first ones are lent to it.
+  (func $lend
+    (global.set $lent_low (i64.load (i32.const 0)))
+    (global.set $lent_high (i32.load (i32.const 8))))
+  (func $give_back
+    (i64.store (i32.const 0) (global.get $lent_low))
+    (i32.store (i32.const 8) (global.get $lent_high)))
   (func $stream_of (param $fd i32) (result i32)
     (if (i32.eq (local.get $fd) (i32.const 1))
       (then
@@ -129,12 +134,6 @@
     (if (i32.eq (global.get $stderr) (i32.const -1)) (then (global.set $stderr (call $get_stderr))))
     (global.get $stderr))
 
-  ;; Standard input has ended.
-  (func $fd_read (export "fd_read")
-    (param $fd i32) (param $parts i32) (param $count i32) (param $read i32) (result i32)
-    (if (local.get $fd) (then (return (i32.const 8))))
-    (i32.store (local.get $read) (i32.const 0))
-    (i32.const 0))
   ;; A character device without rights to seek is a terminal to C's library, which then writes line by line; a buffer
   ;; that waits for the program's end would never be written.
   (func $fd_fdstat_get (export "fd_fdstat_get") (param $fd i32) (param $result i32) (result i32)
@@ -195,7 +194,7 @@
   (func (export "proc_raise") (param i32) (result i32) (i32.const 52))
   (func (export "sched_yield") (result i32) (i32.const 0))
 
-  ;; Waits by moving the clock to the earliest of the moments waited for. Descriptors have nothing to wait for.
+  ;; Waits by moving the clock to the earliest of the moments waited for. Descriptors are ready: reading waits if it has to.
   (func $poll_oneoff (export "poll_oneoff")
     (param $in i32) (param $out i32) (param $count i32) (param $events i32) (result i32)
     (local $at i32)
@@ -248,4 +247,8 @@
     (memory.fill (local.get $event) (i32.const 0) (i32.const 32))
     (i64.store (local.get $event) (local.get $userdata))
     (i32.store8 offset=10 (local.get $event) (local.get $kind))
-    (i32.store16 offset=8 (local.get $event) (select (i32.const 8) (i32.const 0) (local.get $kind)))))
+    (i32.store16 offset=8 (local.get $event) 
+      ;; A clock, or a descriptor.
+      (if (result i32) (local.get $kind)
+        (then (call $if_standard (i32.load offset=16 (local.get $subscription))))
+        (else (i32.const 0))))))

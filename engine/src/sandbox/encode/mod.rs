@@ -6,7 +6,6 @@
 
 mod barred;
 
-use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER;
 use wasmparser::{ExternalKind, Parser, Payload, Validator};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{PackageId, Resolve, SourceMap};
@@ -17,7 +16,8 @@ use crate::outcome::one_line;
 
 /// What the adapter is known as to modules.
 const PREVIEW1: &str = "wasi_snapshot_preview1";
-const ADAPTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/adapter.wasm"));
+const PLUGIN_ADAPTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/plugin.wasm"));
+const PROGRAM_ADAPTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/program.wasm"));
 const ADAPTER_WIT: &str = include_str!("adapter.wit");
 /// The contract, file by file.
 const CONTRACT: [(&str, &str); 4] = [
@@ -40,7 +40,8 @@ const MAX_NAMES: usize = 12;
 
 /// All that shapes what comes out, but for the module: compiled code is kept under it.
 pub(super) fn version() -> String {
-    let mut parts = vec![env!("CARGO_PKG_VERSION").as_bytes(), ADAPTER, ADAPTER_WIT.as_bytes()];
+    let mut parts =
+        vec![env!("CARGO_PKG_VERSION").as_bytes(), PLUGIN_ADAPTER, PROGRAM_ADAPTER, ADAPTER_WIT.as_bytes()];
     parts.extend(CONTRACT.iter().map(|(_, text)| text.as_bytes()));
     crate::digest::Digest::of(&parts.concat()).to_string()
 }
@@ -61,32 +62,33 @@ pub fn componentize(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
     survey.check()?;
     let mut module = bytes.to_vec();
     let unfit = |err: anyhow::Error| LoadError::CoreModule(one_line(format!("{err:#}")));
-    let own_adapter = survey.imports_module(PREVIEW1) && !survey.is_program();
-    if own_adapter {
+    let program = survey.is_program();
+    if !survey.says_its_world && !program {
+        embed(&mut module, &contract_with(&survey.world())?, "adapted").map_err(unfit)?;
+    }
+    // A program is entered by the adapter, whatever it imports.
+    let adapted = program || survey.imports_module(PREVIEW1);
+    if adapted {
         module = barred::mark(&module).map_err(|err| invalid(&err.to_string()))?;
     }
-    if !survey.says_its_world && !survey.is_program() {
-        let world = survey.world();
-        embed(&mut module, &contract_with(&world)?, "adapted").map_err(unfit)?;
-    }
-    let mut encoder = ComponentEncoder::default().validate(true).module(&module).map_err(unfit)?;
-    if survey.is_program() {
-        encoder = encoder.adapter(PREVIEW1, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER).map_err(unfit)?;
-    } else if own_adapter {
-        encoder = encoder.adapter(PREVIEW1, &own_adapter_bytes()?).map_err(unfit)?;
+    // What it makes is validated by whoever compiles it.
+    let mut encoder = ComponentEncoder::default().module(&module).map_err(unfit)?;
+    if adapted {
+        encoder = encoder.adapter(PREVIEW1, &adapter(program)?).map_err(unfit)?;
     }
     encoder.encode().map_err(unfit)
 }
 
-/// The adapter and what it is made of, as the encoder wants it.
-fn own_adapter_bytes() -> Result<Vec<u8>, LoadError> {
+/// The adapter of plugins or that of programs, with what it is made of, as the encoder wants it.
+fn adapter(program: bool) -> Result<Vec<u8>, LoadError> {
     let mut resolve = Resolve::default();
     let mut source = SourceMap::new();
     source.push_str("adapter.wit", ADAPTER_WIT);
     let package = push(&mut resolve, source)?;
-    let mut adapter = ADAPTER.to_vec();
-    embed(&mut adapter, &(resolve, package), "adapter")
-        .map_err(|err| LoadError::Compiler(format!("{err:#}")))?;
+    let (code, world) = if program { (PROGRAM_ADAPTER, "program") } else { (PLUGIN_ADAPTER, "plugin") };
+    let mut adapter = code.to_vec();
+    let embedded = embed(&mut adapter, &(resolve, package), world);
+    embedded.map_err(|err| LoadError::Compiler(format!("{err:#}")))?;
     Ok(adapter)
 }
 
