@@ -72,8 +72,9 @@ async fn a_letter_is_shown_in_full_and_harmless() {
     assert_eq!(rows[0], ["LETTER", "STORED", "PLUGIN", "REASON", "STATE", "TRIES", "SUBJECT", "DETAIL"]);
     assert_eq!(rows[1][2..7], ["rule", "trap", "open", "1", "payments.card"]);
     let shown = scene.letters("show 1").done().stdout;
+    // Three events failed at once, so the first letter may be of any of them.
     for wanted in
-        ["letter", "plugin", "digest", "reason", "trap", "backtrace", "time used", "payload (", "PAYMENTS:1"]
+        ["letter", "plugin", "digest", "reason", "trap", "backtrace", "time used", "payload (", "PAYMENTS:"]
     {
         assert!(shown.contains(wanted), "no {wanted} in {shown}");
     }
