@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::effects::Proposed;
 use crate::event::EventError;
+use crate::key::KeyError;
 use crate::limits::MAX_REASON_BYTES;
 
 /// What became of one delivery. There is no fifth way.
@@ -60,6 +61,21 @@ pub enum Failure {
     /// The message claims to be a CloudEvent and is not.
     #[error("{0}")]
     Malformed(EventError),
+    /// The event has no key, and the plugin needs one.
+    #[error("{0}")]
+    BadKey(KeyError),
+    /// The key's record would be over `state.record_kib`, or over what the server takes.
+    #[error(
+        "the record of key {key:?} would have {bytes} bytes, over the limit of {limit}\n  hint: state.record_kib"
+    )]
+    RecordSize {
+        /// The key.
+        key: String,
+        /// Fields, timers and outputs together.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The handler raised an error that nobody caught.
     #[error("the handler failed: {0}")]
     Exception(String),
@@ -260,6 +276,8 @@ impl Failure {
             Self::Rejected(_) => "rejected",
             Self::Malformed(EventError::Hops(_)) => "hop-limit",
             Self::Malformed(_) => "malformed",
+            Self::BadKey(_) => "bad-key",
+            Self::RecordSize { .. } => "record-limit",
             Self::Exception(_) => "exception",
             Self::Trap(_) => "trap",
             Self::Exit(_) => "exit",
@@ -303,6 +321,8 @@ impl Failure {
             | Self::Log { .. } => Remedy::Retry,
             Self::Rejected(_)
             | Self::Malformed(_)
+            | Self::BadKey(_)
+            | Self::RecordSize { .. }
             | Self::Answer { .. }
             | Self::OutputCount { .. }
             | Self::OutputSize { .. }
@@ -325,6 +345,7 @@ impl Failure {
             Self::Retry { .. }
                 | Self::Rejected(_)
                 | Self::Malformed(_)
+                | Self::BadKey(_)
                 | Self::Instance(_)
                 | Self::Engine(_)
                 | Self::Publish { .. }
@@ -368,29 +389,4 @@ pub fn cut(text: &mut String, most_bytes: usize) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_tried_again_is_in_the_list() {
-        let again = [
-            Failure::Retry { after: None, reason: String::new() },
-            Failure::Exception(String::new()),
-            Failure::Trap(String::new()),
-            Failure::Exit(1),
-            Failure::CpuTime { limit_ms: 1 },
-            Failure::WallTime { limit_ms: 1 },
-            Failure::Memory { wanted_bytes: 1, limit_mib: 1 },
-            Failure::Table { wanted: 1, limit: 1 },
-            Failure::Stack,
-            Failure::HostCalls { limit: 1 },
-            Failure::Log { limit: 1 },
-            Failure::Unstorable { index: 0, reason: String::new() },
-        ];
-        assert!(again.iter().all(|failure| failure.remedy() == Remedy::Retry));
-        assert_eq!(again.map(|failure| failure.name()), RETRIED);
-        for other in [Failure::Rejected(String::new()), Failure::Engine(String::new())] {
-            assert!(other.remedy() != Remedy::Retry && !RETRIED.contains(&other.name()));
-        }
-    }
-}
+mod tests;

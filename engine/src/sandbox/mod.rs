@@ -7,6 +7,7 @@
 //!
 //! Guests run synchronously and never on the runtime's threads: a plugin that loops holds up its own threads only.
 
+mod batch;
 mod command;
 mod compile;
 mod contract;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
+pub use batch::{Batch, BatchHandled, Cause, FailedStep, Input, Step};
 pub use compile::{CHILD_COMMAND, child_main, this_program};
 pub use contract::About;
 pub use encode::componentize;
