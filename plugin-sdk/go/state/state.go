@@ -24,8 +24,8 @@ const (
 	BadName Kind = "bad-name"
 )
 
-// Error says why a field was refused. Returned from a handler it is a retry where the manifest is to be corrected, a reject where
-// the record is full, and else a fault of the handler.
+// Error says why a field was refused. Returned from a handler it is a retry where the manifest is to be corrected, and else
+// a reject.
 type Error struct {
 	// Kind is which error it is.
 	Kind Kind
@@ -50,10 +50,8 @@ func (e *Error) Unwrap() error {
 	switch e.Kind {
 	case NoKey:
 		return wasmill.Retry(e.Error())
-	case TooLarge:
-		return wasmill.Reject(e.Error())
 	default:
-		return nil
+		return wasmill.Reject(e.Error())
 	}
 }
 

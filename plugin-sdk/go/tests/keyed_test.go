@@ -46,23 +46,42 @@ func TestFieldsAreReadAsTheyWereSet(t *testing.T) {
 	}
 }
 
-func TestCountersStayAtTheirEnds(t *testing.T) {
+func TestTypedFieldsAreStoredAsInEveryLanguage(t *testing.T) {
 	engine := wasmilltest.New(t).Key("k")
 	counter := state.Counter{Name: "n"}
-	for _, c := range []struct{ more, wanted int64 }{
-		{3, 3}, {-5, -2}, {math.MaxInt64, math.MaxInt64 - 2}, {9, math.MaxInt64}, {math.MinInt64, -1},
-		{math.MinInt64, math.MinInt64},
-	} {
+	for _, c := range []struct{ more, wanted int64 }{{3, 3}, {-5, -2}, {0, -2}, {math.MaxInt64, math.MaxInt64 - 2}} {
 		if count, err := counter.Add(c.more); count != c.wanted || err != nil {
 			t.Error(c, count, err)
 		}
 	}
-	engine.SetState("n", []byte("{}"))
 	var reject *wasmill.RejectError
-	if _, err := counter.Get(); err == nil || errors.As(err, &reject) || !strings.Contains(err.Error(), `"n"`) {
+	if _, err := counter.Add(3); !errors.As(err, &reject) {
 		t.Error(err)
 	}
-	if err := counter.Reset(); err != nil || len(engine.State()) != 0 {
+	last := state.List[string]{Name: "l", Bound: 2}
+	for _, value := range []string{"a", "b", "c d"} {
+		if _, err := last.Push(value); err != nil {
+			t.Error(err)
+		}
+	}
+	held, members := state.Map[string]{Name: "m"}, state.Members{Name: "s"}
+	first, err1 := members.Add("x")
+	second, err2 := members.Add("x")
+	if err := errors.Join(held.Entry("k").Set("<v>"), err1, err2); err != nil || !first || second {
+		t.Error(first, second, err)
+	}
+	keys, err1 := held.Keys()
+	all, err2 := members.All()
+	if stored := fmt.Sprintf("%s %v %v", engine.State(), keys, all); errors.Join(err1, err2) != nil ||
+		stored != `map[l:["b","c d"] m/k:"<v>" n:9223372036854775805 s/x:true] [k] [x]` {
+		t.Error(stored)
+	}
+	engine.SetState("n", []byte("{}"))
+	var retry *wasmill.RetryError
+	if _, err := counter.Get(); !errors.As(err, &retry) || !strings.Contains(err.Error(), `"n"`) {
+		t.Error(err)
+	}
+	if err := errors.Join(counter.Delete(), members.Remove("x"), last.Delete()); err != nil || len(engine.State()) != 1 {
 		t.Error(engine.State(), err)
 	}
 }
@@ -81,7 +100,10 @@ func TestRefusalsBecomeFailures(t *testing.T) {
 	if !errors.As(err, &refused) || refused.Limit != 20 || refused.Kind != state.TooLarge || !errors.As(err, &reject) {
 		t.Error(err)
 	}
-	if err := state.Set(long, nil); !errors.As(err, &refused) || refused.Kind != state.BadName {
+	if err := state.Set(long, nil); !errors.As(err, &refused) || refused.Kind != state.BadName || !errors.As(err, &reject) {
+		t.Error(err)
+	}
+	if _, _, err := state.Get("\xff"); !errors.As(err, &refused) || refused.Kind != state.BadName {
 		t.Error(err)
 	}
 	var many *timers.Error

@@ -56,8 +56,8 @@ func refused(name string) *Refusal {
 	if Current.Keyed == nil {
 		return &Refusal{Case: NoKey}
 	}
-	if name == "" || len(name) > maxName {
-		return &Refusal{Case: BadName}
+	if name == "" || len(name) > maxName || !isText(name) {
+		return badName
 	}
 	return nil
 }
@@ -133,13 +133,13 @@ func TimerCancel(name string) *Refusal {
 
 // LookupGet returns one row of a table, and whether there is one.
 func LookupGet(table, key string) ([]byte, bool, *Refusal) {
-	rows, granted := Current.Tables[table]
+	rows, granted := Current.Tables[lossy(table)]
 	if !granted {
 		return nil, false, &Refusal{Case: NotGranted}
 	}
 	if rows == nil {
 		return nil, false, &Refusal{Case: NotReady}
 	}
-	row, there := rows[key]
+	row, there := rows[lossy(key)]
 	return slices.Clone(row), there, nil
 }

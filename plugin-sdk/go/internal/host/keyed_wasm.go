@@ -71,6 +71,9 @@ func dataOf(data []byte) unsafe.Pointer {
 
 // StateGet returns one field, and whether there is one.
 func StateGet(name string) ([]byte, bool, *Refusal) {
+	if !isText(name) {
+		return nil, false, badName
+	}
 	begin()
 	defer end()
 	importStateGet(name, unsafe.Pointer(&stateAnswer))
@@ -84,6 +87,9 @@ func StateGet(name string) ([]byte, bool, *Refusal) {
 
 // StateSet sets one field.
 func StateSet(name string, value []byte) *Refusal {
+	if !isText(name) {
+		return badName
+	}
 	begin()
 	defer end()
 	importStateSet(name, dataOf(value), uint32(len(value)), unsafe.Pointer(&stateAnswer))
@@ -93,6 +99,9 @@ func StateSet(name string, value []byte) *Refusal {
 
 // StateDelete removes one field.
 func StateDelete(name string) *Refusal {
+	if !isText(name) {
+		return badName
+	}
 	begin()
 	defer end()
 	importStateDelete(name, unsafe.Pointer(&stateAnswer))
@@ -101,6 +110,9 @@ func StateDelete(name string) *Refusal {
 
 // StateNames returns the names of the fields that begin with a prefix, sorted.
 func StateNames(prefix string) ([]string, *Refusal) {
+	if !isText(prefix) {
+		return nil, badName
+	}
 	begin()
 	defer end()
 	importStateNames(prefix, unsafe.Pointer(&stateAnswer))
@@ -119,6 +131,9 @@ func StateNames(prefix string) ([]string, *Refusal) {
 
 // TimerSet sets a timer.
 func TimerSet(name string, due uint64, data []byte) *Refusal {
+	if !isText(name) {
+		return badName
+	}
 	begin()
 	defer end()
 	importTimerSet(name, due, dataOf(data), uint32(len(data)), unsafe.Pointer(&timerAnswer))
@@ -128,6 +143,9 @@ func TimerSet(name string, due uint64, data []byte) *Refusal {
 
 // TimerCancel removes a timer.
 func TimerCancel(name string) *Refusal {
+	if !isText(name) {
+		return badName
+	}
 	begin()
 	defer end()
 	importTimerCancel(name, unsafe.Pointer(&timerAnswer))
@@ -138,7 +156,7 @@ func TimerCancel(name string) *Refusal {
 func LookupGet(table, key string) ([]byte, bool, *Refusal) {
 	begin()
 	defer end()
-	importLookupGet(table, key, unsafe.Pointer(&lookupAnswer))
+	importLookupGet(lossy(table), lossy(key), unsafe.Pointer(&lookupAnswer))
 	first := lookupAnswer.words[0] & 0xff
 	if lookupAnswer.failed&0xff != 0 {
 		return nil, false, &Refusal{Case: first}
