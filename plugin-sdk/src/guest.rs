@@ -26,6 +26,7 @@ pub mod bindings {
             }
         ",
         world: "wasmill:sdk/every-plugin",
+        generate_all,
         pub_export_macro: true,
         export_macro_name: "export_plugin",
     });
@@ -46,6 +47,7 @@ pub mod timers_bindings {
         ",
         world: "wasmill:sdk/with-timers",
         with: { "wasmill:plugin/types@0.1.0": crate::guest::bindings::wasmill::plugin::types },
+        generate_all,
         pub_export_macro: true,
         export_macro_name: "export_timers",
     });
@@ -65,6 +67,7 @@ pub mod migrate_bindings {
             world with-migrate { export wasmill:plugin/migrate@0.1.0; }
         ",
         world: "wasmill:sdk/with-migrate",
+        generate_all,
         pub_export_macro: true,
         export_macro_name: "export_migrate",
     });
