@@ -11,6 +11,7 @@ use wasmill::artifact::Artifact;
 use wasmill::digest::Digest;
 use wasmill::effects::{self, Emitter, Output, Proposed, Rules};
 use wasmill::event::Event;
+use wasmill::lookup::NoTables;
 use wasmill::manifest::{Manifest, PluginName};
 use wasmill::outcome::Failure;
 use wasmill::sandbox::{LoadError, LoadSpec, LogSink, Sandbox, Workers};
@@ -53,6 +54,7 @@ impl Running {
             weight: manifest.weight,
             emit: manifest.emit.clone(),
             config,
+            lookup: Arc::new(NoTables),
         };
         let said = Arc::new(Mutex::new(Vec::new()));
         let hears = Arc::clone(&said);
