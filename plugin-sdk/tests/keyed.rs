@@ -204,9 +204,19 @@ fn limits_hold_as_the_manifest_sets_them() {
     assert!(failure.failure().unwrap().reason().contains("one more than the 2"), "{failure:?}");
     let failure = engine.deliver(event("k", 1_000, json!([{"timer": ["", 5]}])));
     assert!(failure.failure().unwrap().reason().contains("1 to 256 bytes, not 0"), "{failure:?}");
-    let failure = engine.deliver(event("k", 1_000, json!([{"fill": 1_024}])));
+    let failure = engine.deliver(event("k", 1_000, json!([{"fill": 1_000}])));
     assert!(failure.failure().unwrap().reason().contains("limit of 1024 bytes"), "{failure:?}");
     assert_eq!((engine.names("k").len(), engine.timers("k").len()), (0, 2));
+}
+
+/// The contract has no word for a timer that is too large: an engine ends the call.
+#[test]
+#[should_panic(expected = "over its limit of 1024")]
+fn a_timer_that_is_too_large_ends_the_test() {
+    let mut engine = engine().limits(1, 2);
+    let name = "x".repeat(256);
+    let orders = json!([{"fill": 800}, {"timer": [name, 5]}]);
+    let _ = engine.deliver(event("k", 1_000, orders));
 }
 
 #[test]
