@@ -68,7 +68,6 @@ impl Fitted {
         check_exports(component)?;
         imports::check(component, role)?;
         let pre = linker.instantiate_pre(component).map_err(|err| LoadError::World(import_problem(&err)))?;
-        let entry = find_entry(component, role)?;
         let timers = OnTimer::find(component)?;
         let names = shape(component).imports;
         if timers.is_none() && names.iter().any(|name| name == TIMER_CONTROL) {
@@ -76,7 +75,9 @@ impl Fitted {
                 "it imports {TIMER_CONTROL} and does not export {TIMERS}: nobody would handle the timers that it sets"
             )));
         }
-        Ok(Self { pre, entry, timers, migrate: MigrateField::find(component)? })
+        let migrate = MigrateField::find(component)?;
+        let entry = find_entry(component, role)?;
+        Ok(Self { pre, entry, timers, migrate })
     }
 
     /// Checks the type of the way in.

@@ -277,3 +277,6 @@ impl KeyState {
         held.map(|(_, timer)| timer)
     }
 }
+
+#[cfg(test)]
+mod tests;

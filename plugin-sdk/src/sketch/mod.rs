@@ -22,6 +22,8 @@
 
 mod distinct;
 mod quantiles;
+#[cfg(test)]
+mod tests;
 
 pub use distinct::Distinct;
 pub use quantiles::Quantiles;

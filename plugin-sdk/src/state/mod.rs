@@ -43,6 +43,9 @@ mod list;
 mod map;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use crate::{Failure, host};

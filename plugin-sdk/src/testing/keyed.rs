@@ -363,17 +363,18 @@ impl Keyed {
     }
 
     fn migrate_fields(&mut self, key: &str, from_version: &str) -> Result<Vec<Output>, Failure> {
-        let (Some(migrate), Some(record)) = (&mut self.migrate, self.records.get_mut(key)) else {
+        let (Some(migrate), Some(record)) = (&mut self.migrate, self.records.get(key)) else {
             return Ok(Vec::new());
         };
-        let mut fields = BTreeMap::new();
+        let limits = host::with(|world| world.limits);
+        let mut migrated = record.clone();
         for (name, value) in record.fields.clone() {
-            let field = Field { from_version: from_version.to_owned(), name: name.clone(), value };
-            if let Some(value) = migrate(field)? {
-                fields.insert(name, value);
+            match migrate(Field { from_version: from_version.to_owned(), name: name.clone(), value })? {
+                Some(value) => migrated.set(&name, &value, limits)?,
+                None => migrated.delete(&name)?,
             }
         }
-        record.fields = fields;
+        self.records.insert(key.to_owned(), migrated);
         Ok(Vec::new())
     }
 
