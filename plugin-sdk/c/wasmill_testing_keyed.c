@@ -11,6 +11,9 @@
 enum {
     NAME_MAX_BYTES = 256,
     TABLES_MAX = 16,
+    /* What an engine counts for each beside its name and content. */
+    FIELD_COST_BYTES = 8,
+    TIMER_COST_BYTES = 32,
     /* What a manifest allows a key that does not say. */
     DEFAULT_RECORD_BYTES = 256 * 1024,
     DEFAULT_TIMERS = 1000,
@@ -108,7 +111,7 @@ static size_t timer_named(wasmill_str name) {
 }
 
 static size_t bytes_of(const record *it) {
-    size_t bytes = 0;
+    size_t bytes = it->field_count * FIELD_COST_BYTES + it->timer_count * TIMER_COST_BYTES;
     for (size_t i = 0; i < it->field_count; i++) bytes += it->fields[i].name.len + it->fields[i].value.len;
     for (size_t i = 0; i < it->timer_count; i++) bytes += it->timers[i].name.len + it->timers[i].data.len;
     return bytes;

@@ -6,6 +6,9 @@ const host = @import("host.zig");
 const keyed = @import("keyed.zig");
 
 const name_max_bytes = 256;
+/// What an engine counts for each beside its name and content.
+const field_cost_bytes = 8;
+const timer_cost_bytes = 32;
 
 /// A field, or a row of a table.
 pub const Field = struct { name: []const u8, value: []const u8 };
@@ -20,7 +23,7 @@ pub const Record = struct {
     timers: []const keyed.Timer = &.{},
 
     fn bytes(it: Record) usize {
-        var sum: usize = 0;
+        var sum = it.fields.len * field_cost_bytes + it.timers.len * timer_cost_bytes;
         for (it.fields) |field| sum += field.name.len + field.value.len;
         for (it.timers) |timer| sum += timer.name.len + timer.data.len;
         return sum;

@@ -126,7 +126,7 @@ test "typed fields are stored as in every language" {
 
 fn refused(event: *const wasmill.Event) !void {
     switch (event.attempt) {
-        1 => try wasmill.state.set("name", "17 bytes of value"),
+        1 => try wasmill.state.set("name", "eighty bytes of value, or with the name and the cost of a field some more"),
         2 => for (0..3) |i| try wasmill.timers.set(try std.fmt.allocPrint(wasmill.allocator, "{d}", .{i}), 1, ""),
         3 => _ = try wasmill.state.get("\xFF"),
         4 => _ = try wasmill.lookup.get("late", "7"),
@@ -139,9 +139,9 @@ test "what the engine refuses becomes a failure" {
     start(.{});
     try expectEqual(0, std.mem.find(u8, deliver(refused, .{ .attempt = 1 }).failure.retry.reason, "the plugin has no key").?);
     const rows = [_]wasmill.testing.Field{.{ .name = "7", .value = "x" }};
-    start(.{ .key = "k", .record_bytes = 20, .max_timers = 2, .tables = &.{ .{ .name = "late", .rows = null }, .{ .name = "blocked", .rows = &rows } } });
-    try expectEqualStrings("the key's record would pass its limit of 20 bytes", deliver(refused, .{ .attempt = 1 }).failure.reject);
-    try expectEqual(20, wasmill.limit());
+    start(.{ .key = "k", .record_bytes = 80, .max_timers = 2, .tables = &.{ .{ .name = "late", .rows = null }, .{ .name = "blocked", .rows = &rows } } });
+    try expectEqualStrings("the key's record would pass its limit of 80 bytes", deliver(refused, .{ .attempt = 1 }).failure.reject);
+    try expectEqual(80, wasmill.limit());
     try expectEqualStrings("the key has 2 timers, as many as it may have", deliver(refused, .{ .attempt = 2 }).failure.reject);
     try expectEqual(0, wasmill.testing.timers().len);
     try std.testing.expect(deliver(refused, .{ .attempt = 3 }).failure == .reject);

@@ -3,6 +3,9 @@
 const NAME_MAX_BYTES = 256;
 const RECORD_MAX_BYTES = 262_144;
 const TIMERS_MAX = 1_000;
+// What an engine counts for each beside its name and content.
+const FIELD_COST_BYTES = 8;
+const TIMER_COST_BYTES = 32;
 const encoder = new TextEncoder();
 
 /** The record of one key. A call that fails gets back what was kept before it. */
@@ -64,8 +67,10 @@ export class Record {
   }
 
   set(name, value) {
-    let bytes = encoder.encode(name).length + value.length;
-    for (const [other, held] of this.fields) if (other !== name) bytes += encoder.encode(other).length + held.length;
+    const size = (text, held, cost) => encoder.encode(text).length + held.length + cost;
+    let bytes = size(name, value, FIELD_COST_BYTES);
+    for (const [other, held] of this.fields) if (other !== name) bytes += size(other, held, FIELD_COST_BYTES);
+    for (const [timer, { data }] of this.timers) bytes += size(timer, data, TIMER_COST_BYTES);
     if (bytes > RECORD_MAX_BYTES) return { error: 1, limit: RECORD_MAX_BYTES };
     this.fields.set(name, value);
     return { done: true };

@@ -212,9 +212,9 @@ static void keyed(void) {
     wasmill_check(wasmill_state_add(wasmill_s("n"), 1, NULL).kind == WASMILL_BAD_VALUE);
     wasmill_check(wasmill_state_set(wasmill_s("\xFF"), wasmill_s("")).kind == WASMILL_BAD_NAME);
     wasmill_test_key("k");
-    wasmill_test_limits(20, 1);
-    wasmill_refusal why = wasmill_state_set(wasmill_s("name"), wasmill_s("17 bytes of value"));
-    wasmill_check(why.kind == WASMILL_TOO_LARGE && why.limit == 20);
+    wasmill_test_limits(40, 1);
+    wasmill_refusal why = wasmill_state_set(wasmill_s("name"), wasmill_s("29 bytes of value in a field  "));
+    wasmill_check(why.kind == WASMILL_TOO_LARGE && why.limit == 40);
     wasmill_check(wasmill_refused(why).failure.kind == WASMILL_REJECT);
     wasmill_check(wasmill_timer_after(wasmill_s("t"), 1, wasmill_s("")).kind == WASMILL_OK);
     wasmill_check(wasmill_timer_set(wasmill_s("u"), 1, wasmill_s("")).kind == WASMILL_TOO_MANY);

@@ -94,10 +94,10 @@ func TestRefusalsBecomeFailures(t *testing.T) {
 	if err := state.Set("a", nil); !errors.As(err, &retry) || !strings.Contains(retry.Reason, "no key") {
 		t.Error(err)
 	}
-	engine.Key("k").Limits(20, 1)
+	engine.Key("k").Limits(60, 1)
 	var refused *state.Error
-	err := state.Set("name", make([]byte, 17))
-	if !errors.As(err, &refused) || refused.Limit != 20 || refused.Kind != state.TooLarge || !errors.As(err, &reject) {
+	err := state.Set("name", make([]byte, 49))
+	if !errors.As(err, &refused) || refused.Limit != 60 || refused.Kind != state.TooLarge || !errors.As(err, &reject) {
 		t.Error(err)
 	}
 	if err := state.Set(long, nil); !errors.As(err, &refused) || refused.Kind != state.BadName || !errors.As(err, &reject) {

@@ -8,8 +8,12 @@ import (
 	"strings"
 )
 
-// maxName is the longest name of a field or a timer, in bytes, as the contract has it.
-const maxName = 256
+const (
+	// maxName is the longest name of a field or a timer, in bytes, as the contract has it.
+	maxName = 256
+	// fieldCost and timerCost are what an engine counts for each beside its name and content, in bytes.
+	fieldCost, timerCost = 8, 32
+)
 
 // Timer is a timer that is set.
 type Timer struct {
@@ -44,10 +48,10 @@ func (k *Keyed) Copy() *Keyed {
 func (k *Keyed) size() uint64 {
 	size := 0
 	for name, value := range k.Fields {
-		size += len(name) + len(value)
+		size += len(name) + len(value) + fieldCost
 	}
 	for name, timer := range k.Timers {
-		size += len(name) + len(timer.Data)
+		size += len(name) + len(timer.Data) + timerCost
 	}
 	return uint64(size)
 }
