@@ -1,5 +1,7 @@
 //! Reference data for guests: read-only tables, granted by name.
 
+use std::fmt::Debug;
+
 use bytes::Bytes;
 
 /// Why a table cannot be read.
@@ -14,7 +16,7 @@ pub enum LookupError {
 }
 
 /// The tables of one plugin. A guest waits for the answer, so it must come from memory.
-pub trait Tables: Send + Sync {
+pub trait Tables: Debug + Send + Sync {
     /// One row of a table; none if it has no such row.
     ///
     /// # Errors

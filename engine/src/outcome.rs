@@ -1,8 +1,13 @@
 //! How an event can end, and the name of every way to fail.
 
+mod handled;
+mod text;
+
 use std::time::Duration;
 
-use crate::effects::Proposed;
+pub use handled::{Handled, Trouble};
+pub use text::{cut, one_line};
+
 use crate::event::EventError;
 use crate::key::KeyError;
 use crate::limits::MAX_REASON_BYTES;
@@ -79,6 +84,25 @@ pub enum Failure {
     /// The handler raised an error that nobody caught.
     #[error("the handler failed: {0}")]
     Exception(String),
+    /// A timer of a plugin that has no handler for timers.
+    #[error(
+        "timer {name:?} came due, and the plugin does not export wasmill:plugin/timers@0.1.0\n  hint: a version that follows \
+         one which sets timers has to handle them too"
+    )]
+    NoTimers {
+        /// The timer.
+        name: String,
+    },
+    /// The plugin could not upgrade what an older version of it stored.
+    #[error("field {field:?}, written by version {from:?}, could not be migrated: {reason}")]
+    Migrate {
+        /// The field.
+        field: String,
+        /// The version that wrote it.
+        from: String,
+        /// Why, in the plugin's words.
+        reason: String,
+    },
     /// The guest trapped.
     #[error("the guest trapped: {0}")]
     Trap(String),
@@ -225,6 +249,7 @@ pub enum Failure {
 pub const RETRIED: &[&str] = &[
     "retry",
     "exception",
+    "migrate",
     "trap",
     "exit",
     "cpu-limit",
@@ -236,36 +261,6 @@ pub const RETRIED: &[&str] = &[
     "log-limit",
     "unstorable",
 ];
-
-/// What came of handing one event to a guest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Handled {
-    /// The outputs, or why there are none.
-    pub answer: Result<Vec<Proposed>, Failure>,
-    /// How long the guest had it.
-    pub took: Duration,
-    /// The CPU time of it, if it took so long that somebody looked.
-    pub cpu: Option<Duration>,
-    /// Where in the guest it ended, innermost first, one function a line; if it was cut short.
-    pub backtrace: Option<String>,
-}
-
-/// A failure with what is known of the call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
-    /// Why the event was not handled.
-    pub failure: Failure,
-    /// How long the guest had it; none if it never did.
-    pub took: Option<Duration>,
-    /// Where in the guest it ended, if it was cut short.
-    pub backtrace: Option<String>,
-}
-
-impl From<Failure> for Trouble {
-    fn from(failure: Failure) -> Self {
-        Self { failure, took: None, backtrace: None }
-    }
-}
 
 impl Failure {
     /// Its stable name.
@@ -279,6 +274,8 @@ impl Failure {
             Self::BadKey(_) => "bad-key",
             Self::RecordSize { .. } => "record-limit",
             Self::Exception(_) => "exception",
+            Self::NoTimers { .. } => "no-timers",
+            Self::Migrate { .. } => "migrate",
             Self::Trap(_) => "trap",
             Self::Exit(_) => "exit",
             Self::CpuTime { .. } => "cpu-limit",
@@ -310,6 +307,7 @@ impl Failure {
         match self {
             Self::Retry { .. }
             | Self::Exception(_)
+            | Self::Migrate { .. }
             | Self::Trap(_)
             | Self::Exit(_)
             | Self::CpuTime { .. }
@@ -323,6 +321,7 @@ impl Failure {
             | Self::Malformed(_)
             | Self::BadKey(_)
             | Self::RecordSize { .. }
+            | Self::NoTimers { .. }
             | Self::Answer { .. }
             | Self::OutputCount { .. }
             | Self::OutputSize { .. }
@@ -364,27 +363,6 @@ impl Failure {
     #[must_use]
     pub fn line(&self) -> String {
         one_line(self.text())
-    }
-}
-
-/// A text without control characters: whoever wrote it must not be able to write log lines that look like another's.
-#[must_use]
-pub fn one_line(text: String) -> String {
-    if !text.contains(char::is_control) {
-        return text;
-    }
-    let mut line = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
-    }
-    line
-}
-
-/// Shortens a text to a number of bytes, at a character's border.
-pub fn cut(text: &mut String, most_bytes: usize) {
-    if text.len() > most_bytes {
-        let end = (0..=most_bytes).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
     }
 }
 

@@ -5,6 +5,7 @@ fn what_is_tried_again_is_in_the_list() {
     let again = [
         Failure::Retry { after: None, reason: String::new() },
         Failure::Exception(String::new()),
+        Failure::Migrate { field: String::new(), from: String::new(), reason: String::new() },
         Failure::Trap(String::new()),
         Failure::Exit(1),
         Failure::CpuTime { limit_ms: 1 },

@@ -7,24 +7,43 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Change, KeyState, StateLimits, field_bytes, is_name, timer_bytes};
+use crate::limits::MAX_STATE_NAME_BYTES;
 
-/// Why a change is refused.
+/// A name that is empty or over [`MAX_STATE_NAME_BYTES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the name is empty or over {MAX_STATE_NAME_BYTES} bytes")]
+pub struct BadName;
+
+/// Why a field or a timer is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// The name is empty or over [`crate::limits::MAX_STATE_NAME_BYTES`].
-    #[error("the name is empty or over 256 bytes")]
-    BadName,
-    /// The record would pass its limit.
-    #[error("the key's state would have {bytes} bytes, over the limit of {limit}")]
-    TooLarge {
-        /// What it would have.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
+    /// Its name is none.
+    #[error(transparent)]
+    Name(#[from] BadName),
+    /// With it the state would be over its limit.
+    #[error(transparent)]
+    Size(#[from] Oversize),
+}
+
+/// A state that would be over its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the key's fields and timers would have {bytes} bytes, over the limit of {limit}")]
+pub struct Oversize {
+    /// What it would have.
+    pub bytes: usize,
+    /// The limit.
+    pub limit: usize,
+}
+
+/// Why a timer is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TimerRefused {
+    /// Its name is none, or with it the state would be over its limit.
+    #[error(transparent)]
+    State(#[from] Refused),
     /// The key has as many timers as it may have.
     #[error("the key has {limit} timers, the most that it may have")]
-    TooManyTimers {
+    TooMany {
         /// The limit.
         limit: u32,
     },
@@ -64,8 +83,8 @@ impl Draft {
     /// One field's value as it is now.
     ///
     /// # Errors
-    /// [`Refused::BadName`].
-    pub fn get(&self, name: &str) -> Result<Option<&Bytes>, Refused> {
+    /// [`BadName`].
+    pub fn get(&self, name: &str) -> Result<Option<&Bytes>, BadName> {
         check_name(name)?;
         Ok(self.current(name))
     }
@@ -73,7 +92,7 @@ impl Draft {
     /// Sets a field.
     ///
     /// # Errors
-    /// [`Refused::BadName`] and [`Refused::TooLarge`]. A state that is over its limit already may still shrink.
+    /// Each [`Refused`]. A state that is over its limit already may still shrink.
     pub fn set(&mut self, name: &str, value: Bytes) -> Result<(), Refused> {
         check_name(name)?;
         let before = self.current(name).map_or(0, |held| field_bytes(name, held));
@@ -85,8 +104,8 @@ impl Draft {
     /// Removes a field; one that is not there is no error.
     ///
     /// # Errors
-    /// [`Refused::BadName`].
-    pub fn delete(&mut self, name: &str) -> Result<(), Refused> {
+    /// [`BadName`].
+    pub fn delete(&mut self, name: &str) -> Result<(), BadName> {
         check_name(name)?;
         if let Some(held) = self.current(name) {
             self.bytes -= field_bytes(name, held);
@@ -114,15 +133,15 @@ impl Draft {
     /// Sets a timer, in place of one of the same name.
     ///
     /// # Errors
-    /// Each [`Refused`].
-    pub fn set_timer(&mut self, name: &str, due_ns: u64, data: Bytes) -> Result<(), Refused> {
-        check_name(name)?;
+    /// Each [`TimerRefused`].
+    pub fn set_timer(&mut self, name: &str, due_ns: u64, data: Bytes) -> Result<(), TimerRefused> {
+        check_name(name).map_err(Refused::Name)?;
         let held = self.timer_size(name);
         let limit = self.limits.timers;
         if held.is_none() && self.timer_count >= limit as usize {
-            return Err(Refused::TooManyTimers { limit });
+            return Err(TimerRefused::TooMany { limit });
         }
-        self.bytes = self.fitting(held.unwrap_or(0), timer_bytes(name, &data))?;
+        self.bytes = self.fitting(held.unwrap_or(0), timer_bytes(name, &data)).map_err(Refused::Size)?;
         self.timer_count += usize::from(held.is_none());
         self.touch_timer(name, Some((due_ns, data)));
         Ok(())
@@ -131,8 +150,8 @@ impl Draft {
     /// Removes a timer; one that is not set is no error.
     ///
     /// # Errors
-    /// [`Refused::BadName`].
-    pub fn cancel_timer(&mut self, name: &str) -> Result<(), Refused> {
+    /// [`BadName`].
+    pub fn cancel_timer(&mut self, name: &str) -> Result<(), BadName> {
         check_name(name)?;
         if let Some(held) = self.timer_size(name) {
             self.bytes -= held;
@@ -143,7 +162,7 @@ impl Draft {
     }
 
     /// The changes, one for each field and timer that was touched: fields by name, timers as they were last touched.
-    #[must_use]
+    #[must_use = "the changes are not made yet"]
     pub fn into_changes(self) -> Vec<Change> {
         let Self { base, fields, timers, .. } = self;
         let fields = fields.into_iter().filter_map(|(name, value)| match value {
@@ -176,10 +195,10 @@ impl Draft {
     }
 
     /// The size with one part replaced.
-    fn fitting(&self, gone: usize, come: usize) -> Result<usize, Refused> {
+    fn fitting(&self, gone: usize, come: usize) -> Result<usize, Oversize> {
         let bytes = self.bytes - gone + come;
         let limit = self.limits.record_bytes;
-        if bytes > limit && come > gone { Err(Refused::TooLarge { bytes, limit }) } else { Ok(bytes) }
+        if bytes > limit && come > gone { Err(Oversize { bytes, limit }) } else { Ok(bytes) }
     }
 
     fn touch_field(&mut self, name: &str, value: Option<Bytes>) {
@@ -203,6 +222,6 @@ impl Draft {
     }
 }
 
-fn check_name(name: &str) -> Result<(), Refused> {
-    if is_name(name) { Ok(()) } else { Err(Refused::BadName) }
+fn check_name(name: &str) -> Result<(), BadName> {
+    if is_name(name) { Ok(()) } else { Err(BadName) }
 }

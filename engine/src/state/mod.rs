@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use draft::{Draft, Refused};
+pub use draft::{BadName, Draft, Oversize, Refused, TimerRefused};
 
 use crate::limits::{FIELD_COST_BYTES, MAX_STATE_NAME_BYTES, TIMER_COST_BYTES};
 
@@ -110,10 +110,17 @@ impl KeyState {
         timers: impl IntoIterator<Item = (Arc<str>, Timer)>,
         settings: u64,
     ) -> Self {
-        let mut state = Self { settings, ..Self::default() };
-        for (name, value) in fields {
-            state.put_field(&name, Some(value));
-        }
+        let mut fields: Vec<_> = fields.into_iter().collect();
+        fields.sort_by(|(one, _), (other, _)| one.cmp(other));
+        fields.dedup_by(|later, kept| {
+            let same = later.0 == kept.0;
+            if same {
+                std::mem::swap(later, kept);
+            }
+            same
+        });
+        let bytes = fields.iter().map(|(name, value)| field_bytes(name, value)).sum();
+        let mut state = Self { fields: Arc::new(fields), timers: None, settings, bytes };
         for (name, timer) in timers {
             state.settings = state.settings.max(timer.setting);
             state.put_timer(&name, Some(timer));
@@ -270,3 +277,6 @@ impl KeyState {
         held.map(|(_, timer)| timer)
     }
 }
+
+#[cfg(test)]
+mod tests;
