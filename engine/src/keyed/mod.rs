@@ -58,12 +58,12 @@ const AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 
 /// What hands a key's events to a plugin and brings its answers back.
 pub trait Handler: Send + Sync {
-    /// Hands a batch over. Dropping the future gives up what has not begun.
-    fn handle(&self, batch: Batch) -> BoxFuture<'_, BatchHandled>;
+    /// Hands a batch over. Dropping the future gives up what has not begun. An error means that nothing is known of it.
+    fn handle(&self, batch: Batch) -> BoxFuture<'_, Result<BatchHandled, Failure>>;
 }
 
 impl Handler for Workers {
-    fn handle(&self, batch: Batch) -> BoxFuture<'_, BatchHandled> {
+    fn handle(&self, batch: Batch) -> BoxFuture<'_, Result<BatchHandled, Failure>> {
         self.handle_batch(batch).boxed()
     }
 }

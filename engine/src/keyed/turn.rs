@@ -22,6 +22,7 @@ use crate::outcome::{Failure, Trouble};
 use crate::record::{Reached, Record};
 use crate::sandbox::{Batch, BatchHandled, Cause, Input, Step};
 use crate::state::{KeyState, StateLimits, Timer};
+use crate::unkeyed::LEAST_WAIT;
 
 /// The most timers of one key that fire in one turn.
 const TIMERS_AT_ONCE: usize = 64;
@@ -158,6 +159,14 @@ impl Turn {
             handled = version.handler.handle(batch) => handled,
             // Nothing has come of it yet, so it may wait for better days.
             () = keyed.guard.shut() => return Ok(()),
+        };
+        let handled = match handled {
+            Ok(handled) => handled,
+            Err(failure) => {
+                tracing::warn!(plugin = keyed.plugin.as_str(), "events of key {:?} wait: {failure}", self.key);
+                self.wait = LEAST_WAIT;
+                return Ok(());
+            }
         };
         failpoint!("batch-called");
         let checked = self.checked(ground, version, &held.record, handled).await;
