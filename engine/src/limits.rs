@@ -83,6 +83,15 @@ pub const MAX_REASON_BYTES: usize = 2_048;
 /// 64 KiB, of which the variable's name and a NUL take 16 bytes.
 pub const MAX_PROGRAM_CONFIG_BYTES: usize = 65_520;
 
+/// The longest name of a state field or a timer, in bytes.
+pub const MAX_STATE_NAME_BYTES: usize = 256;
+
+/// What a state field counts beside its name and value, in bytes: the most that storing it adds.
+pub const FIELD_COST_BYTES: usize = 8;
+
+/// What a timer counts beside its name and data, in bytes: two numbers of 9, and what storing them adds.
+pub const TIMER_COST_BYTES: usize = 32;
+
 /// Events in flight in the whole engine unless the configuration says otherwise: 64 plugins with 256 each.
 pub const DEFAULT_IN_FLIGHT_EVENTS: u64 = 16_384;
 

@@ -39,11 +39,11 @@ use self::link::Link;
 use self::publisher::Publisher;
 pub use self::settings::{NatsSettings, Secret, TlsSettings};
 use super::{
-    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, ReadSpec, Receipt, Settlement,
-    Stored, StoredMessage, StreamInfo, StreamSpec,
+    BatchStored, BucketSpec, Bus, BusError, BusEvent, Confirmation, CoreSpec, DurableSpec, Follow, FollowSpec,
+    Intake, OnlyIf, ReadSpec, Receipt, Settlement, Stored, StoredMessage, StreamInfo, StreamSpec,
 };
 use crate::message::Message;
-use crate::subject::Pattern;
+use crate::subject::{Pattern, Subject};
 
 /// How long closing waits for what dropped subscriptions give back.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
@@ -178,6 +178,42 @@ impl Bus for NatsBus {
 
     fn erase<'a>(&'a self, stream: &'a str, sequence: u64) -> BoxFuture<'a, Result<bool, BusError>> {
         read::erase(&self.core, stream, sequence).boxed()
+    }
+
+    fn ensure_bucket<'a>(&'a self, spec: &'a BucketSpec) -> BoxFuture<'a, Result<StreamInfo, BusError>> {
+        streams::ensure_bucket(&self.core, spec).boxed()
+    }
+
+    fn follow<'a>(&'a self, spec: &'a FollowSpec) -> BoxFuture<'a, Result<Box<dyn Follow>, BusError>> {
+        following::open(&self.core, spec).boxed()
+    }
+
+    fn last<'a>(
+        &'a self,
+        stream: &'a str,
+        subject: &'a Subject,
+    ) -> BoxFuture<'a, Result<Option<StoredMessage>, BusError>> {
+        last::last(&self.core, stream, subject).boxed()
+    }
+
+    fn post(&self, message: Message, only_if: OnlyIf) -> BoxFuture<'_, Result<Confirmation, BusError>> {
+        self.core.poster.post(&self.core.link, message, only_if).boxed()
+    }
+
+    fn posting(&self) -> u64 {
+        self.core.poster.connection()
+    }
+
+    fn purge<'a>(
+        &'a self,
+        stream: &'a str,
+        filter: Option<&'a Pattern>,
+    ) -> BoxFuture<'a, Result<u64, BusError>> {
+        streams::purge(&self.core, stream, filter).boxed()
+    }
+
+    fn delete_stream<'a>(&'a self, stream: &'a str) -> BoxFuture<'a, Result<bool, BusError>> {
+        streams::delete(&self.core, stream).boxed()
     }
 
     fn settle<'a>(
