@@ -22,9 +22,7 @@ use futures::future::BoxFuture;
 
 pub(crate) use self::batch::{BATCH_COMMIT_HEADER, BATCH_ID_HEADER, BATCH_SEQUENCE_HEADER, check_batch};
 pub use self::batch::{BATCH_OVERHEAD_BYTES, BatchStored, MAX_BATCH};
-pub use self::delivery::{
-    BusEvent, CoreSpec, Delivery, DurableSpec, Intake, Position, Receipt, Settlement,
-};
+pub use self::delivery::{BusEvent, CoreSpec, Delivery, DurableSpec, Intake, Position, Receipt, Settlement};
 pub use self::error::BusError;
 pub(crate) use self::error::check_name;
 pub use self::follow::{Begin, Follow, FollowSpec, Followed};

@@ -4,7 +4,7 @@
 //! and once another engine has written there, nothing of ours is stored any more: that is the fence. A write that fails for
 //! other reasons makes those behind it fail as well; then the journal finds out what is stored, and writes the rest again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -16,6 +16,7 @@ use super::bucket::{Bucket, Owner};
 use crate::bus::{Bus, BusError, OnlyIf, Stored};
 use crate::faults::failpoint;
 use crate::message::Message;
+use crate::progress::Progress;
 
 /// The most writes whose answers are awaited at once.
 const WINDOW: usize = 256;
@@ -40,11 +41,37 @@ struct Write {
 #[derive(Clone)]
 pub(super) struct Journal {
     writes: mpsc::Sender<Write>,
+    settled: Settled,
+}
+
+/// The sequences of records in the bucket, and which of them have their outputs stored.
+#[derive(Clone)]
+pub(super) struct Settled(Arc<Mutex<Progress>>);
+
+impl Settled {
+    /// A record was written, in order.
+    pub fn written(&self, sequence: u64) {
+        self.with(|progress| progress.read(sequence));
+    }
+
+    /// The outputs of a record are stored.
+    pub fn settle(&self, sequence: u64) {
+        self.with(|progress| progress.done(sequence));
+    }
+
+    /// Up to which sequence all are.
+    pub fn cursor(&self) -> u64 {
+        self.with(|progress| progress.cursor())
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Progress) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Journal {
-    /// A journal for who owns the bucket, and the task that writes; it ends when the journal is dropped, or when another
-    /// engine owns the bucket. `last` is the sequence that the bucket's stream ends with.
+    /// A journal for who owns the bucket, and what writes; that ends when the journal is dropped, or when another engine owns
+    /// the bucket. `last` is the sequence that the bucket's stream ends with.
     pub fn new(
         bus: Arc<dyn Bus>,
         bucket: Bucket,
@@ -52,8 +79,15 @@ impl Journal {
         last: u64,
     ) -> (Self, impl Future<Output = Option<Fenced>>) {
         let (writes, waiting) = mpsc::channel(WAITING);
-        let writer = Writer { bus, stream: bucket.stream(), bucket, owner, last, failed: Vec::new() };
-        (Self { writes }, writer.run(waiting))
+        let settled = Settled(Arc::new(Mutex::new(Progress::new(owner.settled))));
+        let journal = Self { writes, settled: settled.clone() };
+        let writer = Writer { bus, stream: bucket.stream(), bucket, owner, last, failed: Vec::new(), settled };
+        (journal, writer.run(waiting))
+    }
+
+    /// Which of the records written have their outputs stored.
+    pub fn settled(&self) -> &Settled {
+        &self.settled
     }
 
     /// Writes a record; resolves when it is stored.
@@ -82,6 +116,7 @@ struct Writer {
     last: u64,
     /// Writes of which it is not known whether they are stored, in order.
     failed: Vec<Write>,
+    settled: Settled,
 }
 
 type Sent = FuturesOrdered<BoxFuture<'static, (Write, u64, Result<Stored, BusError>)>>;
@@ -125,6 +160,8 @@ impl Writer {
 
     fn answered(&mut self, write: Write, sequence: u64, ended: Result<Stored, BusError>) {
         match ended {
+            // Behind one that failed: what is stored is found out in order.
+            Ok(_) if !self.failed.is_empty() => self.failed.push(write),
             Ok(stored) if stored.sequence == sequence => self.finish(write, sequence),
             Ok(stored) => {
                 tracing::warn!(bucket = self.bucket.name(), "stored at {} instead of {sequence}", stored.sequence);
@@ -143,8 +180,10 @@ impl Writer {
 
     fn finish(&mut self, write: Write, sequence: u64) {
         failpoint!("record-written");
+        self.settled.written(sequence);
         if let Some(owner) = write.owner {
             self.owner = owner;
+            self.settled.settle(sequence);
         }
         // Whoever waited may have been told to stop.
         let _gone = write.reply.send(Ok(sequence));

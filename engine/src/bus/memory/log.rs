@@ -107,10 +107,7 @@ impl Log {
         let subject = message.subject.as_str();
         let expected = message.headers.get(LAST_SEQUENCE_HEADER).and_then(|text| text.parse::<u64>().ok());
         if expected.is_some_and(|expected| expected != self.last_sequence) {
-            return Err(BusError::Overtaken {
-                subject: subject.to_owned(),
-                last: Some(self.last_sequence),
-            });
+            return Err(BusError::Overtaken { subject: subject.to_owned(), last: Some(self.last_sequence) });
         }
         if self.is_bucket() && self.bytes + bytes > self.max_bytes {
             return Err(BusError::Refused {

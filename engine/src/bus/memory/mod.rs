@@ -31,9 +31,9 @@ use self::listeners::Listeners;
 pub use self::log::DEFAULT_MAX_BYTES;
 use self::log::Log;
 use super::{
-    BatchStored, BucketSpec, Bus, BusError, BusEvent, Confirmation, CoreSpec, DurableSpec, Follow, FollowSpec,
-    Intake, OnlyIf, ReadSpec, Receipt, Retention, Settlement, Stored, StoredMessage, StreamInfo, StreamSpec,
-    check_name,
+    BatchStored, BucketSpec, Bus, BusError, BusEvent, Confirmation, CoreSpec, DurableSpec, Follow,
+    FollowSpec, Intake, OnlyIf, ReadSpec, Receipt, Retention, Settlement, Stored, StoredMessage, StreamInfo,
+    StreamSpec, check_name,
 };
 use crate::message::Message;
 use crate::subject::{Pattern, Subject};

@@ -75,12 +75,7 @@ impl Inner {
         Ok(stored)
     }
 
-    fn store(
-        &self,
-        state: &mut State,
-        message: Message,
-        now: Instant,
-    ) -> Result<Option<Stored>, BusError> {
+    fn store(&self, state: &mut State, message: Message, now: Instant) -> Result<Option<Stored>, BusError> {
         let stored_ns = u64::try_from(self.since_epoch(now).as_nanos()).unwrap_or(u64::MAX);
         let message = Arc::new(message);
         let full = state.listeners.deliver(&message);

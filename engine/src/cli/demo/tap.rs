@@ -10,8 +10,8 @@ use tokio::sync::broadcast;
 
 use crate::bus::memory::MemoryBus;
 use crate::bus::{
-    BatchStored, BucketSpec, Bus, BusError, BusEvent, Confirmation, CoreSpec, DurableSpec, Follow, FollowSpec,
-    Intake, OnlyIf, ReadSpec, Receipt, Settlement, Stored, StoredMessage, StreamInfo, StreamSpec,
+    BatchStored, BucketSpec, Bus, BusError, BusEvent, Confirmation, CoreSpec, DurableSpec, Follow,
+    FollowSpec, Intake, OnlyIf, ReadSpec, Receipt, Settlement, Stored, StoredMessage, StreamInfo, StreamSpec,
 };
 use crate::message::Message;
 use crate::subject::{Pattern, Subject};
