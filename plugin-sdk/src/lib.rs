@@ -5,6 +5,8 @@
 //! - [`Event`], [`Output`], [`Failure`]: what a handler takes and answers; [`IntoOutputs`] lists the return types.
 //! - [`plugin!`]: makes a function the plugin's handler.
 //! - [`log`], [`clock`], [`config`], [`random`]: what the engine offers a handler. A component imports only those it calls.
+//! - [`aggregate`], [`window`], [`join`]: what plugins with a key keep of many events: counts to quantiles, windows over
+//!   event time, joins within a time bound. Pure data, the same in every language: `WINDOWS.md`.
 //! - [`json`]: fields and comparisons as the configs of plugins write them.
 //! - [`testing`]: all of the above in native unit tests. Not part of the component.
 
@@ -21,13 +23,16 @@ mod arena;
 #[cfg(target_arch = "wasm32")]
 mod guest;
 
+pub mod aggregate;
 pub mod clock;
 pub mod config;
+
 pub mod json;
 pub mod log;
 pub mod random;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+
 
 pub use answer::IntoOutputs;
 pub use event::{Bytes, Event, Payload, RawEvent};
