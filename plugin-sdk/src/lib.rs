@@ -27,12 +27,13 @@ pub mod aggregate;
 pub mod clock;
 pub mod config;
 
+pub mod join;
 pub mod json;
 pub mod log;
 pub mod random;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
-
+pub mod window;
 
 pub use answer::IntoOutputs;
 pub use event::{Bytes, Event, Payload, RawEvent};

@@ -194,13 +194,15 @@ impl Serialize for Distinct {
 impl<'de> Deserialize<'de> for Distinct {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let members = match Text::deserialize(deserializer)? {
-            Text::Hashes(text) => text.as_bytes().chunks(HASH_DIGITS).map(number).collect::<Option<Vec<_>>>().map(
-                |mut hashes| {
-                    hashes.sort_unstable();
-                    hashes.dedup();
-                    Members::Hashes(hashes)
-                },
-            ),
+            Text::Hashes(text) => {
+                text.as_bytes().chunks(HASH_DIGITS).map(number).collect::<Option<Vec<_>>>().map(
+                    |mut hashes| {
+                        hashes.sort_unstable();
+                        hashes.dedup();
+                        Members::Hashes(hashes)
+                    },
+                )
+            }
             Text::Registers(text) if text.len() == REGISTERS => {
                 text.bytes().map(value).collect::<Option<Vec<_>>>().map(Members::Registers)
             }

@@ -44,7 +44,8 @@ impl Sum {
             *self = Self(f64::MAX.copysign(total), 0.0);
             return;
         }
-        self.1 += if self.0.abs() >= value.abs() { (self.0 - total) + value } else { (value - total) + self.0 };
+        self.1 +=
+            if self.0.abs() >= value.abs() { (self.0 - total) + value } else { (value - total) + self.0 };
         self.0 = total;
     }
 

@@ -59,7 +59,7 @@ impl Quantile {
             below = below.saturating_add(**count);
             below > rank
         });
-        Some(found.map_or(greatest, |(bucket, _)| middle(*bucket)).clamp(least, greatest))
+        Some(found.map_or(greatest, |(bucket, _)| middle(*bucket)).max(least).min(greatest))
     }
 
     /// How many values were added.
@@ -135,7 +135,8 @@ struct Stored {
 
 impl Serialize for Quantile {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let flat = |(bucket, count): (&i32, &u64)| [i64::from(*bucket), i64::try_from(*count).unwrap_or(i64::MAX)];
+        let flat =
+            |(bucket, count): (&i32, &u64)| [i64::from(*bucket), i64::try_from(*count).unwrap_or(i64::MAX)];
         let stored = self.ends.map(|m| Stored { m, b: self.buckets.iter().flat_map(flat).collect() });
         stored.serialize(serializer)
     }
@@ -172,7 +173,8 @@ mod tests {
 
     #[test]
     fn answers_are_within_the_error() {
-        let values: Vec<f64> = (-700..5_000).step_by(7).map(|i| f64::from(i) * f64::from(i).abs() / 777.0).collect();
+        let values: Vec<f64> =
+            (-700..5_000).step_by(7).map(|i| f64::from(i) * f64::from(i).abs() / 777.0).collect();
         let quantile = of(values.iter().rev().copied());
         for (rank, value) in values.iter().enumerate() {
             let told = quantile.get(rank as f64 / (values.len() - 1) as f64 + 1e-12).unwrap();
@@ -204,7 +206,8 @@ mod tests {
         assert_eq!(serde_json::from_str::<Quantile>(&text).unwrap(), quantile);
         assert_eq!(serde_json::to_string(&Quantile::default()).unwrap(), "null");
         assert!(serde_json::from_str::<Quantile>("null").unwrap().is_empty());
-        for text in [r#"{"m":[0,1],"b":[1]}"#, r#"{"m":[0,1],"b":[1,-1]}"#, r#"{"m":[0,1],"b":[9999999,1]}"#] {
+        for text in [r#"{"m":[0,1],"b":[1]}"#, r#"{"m":[0,1],"b":[1,-1]}"#, r#"{"m":[0,1],"b":[9999999,1]}"#]
+        {
             assert!(serde_json::from_str::<Quantile>(text).is_err(), "{text}");
         }
     }
