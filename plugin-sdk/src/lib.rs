@@ -5,6 +5,7 @@
 //! - [`Event`], [`Output`], [`Failure`]: what a handler takes and answers; [`IntoOutputs`] lists the return types.
 //! - [`plugin!`]: makes a function the plugin's handler.
 //! - [`log`], [`clock`], [`config`], [`random`]: what the engine offers a handler. A component imports only those it calls.
+//! - [`state`], [`timers`], [`lookup`], [`migrate`]: what a plugin with a `key` has beside; [`sketch`] for its state.
 //! - [`aggregate`], [`window`], [`join`]: what plugins with a key keep of many events: counts to quantiles, windows over
 //!   event time, joins within a time bound. Pure data, the same in every language: `WINDOWS.md`.
 //! - [`json`]: fields and comparisons as the configs of plugins write them.
@@ -26,13 +27,17 @@ mod guest;
 pub mod aggregate;
 pub mod clock;
 pub mod config;
-
 pub mod join;
 pub mod json;
 pub mod log;
+pub mod lookup;
+pub mod migrate;
 pub mod random;
+pub mod sketch;
+pub mod state;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+pub mod timers;
 pub mod window;
 
 pub use answer::IntoOutputs;
@@ -43,9 +48,11 @@ pub use output::Output;
 /// What [`plugin!`] expands to; no part of the API.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::answer::call;
+    pub use crate::answer::{call, fire};
     #[cfg(target_arch = "wasm32")]
-    pub use crate::guest::{About, bindings, describe, handle};
+    pub use crate::guest::{
+        About, bindings, describe, handle, migrate_bindings, migrate_field, on_timer, timers_bindings,
+    };
 }
 
 /// The plugin on the project's first page compiles too.

@@ -29,6 +29,7 @@
 //! [`Join::due`] and [`Join::advance`] tell those of a quiet key.
 
 mod held;
+mod stored;
 
 use std::time::Duration;
 

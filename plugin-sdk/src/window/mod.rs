@@ -68,6 +68,7 @@ mod panes;
 mod rolling;
 mod sessions;
 mod spec;
+mod stored;
 mod time;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

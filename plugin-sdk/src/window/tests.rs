@@ -156,7 +156,7 @@ fn an_event_is_late_only_if_all_its_windows_are_past() {
         let session = run(Spec::session(ms(15)).disorder(ms(20)), &times);
         assert_eq!(session.told.values().map(Vec::len).sum::<usize>() + session.late.len(), times.len());
         for late in &session.late {
-            let came = times.iter().position(|time| time == late).unwrap();
+            let came = times.iter().rposition(|time| time == late).unwrap();
             let highest = times.iter().take(came).max().unwrap();
             assert!(late + 15 + 20 <= *highest, "{late} came after {highest}");
         }
