@@ -13,8 +13,8 @@ use crate::Failure;
 /// The most pieces (panes or sessions) that one key may have open at once.
 pub const MOST_PIECES: i64 = 10_000;
 
-/// What is wrong with the definition of a window, a rolling aggregate or a join. As a [`Failure`] it is a reject: no event
-/// can be handled until it is put right.
+/// What is wrong with the definition of a window, a rolling aggregate or a join. As a [`Failure`] it is a retry: the
+/// event is sound, and can be handled once the definition is put right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -55,7 +55,7 @@ impl std::error::Error for Error {}
 
 impl From<Error> for Failure {
     fn from(err: Error) -> Self {
-        Self::reject(err.to_string())
+        Self::retry(err.to_string())
     }
 }
 
@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(refused(Spec::sliding(S * 86_400, S)), Error::TooFine(86_402));
         assert_eq!(refused(Spec::session(S).disorder(S * 20_000)), Error::TooFine(20_003));
         let failure = Failure::from(Error::Zero("gap"));
-        assert_eq!(failure, Failure::reject("the gap of a window is zero"));
+        assert_eq!(failure, Failure::retry("the gap of a window is zero"));
     }
 
     #[test]
