@@ -96,7 +96,7 @@ mod tests {
         let mut both = (Count::default(), Sum::default(), Max::default());
         both.0.add(2);
         both.1.add(1.5);
-        let mut other = both.clone();
+        let mut other = both;
         other.2.add(7.0);
         both.merge(&other);
         assert_eq!((both.0.get(), both.1.get(), both.2.get()), (4, 3.0, Some(7.0)));

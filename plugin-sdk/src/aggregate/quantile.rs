@@ -112,7 +112,6 @@ impl Aggregate for Quantile {
 }
 
 /// The bucket of a finite value: at most 2^17 in size.
-#[expect(clippy::cast_possible_truncation, reason = "17 bits are left")]
 fn bucket(value: f64) -> i32 {
     let head = (value.abs().to_bits() >> SHIFT) as i32;
     if value < 0.0 { -head } else { head }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::open::Pane;
 use super::spec::MOST_PIECES;
-use super::time::{floor, length, some_length, to_ms};
+use super::time::{floor, some_length, to_ms};
 use crate::aggregate::Aggregate;
 
 /// An aggregate over the last so much time, as of any event: velocity rules ask "how many within 24 h, this one included".
@@ -116,7 +116,7 @@ impl<A: Aggregate> Rolling<A> {
     #[must_use]
     pub fn over(&self, kept: &Buckets<A>, now: u64, span: Duration) -> A {
         let now = floor(to_ms(now), self.bucket, 0);
-        let span = length("span", span).unwrap_or(self.span).min(self.span);
+        let span = i64::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(self.span).min(self.span);
         let from = kept.panes.partition_point(|pane| pane.start <= now - span);
         let to = kept.panes.partition_point(|pane| pane.start <= now);
         let mut value = self.empty.clone();
@@ -143,7 +143,7 @@ mod tests {
         }
         assert_eq!(rolling.over(&kept, 19 * NS, 10 * S).get(), [10, 19]);
         assert_eq!(rolling.over(&kept, 18 * NS, 10 * S).get(), [10]);
-        assert_eq!(rolling.over(&kept, 19 * NS, S).get(), [19]);
+        assert_eq!(rolling.over(&kept, 19 * NS, Duration::from_nanos(1)).get(), [19]);
         assert_eq!(rolling.over(&kept, 28 * NS, 1_000 * S).get(), [19]);
         assert_eq!((kept.pieces(), kept.late()), (2, 1));
         let text = serde_json::to_string(&kept).unwrap();
