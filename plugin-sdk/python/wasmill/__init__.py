@@ -4,7 +4,7 @@ The same file runs as a component built by ``wasmill build``, as a source plugin
 in ordinary Python under a test.
 """
 
-from . import clock, config, log, lookup, random, state, timers
+from . import aggregate, clock, config, join, log, lookup, random, state, timers, window
 from ._about import About
 from ._event import Event
 from ._failure import Failure, Refused, Reject, Retry
@@ -20,12 +20,15 @@ __all__ = [
     "Reject",
     "Retry",
     "Timer",
+    "aggregate",
     "clock",
     "config",
+    "join",
     "log",
     "lookup",
     "random",
     "state",
     "timers",
+    "window",
 ]
 __version__ = "0.1.0"

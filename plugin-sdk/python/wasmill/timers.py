@@ -102,7 +102,7 @@ def nanoseconds(wait_ms: Union[float, timedelta]) -> int:
     """A time given in milliseconds or as a timedelta."""
     if isinstance(wait_ms, timedelta):
         return wait_ms // timedelta(microseconds=1) * _US
-    return wait_ms * _MS if isinstance(wait_ms, int) else int(wait_ms * _MS)
+    return wait_ms * _MS if isinstance(wait_ms, int) else round(wait_ms * _MS)
 
 
 def cancel(name: str) -> None:
@@ -111,3 +111,13 @@ def cancel(name: str) -> None:
     Raises Refused if the plugin has no key, or for a name that is empty or over 256 bytes.
     """
     host.timer_cancel(_codec.name("a timer's name", name))
+
+
+def move_to(name: str, before: "int | None", due_ns: "int | None") -> None:
+    """Sets a timer that was due ``before`` for another time, or cancels it; None is no time."""
+    if due_ns == before:
+        return
+    if due_ns is None:
+        cancel(name)
+    else:
+        set(name, due_ns)
