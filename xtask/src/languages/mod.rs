@@ -5,12 +5,14 @@
 //! - [`node`]: what runs the tools of JavaScript.
 //! - [`plugins`]: the conformance plugin of each language, built as its author would, and the template tried out.
 //! - [`runners`]: the components that run plugins given as source.
+//! - [`sdks`]: the tests that the SDKs have of their own.
 //! - [`stamp`]: what is up to date, so that a second run is quick.
 
 mod assemblyscript;
 mod node;
 mod plugins;
 mod runners;
+mod sdks;
 mod stamp;
 
 use std::ffi::{OsStr, OsString};
@@ -95,6 +97,8 @@ pub fn languages(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     for language in LANGUAGES.iter().filter(|language| wanted.has(language.name)) {
         plugins::source(workspace, language)?;
         plugins::conformance(workspace, &engine, language)?;
+        // What they need has been installed for the plugin.
+        sdks::test(workspace, language.name)?;
         plugins::template(workspace, &engine, language)?;
         made_by.push_str(&format!("{}\t{}\n", language.name, plugins::versions(workspace, language)?));
     }
