@@ -5,6 +5,7 @@
 //! - [`Event`], [`Output`], [`Failure`]: what a handler takes and answers; [`IntoOutputs`] lists the return types.
 //! - [`plugin!`]: makes a function the plugin's handler.
 //! - [`log`], [`clock`], [`config`], [`random`]: what the engine offers a handler. A component imports only those it calls.
+//! - [`pattern`]: sequences of events, and events that fail to come.
 //! - [`json`]: fields and comparisons as the configs of plugins write them.
 //! - [`testing`]: all of the above in native unit tests. Not part of the component.
 
@@ -25,6 +26,7 @@ pub mod clock;
 pub mod config;
 pub mod json;
 pub mod log;
+pub mod pattern;
 pub mod random;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
