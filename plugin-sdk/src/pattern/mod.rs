@@ -42,11 +42,13 @@
 //! - `advance`: one step. The state changes only if all of it succeeds.
 //! - `skip`: which matches are reported and what they end.
 //! - `state`, `found`: the stored form, and what the author gets.
+//! - `kept`: the one room that knows the engine's state and timers.
 
 mod advance;
 mod check;
 mod define;
 mod found;
+mod kept;
 mod skip;
 mod state;
 mod ways;
@@ -54,4 +56,5 @@ mod ways;
 pub use check::Error;
 pub use define::{Pattern, Skip};
 pub use found::{Found, Seen, Step, Taken};
+pub use kept::Kept;
 pub use state::State;
