@@ -11,9 +11,10 @@ pub(super) const MAX_STAGES: usize = 30;
 /// The longest name of a stage, bytes.
 pub(super) const MAX_NAME: usize = 64;
 
-/// How many entries unfinished matches may have, unless the pattern says otherwise: with an event of 50 bytes each
-/// this is within the default record of 256 KiB.
-const DEFAULT_LIMIT: usize = 4_096;
+/// How many entries unfinished matches may have, unless the pattern says otherwise. An entry is stored in about 10
+/// bytes, its event with number and time in 30 more than its own; at 50 of these, 2,048 of them need 180 KiB of the 256
+/// that a record has by default.
+const DEFAULT_LIMIT: usize = 2_048;
 
 /// Whether an event is one: it sees the event and what this match holds so far.
 pub(super) type Condition<E> = Box<dyn Fn(&E, &Seen<'_, E>) -> bool>;

@@ -32,26 +32,22 @@ impl<E: Clone> Work<'_, E> {
         }
     }
 
-    /// Ends what may not be reported after this match.
+    /// Ends what began with this match or after it, and may not be reported after it. What began before it is decided
+    /// already, but may be about to time out.
     fn prune(&mut self, takes: &[Take]) {
-        let numbers = (takes.first(), takes.last());
-        let (Some(&(_, first)), Some(&(_, last))) = numbers else { return };
-        let goes_on: &dyn Fn(u64) -> bool = match &self.pattern.skip {
+        let (Some(&(_, first)), Some(&(_, last))) = (takes.first(), takes.last()) else { return };
+        let number = |take: Option<&Take>| take.map_or(first, |take| take.1);
+        let resume = match &self.pattern.skip {
             Skip::None => return,
-            Skip::ToNext => &|start| start != first,
-            Skip::PastLast => &|start| start > last,
-            Skip::ToFirst(name) => match takes.iter().find(|take| self.pattern.is_called(take, name)) {
-                Some(&(_, number)) => &move |start| start >= number,
-                None => return,
-            },
-            Skip::ToLast(name) => match takes.iter().rfind(|take| self.pattern.is_called(take, name)) {
-                Some(&(_, number)) => &move |start| start >= number,
-                None => return,
-            },
+            Skip::ToNext => first + 1,
+            Skip::PastLast => last + 1,
+            Skip::ToFirst(name) => number(takes.iter().find(|take| self.pattern.is_called(take, name))),
+            Skip::ToLast(name) => number(takes.iter().rfind(|take| self.pattern.is_called(take, name))),
         };
-        self.runs.retain(|run| goes_on(run.start()));
-        self.expired.retain(|run| goes_on(run.start()));
-        self.held.retain(|held| goes_on(held.start()));
+        let ended = first..resume;
+        self.runs.retain(|run| !ended.contains(&run.start()));
+        self.expired.retain(|run| !ended.contains(&run.start()));
+        self.held.retain(|held| !ended.contains(&held.start()));
     }
 }
 

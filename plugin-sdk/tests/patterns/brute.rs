@@ -299,11 +299,11 @@ impl<'a> Definition<'a> {
             takes.iter().filter(|take| take.1 == *name).map(|take| take.2).collect::<Vec<_>>()
         };
         let range = match &self.spec.skip {
-            None | Some(SkipSpec::None) => 0..0,
+            None | Some(SkipSpec::None) => first..first,
             Some(SkipSpec::ToNext) => first..first + 1,
-            Some(SkipSpec::PastLast) => 0..last + 1,
-            Some(SkipSpec::ToFirst(name)) => 0..named(name).first().copied().unwrap_or(0),
-            Some(SkipSpec::ToLast(name)) => 0..named(name).last().copied().unwrap_or(0),
+            Some(SkipSpec::PastLast) => first..last + 1,
+            Some(SkipSpec::ToFirst(name)) => first..named(name).first().copied().unwrap_or(first),
+            Some(SkipSpec::ToLast(name)) => first..named(name).last().copied().unwrap_or(first),
         };
         ruled_out[range].fill(true);
     }
