@@ -11,6 +11,7 @@
 //! - [`effects`], [`outcome`], [`status`], [`digest`], [`hint`]: what a handler's answer may do, how an event can end, what is
 //!   told of it.
 //! - [`breaker`], [`cycles`]: when a plugin is quarantined, and which plugins feed themselves.
+//! - [`state`], [`lookup`]: what a key of a plugin holds, and the tables that plugins may read.
 //! - [`clock`]: the time of day, as a parameter.
 //!
 //! Floor 1, one foreign world each: they never use each other.
@@ -55,14 +56,20 @@ pub mod faults;
 pub mod flow;
 pub mod hint;
 pub mod kept;
+pub mod key;
+pub mod keyed;
 pub mod limits;
 pub mod lines;
+pub mod lookup;
 pub mod manifest;
 pub mod message;
 pub mod outcome;
 pub mod plan;
 pub mod plugin_dir;
+pub mod progress;
+pub mod record;
 pub mod sandbox;
+pub mod state;
 pub mod status;
 pub mod subject;
 pub mod supervisor;

@@ -28,6 +28,9 @@ pub const DEFAULT_WEIGHT: u32 = 100;
 /// of the largest that a server takes by default.
 pub const PREFETCH_BYTES: usize = 32 * MIB;
 
+/// Messages to hold ahead of their handling where a stream is read without acks: a few round trips of the fastest server.
+pub const PREFETCH_MESSAGES: usize = 4_096;
+
 /// How many lines a plugin may log in a second. Beyond that they are counted, not written: the log is everybody's.
 pub const LOG_LINES_PER_SECOND: u32 = 1_000;
 
@@ -82,6 +85,15 @@ pub const MAX_REASON_BYTES: usize = 2_048;
 /// The longest `[config]` of a program, as JSON in bytes. Its adapter asks for the room for it before it knows how long it is:
 /// 64 KiB, of which the variable's name and a NUL take 16 bytes.
 pub const MAX_PROGRAM_CONFIG_BYTES: usize = 65_520;
+
+/// The longest name of a state field or a timer, in bytes.
+pub const MAX_STATE_NAME_BYTES: usize = 256;
+
+/// What a state field counts beside its name and value, in bytes: the most that storing it adds.
+pub const FIELD_COST_BYTES: usize = 8;
+
+/// What a timer counts beside its name and data, in bytes: two numbers of 9, and what storing them adds.
+pub const TIMER_COST_BYTES: usize = 32;
 
 /// Events in flight in the whole engine unless the configuration says otherwise: 64 plugins with 256 each.
 pub const DEFAULT_IN_FLIGHT_EVENTS: u64 = 16_384;

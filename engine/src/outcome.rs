@@ -1,9 +1,15 @@
 //! How an event can end, and the name of every way to fail.
 
+mod handled;
+mod text;
+
 use std::time::Duration;
 
-use crate::effects::Proposed;
+pub use handled::{Handled, Trouble};
+pub use text::{cut, one_line};
+
 use crate::event::EventError;
+use crate::key::KeyError;
 use crate::limits::MAX_REASON_BYTES;
 
 /// What became of one delivery. There is no fifth way.
@@ -60,9 +66,43 @@ pub enum Failure {
     /// The message claims to be a CloudEvent and is not.
     #[error("{0}")]
     Malformed(EventError),
+    /// The event has no key, and the plugin needs one.
+    #[error("{0}")]
+    BadKey(KeyError),
+    /// The key's record would be over `state.record_kib`, or over what the server takes.
+    #[error(
+        "the record of key {key:?} would have {bytes} bytes, over the limit of {limit}\n  hint: state.record_kib"
+    )]
+    RecordSize {
+        /// The key.
+        key: String,
+        /// Fields, timers and outputs together.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The handler raised an error that nobody caught.
     #[error("the handler failed: {0}")]
     Exception(String),
+    /// A timer of a plugin that has no handler for timers.
+    #[error(
+        "timer {name:?} came due, and the plugin does not export wasmill:plugin/timers@0.1.0\n  hint: a version that follows \
+         one which sets timers has to handle them too"
+    )]
+    NoTimers {
+        /// The timer.
+        name: String,
+    },
+    /// The plugin could not upgrade what an older version of it stored.
+    #[error("field {field:?}, written by version {from:?}, could not be migrated: {reason}")]
+    Migrate {
+        /// The field.
+        field: String,
+        /// The version that wrote it.
+        from: String,
+        /// Why, in the plugin's words.
+        reason: String,
+    },
     /// The guest trapped.
     #[error("the guest trapped: {0}")]
     Trap(String),
@@ -209,6 +249,7 @@ pub enum Failure {
 pub const RETRIED: &[&str] = &[
     "retry",
     "exception",
+    "migrate",
     "trap",
     "exit",
     "cpu-limit",
@@ -221,36 +262,6 @@ pub const RETRIED: &[&str] = &[
     "unstorable",
 ];
 
-/// What came of handing one event to a guest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Handled {
-    /// The outputs, or why there are none.
-    pub answer: Result<Vec<Proposed>, Failure>,
-    /// How long the guest had it.
-    pub took: Duration,
-    /// The CPU time of it, if it took so long that somebody looked.
-    pub cpu: Option<Duration>,
-    /// Where in the guest it ended, innermost first, one function a line; if it was cut short.
-    pub backtrace: Option<String>,
-}
-
-/// A failure with what is known of the call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
-    /// Why the event was not handled.
-    pub failure: Failure,
-    /// How long the guest had it; none if it never did.
-    pub took: Option<Duration>,
-    /// Where in the guest it ended, if it was cut short.
-    pub backtrace: Option<String>,
-}
-
-impl From<Failure> for Trouble {
-    fn from(failure: Failure) -> Self {
-        Self { failure, took: None, backtrace: None }
-    }
-}
-
 impl Failure {
     /// Its stable name.
     #[must_use]
@@ -260,7 +271,11 @@ impl Failure {
             Self::Rejected(_) => "rejected",
             Self::Malformed(EventError::Hops(_)) => "hop-limit",
             Self::Malformed(_) => "malformed",
+            Self::BadKey(_) => "bad-key",
+            Self::RecordSize { .. } => "record-limit",
             Self::Exception(_) => "exception",
+            Self::NoTimers { .. } => "no-timers",
+            Self::Migrate { .. } => "migrate",
             Self::Trap(_) => "trap",
             Self::Exit(_) => "exit",
             Self::CpuTime { .. } => "cpu-limit",
@@ -292,6 +307,7 @@ impl Failure {
         match self {
             Self::Retry { .. }
             | Self::Exception(_)
+            | Self::Migrate { .. }
             | Self::Trap(_)
             | Self::Exit(_)
             | Self::CpuTime { .. }
@@ -303,6 +319,9 @@ impl Failure {
             | Self::Log { .. } => Remedy::Retry,
             Self::Rejected(_)
             | Self::Malformed(_)
+            | Self::BadKey(_)
+            | Self::RecordSize { .. }
+            | Self::NoTimers { .. }
             | Self::Answer { .. }
             | Self::OutputCount { .. }
             | Self::OutputSize { .. }
@@ -325,6 +344,7 @@ impl Failure {
             Self::Retry { .. }
                 | Self::Rejected(_)
                 | Self::Malformed(_)
+                | Self::BadKey(_)
                 | Self::Instance(_)
                 | Self::Engine(_)
                 | Self::Publish { .. }
@@ -346,51 +366,5 @@ impl Failure {
     }
 }
 
-/// A text without control characters: whoever wrote it must not be able to write log lines that look like another's.
-#[must_use]
-pub fn one_line(text: String) -> String {
-    if !text.contains(char::is_control) {
-        return text;
-    }
-    let mut line = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
-    }
-    line
-}
-
-/// Shortens a text to a number of bytes, at a character's border.
-pub fn cut(text: &mut String, most_bytes: usize) {
-    if text.len() > most_bytes {
-        let end = (0..=most_bytes).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_tried_again_is_in_the_list() {
-        let again = [
-            Failure::Retry { after: None, reason: String::new() },
-            Failure::Exception(String::new()),
-            Failure::Trap(String::new()),
-            Failure::Exit(1),
-            Failure::CpuTime { limit_ms: 1 },
-            Failure::WallTime { limit_ms: 1 },
-            Failure::Memory { wanted_bytes: 1, limit_mib: 1 },
-            Failure::Table { wanted: 1, limit: 1 },
-            Failure::Stack,
-            Failure::HostCalls { limit: 1 },
-            Failure::Log { limit: 1 },
-            Failure::Unstorable { index: 0, reason: String::new() },
-        ];
-        assert!(again.iter().all(|failure| failure.remedy() == Remedy::Retry));
-        assert_eq!(again.map(|failure| failure.name()), RETRIED);
-        for other in [Failure::Rejected(String::new()), Failure::Engine(String::new())] {
-            assert!(other.remedy() != Remedy::Retry && !RETRIED.contains(&other.name()));
-        }
-    }
-}
+mod tests;

@@ -82,6 +82,14 @@ pub fn test_messaging() -> Result<PathBuf> {
     inside("the component of messaging", "WASMILL_TEST_GUESTS", "guests", "wasmill-test-messaging")
 }
 
+/// The plugin with a key.
+///
+/// # Errors
+/// If it was not built.
+pub fn test_keyed() -> Result<PathBuf> {
+    inside("the plugin with a key", "WASMILL_TEST_GUESTS", "guests", "wasmill-test-keyed")
+}
+
 /// The program that reads events from its standard input.
 ///
 /// # Errors

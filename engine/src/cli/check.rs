@@ -19,6 +19,7 @@ use crate::config::manifests::read_manifest;
 use crate::cycles::cycles;
 use crate::digest::Digest;
 use crate::limits::{DEFAULT_WEIGHT, Limits};
+use crate::lookup::NoTables;
 use crate::manifest::{Manifest, ManifestError, PluginName};
 use crate::sandbox::{LoadSpec, LogLine, LogSink, Sandbox, this_program};
 use crate::subject::Pattern;
@@ -180,6 +181,7 @@ async fn judge(
         weight: manifest.as_ref().map_or(DEFAULT_WEIGHT, |manifest| manifest.weight),
         emit: manifest.as_ref().map(|manifest| manifest.emit.clone()).unwrap_or_default(),
         config: manifest.as_ref().map(Manifest::config_json).unwrap_or_default(),
+        lookup: Arc::new(NoTables),
     };
     match sandbox.load(bytes, &spec, log_sink(&report.file)).await {
         Err(fault) => report.faults.push(fault.to_string()),

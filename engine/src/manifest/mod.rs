@@ -1,15 +1,18 @@
 //! What the operator grants a plugin and sets for it: `<name>.toml` beside `<name>.wasm`.
 
+mod keyed;
 mod retry;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::keyed::{PluginClock, StateSettings};
 pub use self::retry::{JITTER, ReasonPolicy, Retry};
 use crate::breaker::BreakerSettings;
+use crate::key::KeySource;
 use crate::limits::{DEFAULT_WEIGHT, Limits};
 use crate::subject::{Pattern, is_stream_name};
 
@@ -78,6 +81,9 @@ pub enum ManifestError {
 
 /// The largest weight.
 const MAX_WEIGHT: u32 = 10_000;
+
+/// The most tables that a plugin may look things up in.
+const MAX_TABLES: usize = 16;
 
 /// The longest wait that a manifest may ask for, in milliseconds: a day. Longer ones are typing errors.
 const MAX_WAIT_MS: u64 = 86_400_000;
@@ -177,6 +183,15 @@ pub struct Manifest {
     pub concurrency: u32,
     /// What it receives.
     pub subscribe: Vec<Subscribe>,
+    /// Where the key of an event stands. With it, events of one key are handled in their order, and the plugin has state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeySource>,
+    /// What a plugin with a key may keep.
+    #[serde(default)]
+    pub state: StateSettings,
+    /// Tables that it may look things up in: a name for the plugin, and the KV bucket.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lookup: BTreeMap<String, String>,
     /// Where it may emit; without it, nowhere.
     #[serde(default)]
     pub emit: Emit,
@@ -250,6 +265,47 @@ impl Manifest {
             .or_else(|| self.subscribe_fault())
             .or_else(|| self.emit_fault())
             .or_else(|| self.limits.fault())
+            .or_else(|| self.key_fault())
+            .or_else(|| self.lookup_fault())
+    }
+
+    fn key_fault(&self) -> Option<String> {
+        let Some(key) = &self.key else {
+            let idle = self.state != StateSettings::default();
+            return idle.then(|| "[state] needs a key\n  hint: key = { token = 2 }, for example".to_owned());
+        };
+        if let Some(entry) = self.subscribe.iter().find(|entry| entry.stream.is_none()) {
+            let subjects: Vec<_> = entry.subjects.iter().map(Pattern::as_str).collect();
+            return Some(format!(
+                "the plugin has a key, and its subscription to {} has no stream: without one there is no order to keep\n  \
+                 hint: subscribe.stream",
+                subjects.join(", ")
+            ));
+        }
+        let mut streams = BTreeSet::new();
+        let twice = self.subscribe.iter().find(|entry| !streams.insert(&entry.stream));
+        if let Some(stream) = twice.and_then(|entry| entry.stream.as_ref()) {
+            return Some(format!(
+                "two [[subscribe]] read stream {stream:?}, and the plugin has a key\n  hint: put the subjects into one"
+            ));
+        }
+        if let Some(durable) = self.subscribe.iter().find_map(|entry| entry.durable.as_ref()) {
+            return Some(format!(
+                "subscribe.durable is {durable:?}, and the plugin has a key: it reads without a durable consumer"
+            ));
+        }
+        key.fault().or_else(|| self.state.fault())
+    }
+
+    fn lookup_fault(&self) -> Option<String> {
+        if self.lookup.len() > MAX_TABLES {
+            return Some(format!(
+                "[lookup] names {} tables, over the most of {MAX_TABLES}",
+                self.lookup.len()
+            ));
+        }
+        let bad = self.lookup.iter().find(|(_, bucket)| !is_stream_name(bucket))?;
+        Some(format!("lookup.{}: {:?} is no bucket name", bad.0, bad.1))
     }
 
     fn subscribe_fault(&self) -> Option<String> {
@@ -304,62 +360,4 @@ impl Manifest {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SMALL: &str = "[[subscribe]]\nstream = \"PAYMENTS\"\nsubjects = [\"payments.card\"]\n";
-
-    #[test]
-    fn the_smallest_manifest_has_sound_defaults() {
-        let manifest = Manifest::parse(SMALL).unwrap();
-        assert!(manifest.enabled);
-        assert_eq!(manifest.isolation, None);
-        assert_eq!(manifest.retry.attempts, 5);
-        assert!(manifest.emit.subjects.is_empty());
-    }
-
-    #[test]
-    fn faults_are_named() {
-        for (text, wanted) in [
-            ("", "missing field `subscribe`"),
-            ("subscribe = []", "no [[subscribe]]"),
-            ("[[subscribe]]\nsubjects = []", "no subjects"),
-            ("[[subscribe]]\nsubjects = [\"a..b\"]", "empty token"),
-            ("[[subscribe]]\nsubjects = [\"$JS.API.>\"]", "reserved"),
-            ("[[subscribe]]\nsubjects = [\"a\"]\n[emit]\nsubjects = [\">\"]", "begins with a wildcard"),
-            ("[[subscribe]]\nsubjects = [\"a\"]\n[emit]\nsubjects = [\"_INBOX.x\"]", "reserved"),
-            ("[[subscribe]]\nsubjects = [\"a\"]\n[emit]\nsubjects = [\"wasmill.>\"]", "reserved"),
-            ("[[subscribe]]\nsubject = [\"a\"]", "did you mean `subjects`"),
-            ("[[subscribe]]\nsubjects = [\"a\"]\n[limits]\nmemory_mb = 3", "did you mean `memory_mib`"),
-            ("[[subscribe]]\nsubjects = [\"a\"]\n[limits]\ncpu_ms = 0", "limits.cpu_ms is 0"),
-            ("[[subscribe]]\nsubjects = [\"a\"]\n[retry]\nattempts = 0", "retry.attempts"),
-            ("[[subscribe]]\nsubjects = [\"a\"]\n[retry]\nack_wait_ms = 9000000000000", "retry.ack_wait_ms"),
-            ("[[subscribe]]\nsubjects = [\"a\"]\n[retry]\nmax_delay_ms = 9000000000000", "a delay is over"),
-            ("[[subscribe]]\nsubjects = [\"a\"]\n[retry]\ndelays_ms = [9000000000000]", "a delay of"),
-            (
-                "[[subscribe]]\nsubjects = [\"a\"]\n[retry.reasons.rejected]\nattempts = 2",
-                "one of retry, exception, trap",
-            ),
-            (
-                "[[subscribe]]\nsubjects = [\"a\"]\n[retry.reasons.trap]\nattempts = 0",
-                "retry.reasons.trap.attempts is 0",
-            ),
-            ("[[subscribe]]\nsubjects = [\"a\"]\n[breaker]\nrate = 2", "breaker.rate is 2"),
-            ("[[subscribe]]\nsubjects = [\"a\"]\n[breaker]\npause_ms = 0", "pause_ms is 0"),
-            ("weight = 0\n[[subscribe]]\nsubjects = [\"a\"]", "weight is 0"),
-            ("[[subscribe]]\nsubjects = [\"a.>\", \"a.b\"]", "a.> and a.b overlap"),
-            ("[[subscribe]]\nsubjects = [\"a\"]\nstream = \"a.b\"", "no stream name"),
-        ] {
-            let err = Manifest::parse(text).unwrap_err().to_string();
-            assert!(err.contains(wanted), "{text:?} gave {err}");
-        }
-    }
-
-    #[test]
-    fn names_that_are_refused() {
-        for text in ["", "-a", "a.b", "a/b", "ä", &"x".repeat(65)] {
-            assert!(PluginName::new(text).is_err(), "{text:?}");
-        }
-        assert!(PluginName::new("large-amount_2").is_ok());
-    }
-}
+mod tests;

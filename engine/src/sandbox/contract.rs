@@ -14,11 +14,11 @@ use crate::event;
 mod generated {
     wasmtime::component::bindgen!({
         path: "../plugin-sdk/wit",
-        world: "imports",
+        world: "keyed-imports",
         imports: { default: trappable },
     });
 }
-pub(crate) use generated::wasmill::plugin::{clock, config, log, random};
+pub(crate) use generated::wasmill::plugin::{clock, config, log, lookup, random, state, timer_control};
 
 /// `event` of the contract, borrowed: handing an event to a guest copies it once, into the guest.
 #[derive(ComponentType, Lower)]
@@ -84,7 +84,7 @@ impl From<Output> for Proposed {
     }
 }
 
-type Answer = (Result<Vec<Output>, GuestFailure>,);
+pub(super) type Answer = (Result<Vec<Output>, GuestFailure>,);
 
 pub(super) const PACKAGE: &str = "wasmill:plugin/";
 /// The export that every plugin of the contract has.
@@ -113,11 +113,7 @@ pub(crate) struct Handler(ComponentExportIndex);
 impl Handler {
     /// Finds it; none if the component exports no handler of this contract at all.
     pub fn find(component: &Component) -> Result<Option<Self>, LoadError> {
-        let Some(interface) = find_interface(component)? else { return Ok(None) };
-        let function = component.get_export_index(Some(&interface), "handle");
-        let function =
-            function.ok_or_else(|| LoadError::World(format!("export {HANDLER} has no function `handle`")))?;
-        Ok(Some(Self(function)))
+        find_function(component, HANDLER, "handle").map(|found| found.map(Self))
     }
 
     /// Checks its type against the contract. Wasmtime tells types of functions by an instance of them.
@@ -162,16 +158,27 @@ impl Handler {
     }
 }
 
-fn find_interface(component: &Component) -> Result<Option<ComponentExportIndex>, LoadError> {
+/// Finds a function of an interface of the contract; none if the component does not export the interface.
+pub(super) fn find_function(
+    component: &Component,
+    interface: &str,
+    function: &str,
+) -> Result<Option<ComponentExportIndex>, LoadError> {
     let exports = shape(component).exports;
-    let Some(found) = exports.iter().find(|name| name.starts_with("wasmill:plugin/handler@")) else {
+    let (name, _) = interface.split_once('@').unwrap_or((interface, ""));
+    let Some(found) = exports.iter().find(|found| found.split('@').next() == Some(name)) else {
         return Ok(None);
     };
-    if !found.starts_with("wasmill:plugin/handler@0.1.") {
-        return Err(LoadError::World(format!("the component exports {found}, this engine serves {HANDLER}")));
+    if !found.strip_prefix(name).is_some_and(|version| version.starts_with("@0.1.")) {
+        return Err(LoadError::World(format!(
+            "the component exports {found}, this engine serves {interface}"
+        )));
     }
-    match component.get_export(None, found) {
-        Some((ComponentItem::ComponentInstance(_), index)) => Ok(Some(index)),
-        _ => Err(LoadError::World(format!("export {found} is no interface"))),
-    }
+    let Some((ComponentItem::ComponentInstance(_), index)) = component.get_export(None, found) else {
+        return Err(LoadError::World(format!("export {found} is no interface")));
+    };
+    let function_index = component.get_export_index(Some(&index), function);
+    function_index
+        .map(Some)
+        .ok_or_else(|| LoadError::World(format!("export {interface} has no function `{function}`")))
 }

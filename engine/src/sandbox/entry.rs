@@ -7,10 +7,12 @@ use super::LoadError;
 use super::command;
 use super::contract::{self, HANDLER};
 use super::host::CallState;
-use super::instance::{Cut, declined, retried};
+use super::instance::{Cut, Done, Task, bounded, declined, retried};
+use super::timers::{MigrateField, OnTimer, TIMER_CONTROL, TIMERS};
 use super::{imports, messaging};
 use crate::effects::Proposed;
 use crate::event::Event;
+use crate::outcome::Failure;
 
 /// The names of what a component imports and exports, for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -35,6 +37,8 @@ pub(crate) fn shape(component: &Component) -> Shape {
 pub(crate) struct Fitted {
     pub pre: InstancePre<CallState>,
     entry: Entry,
+    timers: Option<OnTimer>,
+    migrate: Option<MigrateField>,
 }
 
 /// What a component is loaded as.
@@ -64,25 +68,61 @@ impl Fitted {
         check_exports(component)?;
         imports::check(component, role)?;
         let pre = linker.instantiate_pre(component).map_err(|err| LoadError::World(import_problem(&err)))?;
+        let timers = OnTimer::find(component)?;
+        let names = shape(component).imports;
+        if timers.is_none() && names.iter().any(|name| name == TIMER_CONTROL) {
+            return Err(LoadError::World(format!(
+                "it imports {TIMER_CONTROL} and does not export {TIMERS}: nobody would handle the timers that it sets"
+            )));
+        }
+        let migrate = MigrateField::find(component)?;
         let entry = find_entry(component, role)?;
-        Ok(Self { pre, entry })
+        Ok(Self { pre, entry, timers, migrate })
     }
 
     /// Checks the type of the way in.
     pub fn check(&self, store: &mut Store<CallState>, instance: &Instance) -> Result<(), LoadError> {
+        let unfit = |function| move |fault: String| LoadError::World(wrong_type(function, &fault));
         match &self.entry {
-            Entry::Contract(handler) => {
-                handler.check(store, instance).map_err(|fault| LoadError::World(wrong_type("handle", &fault)))
+            Entry::Contract(handler) => handler.check(store, instance).map_err(unfit("handle"))?,
+            Entry::Messaging(handler) => handler.check(store, instance).map_err(unfit("handle-message"))?,
+            Entry::Command(_) => {}
+        }
+        if let Some(timers) = &self.timers {
+            timers.check(store, instance).map_err(unfit("on-timer"))?;
+        }
+        let Some(migrate) = &self.migrate else { return Ok(()) };
+        migrate.check(store, instance).map_err(unfit("migrate-field"))
+    }
+
+    /// Whether it upgrades what its older versions stored.
+    pub fn migrates(&self) -> bool {
+        self.migrate.is_some()
+    }
+
+    /// Gives it a task. An inner error is the guest's own answer and leaves the instance intact.
+    pub fn call(
+        &self,
+        store: &mut Store<CallState>,
+        instance: &Instance,
+        task: &Task<'_>,
+    ) -> wasmtime::Result<Result<Done, Cut>> {
+        match task {
+            Task::Event(event) => Ok(self.event(store, instance, event)?.map(Done::Outputs)),
+            Task::Timer { key, name, timer } => {
+                let Some(timers) = &self.timers else { return Ok(Err(no_timers(name).into())) };
+                let answer = timers.call(&mut *store, instance, key, name, timer)?;
+                Ok(answer.map(Done::Outputs).map_err(|failure| declined(failure, store.data())))
             }
-            Entry::Messaging(handler) => handler
-                .check(store, instance)
-                .map_err(|fault| LoadError::World(wrong_type("handle-message", &fault))),
-            Entry::Command(_) => Ok(()),
+            Task::Migration { name, value, from, .. } => {
+                let Some(migrate) = &self.migrate else { return Ok(Ok(Done::Field(Some(value.to_vec())))) };
+                let field = migrate.call(&mut *store, instance, (from, name, value))?;
+                Ok(field.map(Done::Field).map_err(|reason| not_migrated(name, from, reason)))
+            }
         }
     }
 
-    /// Hands it one event. An inner error is the guest's own answer and leaves the instance intact.
-    pub fn call(
+    fn event(
         &self,
         store: &mut Store<CallState>,
         instance: &Instance,
@@ -105,6 +145,16 @@ impl Fitted {
             Entry::Contract(_) | Entry::Messaging(_) => None,
         }
     }
+}
+
+/// A timer that nobody handles.
+pub(super) fn no_timers(name: &str) -> Failure {
+    Failure::NoTimers { name: name.to_owned() }
+}
+
+fn not_migrated(field: &str, from: &str, reason: String) -> Cut {
+    let (field, from) = (field.to_owned(), from.to_owned());
+    Failure::Migrate { field, from, reason: bounded(reason) }.into()
 }
 
 fn find_entry(component: &Component, role: Role) -> Result<Entry, LoadError> {

@@ -15,6 +15,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use super::LoadSpec;
 use super::command::Pipes;
 use super::contract::{clock, config, log, random};
+use super::keyed::Lent;
 use super::logs::CallLog;
 use super::messaging::Outbox;
 use super::priority;
@@ -22,8 +23,9 @@ use super::script::Script;
 use super::shares::Share;
 use super::wasi::deny_all;
 use crate::limits::{EPOCH_TICK_MS, Limits, MAX_HOST_RESOURCES, MAX_RANDOM_BYTES, MAX_TABLE_ELEMENTS, MIB};
+use crate::lookup::Tables;
 use crate::manifest::Emit;
-use crate::outcome::Failure;
+use crate::outcome::{Failure, one_line};
 
 /// Ticks before the first look at the clocks. Most calls end sooner and never pay for reading the CPU clock.
 pub(super) const FIRST_LOOK_TICKS: u64 = 2;
@@ -44,6 +46,8 @@ pub(crate) struct Shared {
     pub emit: Emit,
     /// The plugin's name, which takes part in the seed.
     pub name: String,
+    /// The tables that it may read.
+    pub lookup: Arc<dyn Tables>,
 }
 
 impl Shared {
@@ -59,6 +63,7 @@ impl Shared {
             script,
             emit: spec.emit.clone(),
             name: spec.name.as_str().to_owned(),
+            lookup: Arc::clone(&spec.lookup),
         }
     }
 }
@@ -83,8 +88,12 @@ pub(crate) struct CallState {
     /// What the handler publishes, while one that publishes by an import is being called.
     pub(super) outbox: Option<Outbox>,
     pub(super) table: ResourceTable,
-    /// Source and id of the event, from which randomness is seeded for guests that ask for it.
+    /// The key at hand, in a call that has one.
+    pub(super) lent: Option<Lent>,
+    /// Source and id of the event, from which randomness is seeded for guests that ask for it; key and name of a timer.
     event: [String; 2],
+    /// What the seed has beside them: the number of a timer's setting, which is never 0; 0 for a migration; nothing for an event.
+    setting: Option<u64>,
     random: Option<ChaCha8Rng>,
     wasi: Option<WasiCtx>,
     host_calls: u32,
@@ -110,7 +119,9 @@ impl CallState {
             monotonic_ns: 0,
             outbox: None,
             table,
+            lent: None,
             event: Default::default(),
+            setting: None,
             random: None,
             wasi: None,
             host_calls: 0,
@@ -138,10 +149,19 @@ impl CallState {
         self.cpu_started = None;
         self.random = None;
         self.wasi = None;
+        self.setting = None;
         self.log.begin(event_id);
         for (held, given) in self.event.iter_mut().zip([source, event_id]) {
             given.clone_into(held);
         }
+    }
+
+    /// Makes it ready for a timer, or with no setting for the migration of a field.
+    pub fn begin_for_key(&mut self, key: &str, name: &str, setting: Option<u64>, now_ns: u64) {
+        self.begin(name, key, now_ns);
+        self.setting = Some(setting.unwrap_or(0));
+        let what = if setting.is_some() { "timer" } else { "migration" };
+        self.log.begin(&one_line(format!("{what}:{key}:{name}")));
     }
 
     /// The CPU time of the call so far, but for the first moments; none if it was over before anybody looked.
@@ -156,6 +176,9 @@ impl CallState {
         for part in [&self.shared.name, source, id] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
+        }
+        if let Some(setting) = self.setting {
+            hash.update(setting.to_le_bytes());
         }
         hash.finalize().into()
     }

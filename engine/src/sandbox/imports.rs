@@ -7,10 +7,6 @@ use super::entry::{Role, shape};
 use super::script::SOURCE;
 use super::{LoadError, drafts, messaging};
 
-/// In the contract, and not yet served: a component that imports one is told so.
-const UNSERVED: [&str; 3] =
-    ["wasmill:plugin/state@", "wasmill:plugin/timer-control@", "wasmill:plugin/lookup@"];
-
 /// The packages of WASI 0.2, which the engine links with nothing behind them.
 const WASI: [&str; 6] =
     ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
@@ -55,12 +51,6 @@ fn not_granted(name: &str) -> Option<String> {
 }
 
 fn fault(name: &str) -> Option<String> {
-    if UNSERVED.iter().any(|unserved| name.starts_with(unserved)) {
-        return Some(format!(
-            "import {name} is part of the contract, but this engine ({}) does not serve it yet",
-            env!("CARGO_PKG_VERSION")
-        ));
-    }
     let served = [(PACKAGE, "@0.1.", "0.1.0"), (messaging::PACKAGE, "@0.2.", "0.2.0")];
     if let Some((_, series, version)) = served.iter().find(|(package, ..)| name.starts_with(package)) {
         return (!name.contains(series))
@@ -68,8 +58,8 @@ fn fault(name: &str) -> Option<String> {
     }
     (!name.starts_with("wasi:")).then(|| {
         format!(
-            "import {name} is unknown; an engine serves {PACKAGE}{{log,clock,config,random}}@0.1.0 and, without files, \
-             environment or network, WASI 0.2"
+            "import {name} is unknown; an engine serves {PACKAGE}{{log,clock,config,random,state,timer-control,lookup}}@0.1.0 and, \
+             without files, environment or network, WASI 0.2"
         )
     })
 }
@@ -82,6 +72,7 @@ mod tests {
     fn an_import_is_served_or_named() {
         for name in [
             "wasmill:plugin/log@0.1.0",
+            "wasmill:plugin/state@0.1.0",
             "wasmcloud:messaging/consumer@0.2.0",
             "wasmcloud:messaging/types@0.2.1",
             "wasi:cli/environment@0.2.6",
@@ -102,7 +93,6 @@ mod tests {
         for (name, told) in [
             ("wasmcloud:messaging/consumer@0.3.0", "this engine serves version 0.2.0"),
             ("wasmill:plugin/log@0.2.0", "this engine serves version 0.1.0"),
-            ("wasmill:plugin/state@0.1.0", "does not serve it yet"),
             ("wasmill:runner/source@0.1.0", "is unknown"),
             ("acme:database/query@1.0.0", "is unknown"),
         ] {

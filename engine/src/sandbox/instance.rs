@@ -11,6 +11,7 @@ use wasmtime_wasi::I32Exit;
 use super::contract::{About, DESCRIPTION, Exception, GuestFailure};
 use super::entry::wrong_type;
 use super::host::{CallState, FIRST_LOOK_TICKS, Refusal, on_deadline};
+use super::keyed::Lent;
 use super::logs::{CallLog, LogSink};
 use super::shares::Share;
 use super::{LoadError, Prepared, command, drafts, messaging, script};
@@ -18,6 +19,7 @@ use crate::effects::Proposed;
 use crate::event::Event;
 use crate::limits::{HOSTCALL_SLACK_BYTES, Limits, MAX_BACKTRACE_FRAMES, MAX_FRAME_CHARS, MAX_REASON_BYTES};
 use crate::outcome::{Failure, cut, one_line};
+use crate::state::Timer;
 
 /// A store with one instance of a plugin in it.
 pub(super) struct Instance {
@@ -39,6 +41,24 @@ impl From<Failure> for Cut {
     fn from(failure: Failure) -> Self {
         Self { failure, backtrace: None }
     }
+}
+
+/// What a guest is called for.
+pub(super) enum Task<'a> {
+    /// To handle an event.
+    Event(&'a Event),
+    /// To handle a timer that has come due.
+    Timer { key: &'a str, name: &'a str, timer: &'a Timer },
+    /// To bring a field into its present shape.
+    Migration { key: &'a str, name: &'a str, value: &'a [u8], from: &'a str, now_ns: u64 },
+}
+
+/// What came of it.
+pub(super) enum Done {
+    /// The outputs of an event or a timer.
+    Outputs(Vec<Proposed>),
+    /// The field as it is to be; none if it is to be no more.
+    Field(Option<Vec<u8>>),
 }
 
 /// What a store starts with.
@@ -69,10 +89,10 @@ impl Instance {
         prepared: &Arc<Prepared>,
         sink: &LogSink,
         share: Option<Arc<Share>>,
-        event: &Event,
+        task: &Task<'_>,
     ) -> Result<Self, Cut> {
         let mut store = new_store(engine, prepared, sink, share);
-        begin(&mut store, Some(event));
+        begin(&mut store, Some(task));
         match prepared.fitted.pre.instantiate(&mut store) {
             Ok(instance) => Ok(Self { store, instance, prepared: Arc::clone(prepared) }),
             Err(err) => Err(cut_short(&err, &store)),
@@ -84,10 +104,13 @@ impl Instance {
         self.store.data().cpu_used()
     }
 
-    /// Hands it one event. After a failure the instance must not be used again: the second value says so.
-    pub fn handle(&mut self, event: &Event) -> (Result<Vec<Proposed>, Cut>, bool) {
-        begin(&mut self.store, Some(event));
-        let ended = self.prepared.fitted.call(&mut self.store, &self.instance, event);
+    /// Gives it one task, and with it what is lent of the key. After a failure the instance must not be used again: the second
+    /// value says so.
+    pub fn handle(&mut self, task: &Task<'_>, lent: &mut Option<Lent>) -> (Result<Done, Cut>, bool) {
+        begin(&mut self.store, Some(task));
+        self.store.data_mut().lent = lent.take();
+        let ended = self.prepared.fitted.call(&mut self.store, &self.instance, task);
+        *lent = self.store.data_mut().lent.take();
         self.store.data().log.finish();
         match ended {
             Ok(answer) => (answer, true),
@@ -129,10 +152,14 @@ pub(super) fn try_out(
     told.map(|(about,)| Some(about)).map_err(|err| LoadError::Start(explain(&err, &store)))
 }
 
-pub(super) fn begin(store: &mut Store<CallState>, event: Option<&Event>) {
+pub(super) fn begin(store: &mut Store<CallState>, task: Option<&Task<'_>>) {
     let state = store.data_mut();
-    match event {
-        Some(event) => state.begin(&event.id, &event.source, event.time_ns),
+    match task {
+        Some(Task::Event(event)) => state.begin(&event.id, &event.source, event.time_ns),
+        Some(Task::Timer { key, name, timer }) => {
+            state.begin_for_key(key, name, Some(timer.setting), timer.due_ns);
+        }
+        Some(Task::Migration { key, name, now_ns, .. }) => state.begin_for_key(key, name, None, *now_ns),
         None => state.begin("", "", 0),
     }
     store.set_epoch_deadline(FIRST_LOOK_TICKS);
@@ -247,11 +274,14 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
 
 /// Links the contract's imports.
 pub(super) fn add_contract_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
-    use super::contract::{clock, config, log, random};
+    use super::contract::{clock, config, log, lookup, random, state, timer_control};
     log::add_to_linker::<CallState, OurState>(linker, |state| state)?;
     clock::add_to_linker::<CallState, OurState>(linker, |state| state)?;
     config::add_to_linker::<CallState, OurState>(linker, |state| state)?;
-    random::add_to_linker::<CallState, OurState>(linker, |state| state)
+    random::add_to_linker::<CallState, OurState>(linker, |state| state)?;
+    state::add_to_linker::<CallState, OurState>(linker, |state| state)?;
+    timer_control::add_to_linker::<CallState, OurState>(linker, |state| state)?;
+    lookup::add_to_linker::<CallState, OurState>(linker, |state| state)
 }
 
 struct OurState;

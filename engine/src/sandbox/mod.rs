@@ -7,6 +7,8 @@
 //!
 //! Guests run synchronously and never on the runtime's threads: a plugin that loops holds up its own threads only.
 
+mod batch;
+mod caller;
 mod command;
 mod compile;
 mod contract;
@@ -16,6 +18,7 @@ mod entry;
 mod host;
 mod imports;
 mod instance;
+mod keyed;
 mod logs;
 mod machine;
 mod messaging;
@@ -23,6 +26,7 @@ mod priority;
 mod script;
 mod shares;
 pub mod snapshot;
+mod timers;
 mod wasi;
 mod workers;
 
@@ -32,17 +36,20 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
+pub use batch::{Batch, BatchHandled, Cause, FailedStep, Input, Step};
+pub use caller::Caller;
 pub use compile::{CHILD_COMMAND, child_main, this_program};
 pub use contract::About;
 pub use encode::componentize;
 pub use entry::Shape;
 pub use instance::Cut;
 pub use logs::{LogLine, LogSink};
-pub use workers::{Caller, Workers};
+pub use workers::Workers;
 
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::limits::{Limits, MAX_SOURCE_BYTES, MIB};
+use crate::lookup::Tables;
 use crate::manifest::{Emit, Isolation, Kind, PluginName};
 use crate::outcome::Failure;
 
@@ -158,6 +165,9 @@ pub enum LoadError {
     Runtime(String),
 }
 
+/// How the names of the imports begin that answer `no-key` to a plugin without a key.
+const KEYED: [&str; 2] = ["wasmill:plugin/state@", "wasmill:plugin/timer-control@"];
+
 /// A component that compiled, fits the contract and has shown that it starts.
 pub struct Prepared {
     fitted: Arc<entry::Fitted>,
@@ -179,6 +189,19 @@ impl Prepared {
     #[must_use]
     pub fn shape(&self) -> &Shape {
         &self.shape
+    }
+
+    /// Whether it upgrades state that an older version of it stored.
+    #[must_use]
+    pub fn migrates(&self) -> bool {
+        self.fitted.migrates()
+    }
+
+    /// Which of the imports that need a key it has.
+    #[must_use]
+    pub fn needs_key(&self) -> Vec<&str> {
+        let needs = |name: &&str| KEYED.iter().any(|keyed| name.starts_with(keyed));
+        self.shape.imports.iter().map(String::as_str).filter(needs).collect()
     }
 }
 
@@ -211,6 +234,8 @@ pub struct LoadSpec {
     pub emit: Emit,
     /// The `[config]` table.
     pub config: serde_json::Map<String, serde_json::Value>,
+    /// The tables that it may read.
+    pub lookup: Arc<dyn Tables>,
 }
 
 /// The place where guests run.

@@ -1,6 +1,5 @@
 //! The threads of one version of a plugin. Each runs one instance at a time.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,14 +7,12 @@ use tokio::sync::oneshot;
 use wasmtime::Engine;
 
 use super::Prepared;
-use super::command::Process;
-use super::instance::{Cut, Instance};
+use super::batch::{Batch, BatchHandled, Run};
+use super::caller::Caller;
 use super::logs::LogSink;
 use super::priority::{self, Spawner};
 use super::shares::{Share, Shares, Turn};
-use crate::effects::Proposed;
 use crate::event::Event;
-use crate::manifest::Isolation;
 use crate::outcome::{Failure, Handled};
 
 /// Calls that wait for a thread. Whoever calls holds a permit of the plugin's concurrency, which is the real bound; this
@@ -27,9 +24,50 @@ const ANSWERS_AT_ONCE: usize = 16;
 /// And no answer is held back for longer than this, but for the call that comes after it.
 const HOLD_ANSWERS: Duration = Duration::from_micros(150);
 
-struct Call {
-    event: Arc<Event>,
-    reply: oneshot::Sender<Handled>,
+/// Work for a thread, and who waits for what comes of it.
+enum Call {
+    Event { event: Arc<Event>, reply: oneshot::Sender<Handled> },
+    Batch { run: Box<Run>, reply: oneshot::Sender<BatchHandled> },
+}
+
+/// What came of it, on its way back.
+enum Answer {
+    Event(oneshot::Sender<Handled>, Handled),
+    Batch(oneshot::Sender<BatchHandled>, BatchHandled),
+}
+
+impl Call {
+    /// Makes the call, or a batch's next step. What is left of a batch comes back.
+    fn step(self, caller: &mut Caller, answers: &mut Vec<Answer>) -> Option<Self> {
+        match self {
+            Self::Event { event, reply } => {
+                if !reply.is_closed() {
+                    answers.push(Answer::Event(reply, caller.handle(&event)));
+                }
+                None
+            }
+            Self::Batch { mut run, reply } => {
+                if reply.is_closed() {
+                    return None;
+                }
+                if run.step(caller, &|| reply.is_closed()) {
+                    return Some(Self::Batch { run, reply });
+                }
+                answers.push(Answer::Batch(reply, run.finish()));
+                None
+            }
+        }
+    }
+}
+
+impl Answer {
+    /// Hands it back, unless nobody waits any more.
+    fn send(self) {
+        match self {
+            Self::Event(reply, handled) => _ = reply.send(handled),
+            Self::Batch(reply, handled) => _ = reply.send(handled),
+        }
+    }
 }
 
 /// The threads that run one version of a plugin. Dropping it ends them after the calls that they have.
@@ -59,6 +97,7 @@ impl Workers {
                 ),
                 share,
                 waiting: waiting.clone(),
+                unfinished: None,
                 spawner: scheduling.spawner.clone(),
             };
             let thread = scheduling.spawner.thread(worker.name.clone())?;
@@ -78,14 +117,30 @@ impl Workers {
     pub async fn handle(&self, event: Arc<Event>) -> Handled {
         let (reply, answer) = oneshot::channel();
         // A channel whose threads have ended drops the call, and with it the sender.
-        let _threads_gone = self.calls.send(Call { event, reply }).await;
+        let _threads_gone = self.calls.send(Call::Event { event, reply }).await;
         answer.await.unwrap_or_else(|_| Handled {
-            answer: Err(Failure::Engine("the plugin's threads have ended".to_owned())),
+            answer: Err(threads_ended()),
             took: Duration::ZERO,
             cpu: None,
             backtrace: None,
         })
     }
+
+    /// Hands over events of one key. One thread makes all its steps, each within the limits of a call, and turns to other
+    /// plugins' calls between them as it would between events. If nobody waits for the answer any more, no further step is made.
+    ///
+    /// # Errors
+    /// [`Failure::Engine`] if the engine lost it: nothing is known of its steps.
+    pub async fn handle_batch(&self, batch: Batch) -> Result<BatchHandled, Failure> {
+        let (reply, answer) = oneshot::channel();
+        let run = Box::new(Run::new(batch));
+        let _threads_gone = self.calls.send(Call::Batch { run, reply }).await;
+        answer.await.map_err(|_| threads_ended())
+    }
+}
+
+fn threads_ended() -> Failure {
+    Failure::Engine("the plugin's threads have ended".to_owned())
 }
 
 /// What decides when and where calls run.
@@ -100,6 +155,8 @@ struct Worker {
     caller: Caller,
     share: Arc<Share>,
     waiting: async_channel::Receiver<Call>,
+    /// What is left of a batch that has had its time for now.
+    unfinished: Option<Call>,
     spawner: Spawner,
 }
 
@@ -109,9 +166,9 @@ impl Worker {
         self.share.arrive();
         let mut answers = Vec::with_capacity(ANSWERS_AT_ONCE);
         loop {
-            let first = match self.waiting.try_recv() {
-                Ok(call) => call,
-                Err(_) => {
+            let first = match self.unfinished.take().or_else(|| self.waiting.try_recv().ok()) {
+                Some(call) => call,
+                None => {
                     turn = None;
                     let Ok(call) = self.waiting.recv_blocking() else { return };
                     call
@@ -124,16 +181,19 @@ impl Worker {
             };
             let started = turn_now.began();
             let mut next = Some(first);
-            while let Some(Call { event, reply }) = next {
-                if !reply.is_closed() {
-                    answers.push((reply, self.caller.call_unwinding(&event)));
-                }
+            while let Some(call) = next {
+                let left = call.step(&mut self.caller, &mut answers);
                 let go_on = answers.len() < ANSWERS_AT_ONCE && started.elapsed() < HOLD_ANSWERS;
-                next = if go_on { self.waiting.try_recv().ok() } else { None };
+                next = match left {
+                    None if go_on => self.waiting.try_recv().ok(),
+                    left if go_on => left,
+                    left => {
+                        self.unfinished = left;
+                        None
+                    }
+                };
             }
-            for (reply, result) in answers.drain(..) {
-                let _caller_gone = reply.send(result);
-            }
+            answers.drain(..).for_each(Answer::send);
             // Without a thread to take over, a slow one is better than none.
             if priority::is_low()
                 && let Ok(thread) = self.spawner.thread(self.name.clone())
@@ -145,78 +205,4 @@ impl Worker {
             turn = Some(turn_now);
         }
     }
-}
-
-/// Calls a plugin's handler on the thread that asks, one event after the other.
-pub struct Caller {
-    engine: Engine,
-    prepared: Arc<Prepared>,
-    sink: LogSink,
-    share: Option<Arc<Share>>,
-    /// The guest of `reuse` isolation.
-    kept: Option<Guest>,
-    /// The CPU time of the last call, if it was looked at.
-    cpu: Option<Duration>,
-}
-
-impl Caller {
-    pub(super) fn new(
-        engine: Engine,
-        prepared: Arc<Prepared>,
-        sink: LogSink,
-        share: Option<Arc<Share>>,
-    ) -> Self {
-        Self { engine, prepared, sink, share, kept: None, cpu: None }
-    }
-
-    /// A defect in the runtime must not take the thread with it: the next event may be a better one.
-    fn call_unwinding(&mut self, event: &Event) -> Handled {
-        let started = Instant::now();
-        let called = catch_unwind(AssertUnwindSafe(|| self.call(event)));
-        let (answer, backtrace) = match called {
-            Ok(Ok(outputs)) => (Ok(outputs), None),
-            Ok(Err(Cut { failure, backtrace })) => (Err(failure), backtrace),
-            Err(_) => {
-                (Err(Failure::Engine("the sandbox panicked; the log has the details".to_owned())), None)
-            }
-        };
-        Handled { answer, took: started.elapsed(), cpu: self.cpu.take(), backtrace }
-    }
-
-    /// Hands an event to the guest.
-    ///
-    /// # Errors
-    /// The named reason why the guest did not handle it, and where in the guest that was.
-    pub fn call(&mut self, event: &Event) -> Result<Vec<Proposed>, Cut> {
-        let mut guest = match self.kept.take() {
-            Some(guest) => guest,
-            None => self.new_guest(event)?,
-        };
-        let (result, intact) = match &mut guest {
-            Guest::Instance(instance) => instance.handle(event),
-            Guest::Process(process) => process.handle(event),
-        };
-        self.cpu = match &guest {
-            Guest::Instance(instance) => instance.cpu_used(),
-            Guest::Process(process) => process.cpu_used(),
-        };
-        if intact && self.prepared.isolation == Isolation::Reuse {
-            self.kept = Some(guest);
-        }
-        result
-    }
-
-    fn new_guest(&self, event: &Event) -> Result<Guest, Cut> {
-        let Self { engine, prepared, sink, share, .. } = self;
-        if prepared.fitted.run().is_some() {
-            return Ok(Guest::Process(Process::new(engine, prepared, sink, share.clone())));
-        }
-        Instance::new(engine, prepared, sink, share.clone(), event).map(Guest::Instance)
-    }
-}
-
-/// What handles events: an instance that is called, or a program that is fed.
-enum Guest {
-    Instance(Instance),
-    Process(Process),
 }

@@ -7,6 +7,7 @@ use super::service::durable_spec;
 use crate::artifact::Artifact;
 use crate::bus::{Bus, BusError};
 use crate::effects::Emitter;
+use crate::lookup::NoTables;
 use crate::manifest::{Manifest, PluginName};
 use crate::plan::Files;
 use crate::sandbox::{LoadError, LoadSpec, Sandbox};
@@ -74,6 +75,7 @@ pub(super) async fn load(
         weight: manifest.weight,
         emit: manifest.emit.clone(),
         config: manifest.config_json(),
+        lookup: Arc::new(NoTables),
     };
     let sink = guest_log::sink(name);
     let prepared =

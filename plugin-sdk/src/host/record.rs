@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::testing::fail;
 use crate::{state, timers};
 
 /// The most bytes of the name of a field or timer, as the contract has it.
 const NAME_MAX_BYTES: usize = 256;
+/// What an engine counts for a field beside its name and value.
+const FIELD_COST_BYTES: usize = 8;
+/// What an engine counts for a timer beside its name and data.
+const TIMER_COST_BYTES: usize = 32;
 
 /// How much a key may have.
 #[derive(Debug, Clone, Copy)]
@@ -41,9 +46,15 @@ pub struct Record {
 
 impl Record {
     fn bytes(&self) -> usize {
-        let fields: usize = self.fields.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let timers: usize = self.timers.iter().map(|(name, timer)| name.len() + timer.data.len()).sum();
+        let fields: usize = self.fields.iter().map(|(name, value)| field_bytes(name, value)).sum();
+        let timers: usize = self.timers.iter().map(|(name, timer)| timer_bytes(name, &timer.data)).sum();
         fields + timers
+    }
+
+    /// How large it would be with one part replaced, if that is over the limit. What is over it already may still shrink.
+    fn oversize(&self, gone: usize, come: usize, limits: Limits) -> Option<usize> {
+        let bytes = self.bytes() - gone + come;
+        (bytes > limits.record_bytes && come > gone).then_some(bytes)
     }
 
     /// When each timer is due.
@@ -58,8 +69,8 @@ impl Record {
 
     pub fn set(&mut self, name: &str, value: &[u8], limits: Limits) -> Result<(), state::Error> {
         field_name(name)?;
-        let before = self.fields.get(name).map_or(0, |value| name.len() + value.len());
-        if self.bytes() - before + name.len() + value.len() > limits.record_bytes {
+        let before = self.fields.get(name).map_or(0, |value| field_bytes(name, value));
+        if self.oversize(before, field_bytes(name, value), limits).is_some() {
             return Err(state::Error::TooLarge {
                 name: name.to_owned(),
                 limit_bytes: limits.record_bytes as u64,
@@ -79,6 +90,7 @@ impl Record {
         self.fields.keys().filter(|name| name.starts_with(prefix)).cloned().collect()
     }
 
+    #[track_caller]
     pub fn set_timer(
         &mut self,
         name: &str,
@@ -89,6 +101,14 @@ impl Record {
         timer_name(name)?;
         if !self.timers.contains_key(name) && self.timers.len() >= limits.timers as usize {
             return Err(timers::Error::TooMany { name: name.to_owned(), limit: limits.timers });
+        }
+        let before = self.timers.get(name).map_or(0, |timer| timer_bytes(name, &timer.data));
+        if let Some(bytes) = self.oversize(before, timer_bytes(name, data), limits) {
+            // The contract has no word for it: an engine ends the call here.
+            fail(&format!(
+                "with timer {name:?} the key's record would have {bytes} bytes, over its limit of {}",
+                limits.record_bytes
+            ))
         }
         self.settings += 1;
         let setting = Setting { due, data: data.to_vec(), number: self.settings };
@@ -101,6 +121,14 @@ impl Record {
         self.timers.remove(name);
         Ok(())
     }
+}
+
+fn field_bytes(name: &str, value: &[u8]) -> usize {
+    name.len() + value.len() + FIELD_COST_BYTES
+}
+
+fn timer_bytes(name: &str, data: &[u8]) -> usize {
+    name.len() + data.len() + TIMER_COST_BYTES
 }
 
 fn named(name: &str) -> bool {

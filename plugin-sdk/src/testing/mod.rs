@@ -13,6 +13,7 @@
 //! Each thread has its own engine, as each test has its own thread; [`Test::new`] starts it anew. A plugin with a key is
 //! run as a whole by [`Keyed`], with its state, its timers and a clock that the test moves.
 
+mod handled;
 mod keyed;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 pub use serde_json::json;
 
-pub use keyed::{Cause, Handled, Keyed, Step};
+pub use handled::{Cause, Handled, Step};
+pub use keyed::Keyed;
 
 use crate::log::Level;
 use crate::{Event, Failure, IntoOutputs, Output, Payload, RawEvent, answer, host};
@@ -106,8 +108,8 @@ impl Test {
         self
     }
 
-    /// Sets how much a key may have: the bytes of its fields and timers, names included, in KiB, and the number of its
-    /// timers. It begins as a manifest that sets none has it: 256 KiB and 1,000 timers.
+    /// Sets how much a key may have: the bytes of its fields and timers in KiB, as an engine counts them (with their names,
+    /// 8 bytes more for a field and 32 for a timer), and the number of its timers. It begins as a manifest that sets none has it: 256 KiB and 1,000 timers.
     pub fn limits(self, record_kib: u32, timers: u32) -> Self {
         host::with(|world| world.limits = host::Limits { record_bytes: record_kib as usize * 1_024, timers });
         self
@@ -233,7 +235,7 @@ impl Delivery {
 /// A test's own mistake ends the test.
 #[track_caller]
 #[expect(clippy::panic, reason = "tests assert by panicking, and this module is no part of a component")]
-fn fail(message: &str) -> ! {
+pub(crate) fn fail(message: &str) -> ! {
     panic!("{message}")
 }
 

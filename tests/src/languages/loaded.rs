@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use wasmill::digest::Digest;
+use wasmill::lookup::NoTables;
 use wasmill::manifest::{Isolation, Manifest, PluginName};
 use wasmill::sandbox::{Caller, LoadSpec, LogLine, LogSink, Prepared, Sandbox};
 
@@ -142,6 +143,7 @@ impl Loaded {
             weight: manifest.weight,
             emit: manifest.emit.clone(),
             config: manifest.config_json(),
+            lookup: Arc::new(NoTables),
         };
         let prepared = self.sandbox.load(&self.bytes, &spec, Heard::default().sink()).await?;
         Ok(Served { manifest: Arc::new(manifest), prepared })

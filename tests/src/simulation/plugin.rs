@@ -62,6 +62,9 @@ pub(super) fn version(
         weight: 1,
         limits: Limits { outputs_per_second: world.plan.pace, ..Limits::default() },
         config: Default::default(),
+        key: None,
+        state: Default::default(),
+        lookup: Default::default(),
     };
     let handler = Scripted { world: Arc::clone(world), life: Arc::clone(life), version: number };
     let emitter = Emitter { plugin: PLUGIN.to_owned(), version: number.to_string(), digest: digest(number) };

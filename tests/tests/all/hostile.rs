@@ -11,6 +11,7 @@ use wasmill::artifact::Artifact;
 use wasmill::digest::Digest;
 use wasmill::effects::{self, Emitter, Output, Proposed, Rules};
 use wasmill::event::Event;
+use wasmill::lookup::{NoTables, Tables};
 use wasmill::manifest::{Manifest, PluginName};
 use wasmill::outcome::Failure;
 use wasmill::sandbox::{LoadError, LoadSpec, LogSink, Sandbox, Workers};
@@ -39,6 +40,11 @@ pub struct Running {
 
 impl Running {
     pub async fn load(bytes: &[u8], manifest: &str) -> Result<Self, LoadError> {
+        Self::load_with(bytes, manifest, Arc::new(NoTables)).await
+    }
+
+    /// The same with tables to look things up in.
+    pub async fn load_with(bytes: &[u8], manifest: &str, lookup: Arc<dyn Tables>) -> Result<Self, LoadError> {
         let manifest = Manifest::parse(manifest).unwrap();
         let serde_json::Value::Object(config) = serde_json::to_value(&manifest.config).unwrap() else {
             panic!("a table is an object")
@@ -53,6 +59,7 @@ impl Running {
             weight: manifest.weight,
             emit: manifest.emit.clone(),
             config,
+            lookup,
         };
         let said = Arc::new(Mutex::new(Vec::new()));
         let hears = Arc::clone(&said);

@@ -202,8 +202,8 @@ impl Survey {
             return Ok(());
         }
         Err(LoadError::CoreModule(format!(
-            "it imports {}, which no engine serves\n  hint: a core module may import wasmill:plugin/{{log,clock,config,random}}@0.1.0 \
-             and {PREVIEW1}",
+            "it imports {}, which no engine serves\n  hint: a core module may import wasmill:plugin/{{log,clock,config,random,\
+             state,timer-control,lookup}}@0.1.0 and {PREVIEW1}",
             listed(unknown.into_iter())
         )))
     }

@@ -11,6 +11,7 @@ use wasmill::artifact::Artifact;
 use wasmill::digest::Digest;
 use wasmill::event::Event;
 use wasmill::limits::Limits;
+use wasmill::lookup::NoTables;
 use wasmill::manifest::{Isolation, PluginName};
 use wasmill::sandbox::{LoadSpec, LogSink, Sandbox};
 use wasmill_tests::{guests, parts};
@@ -77,6 +78,7 @@ pub async fn run() -> Result<()> {
                 weight: wasmill::limits::DEFAULT_WEIGHT,
                 emit: wasmill::manifest::Emit::default(),
                 config: config.as_object().cloned().unwrap_or_default(),
+                lookup: Arc::new(NoTables),
             };
             let prepared = sandbox.load(component, &spec, Arc::clone(&silent)).await?;
             let mut caller = sandbox.caller(prepared, Arc::clone(&silent));

@@ -36,10 +36,12 @@ const FLOORS: &[(&str, u8)] = &[
     ("hint", 0),
     ("limits", 0),
     ("lines", 0),
+    ("lookup", 0),
     ("manifest", 0),
     ("message", 0),
     ("outcome", 0),
     ("plan", 0),
+    ("state", 0),
     ("status", 0),
     ("subject", 0),
 ];
