@@ -155,7 +155,7 @@ impl<'a, E: Clone> Work<'a, E> {
         let ways = self.pattern.ways(&takes);
         let mut open = open & bits(&ways);
         let seen = Seen { pattern: self.pattern, events: &self.events, takes: &takes, time };
-        let right_after = takes.last().is_some_and(|take| take.1 + 1 == number);
+        let right_after = takes.last().is_some_and(|take| take.1.checked_add(1) == Some(number));
         let mut fed = Fed::default();
         let mut taken = 0;
         for way in &ways {
@@ -202,12 +202,13 @@ impl<'a, E: Clone> Work<'a, E> {
         let ways = self.pattern.ways(&takes);
         let mut open = bits(&ways);
         let mut matched = false;
-        if let Some(end) = ways.last().filter(|way| way.target == self.pattern.end()) {
-            if end.nots.is_empty() && end.greedy.is_empty() {
-                open &= !end.bit();
-                matched = true;
-                fed.done.push(takes.clone());
-            }
+        if let Some(end) = ways.last().filter(|way| way.target == self.pattern.end())
+            && end.nots.is_empty()
+            && end.greedy.is_empty()
+        {
+            open &= !end.bit();
+            matched = true;
+            fed.done.push(takes.clone());
         }
         if open != 0 {
             fed.goes_on.push(Run(open, matched, takes));

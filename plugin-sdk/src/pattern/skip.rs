@@ -39,8 +39,8 @@ impl<E: Clone> Work<'_, E> {
         let number = |take: Option<&Take>| take.map_or(first, |take| take.1);
         let resume = match &self.pattern.skip {
             Skip::None => return,
-            Skip::ToNext => first + 1,
-            Skip::PastLast => last + 1,
+            Skip::ToNext => first.saturating_add(1),
+            Skip::PastLast => last.saturating_add(1),
             Skip::ToFirst(name) => number(takes.iter().find(|take| self.pattern.is_called(take, name))),
             Skip::ToLast(name) => number(takes.iter().rfind(|take| self.pattern.is_called(take, name))),
         };

@@ -5,9 +5,13 @@ use serde_json::{Value, json};
 use crate::case::Case;
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -16,11 +20,11 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    fn one_in(&mut self, bound: u64) -> bool {
+    pub fn one_in(&mut self, bound: u64) -> bool {
         self.below(bound) == 0
     }
 
@@ -31,7 +35,7 @@ impl Random {
 
 /// The case of a seed; its pattern has a meaning.
 pub fn case(seed: u64) -> Case {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     loop {
         let value = json!({
             "name": format!("seed {seed}"),
