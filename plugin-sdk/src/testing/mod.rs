@@ -13,6 +13,7 @@
 //! Each thread has its own engine, as each test has its own thread; [`Test::new`] starts it anew. A plugin with a key is
 //! run as a whole by [`Keyed`], with its state, its timers and a clock that the test moves.
 
+mod handled;
 mod keyed;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 pub use serde_json::json;
 
-pub use keyed::{Cause, Handled, Keyed, Step};
+pub use handled::{Cause, Handled, Step};
+pub use keyed::Keyed;
 
 use crate::log::Level;
 use crate::{Event, Failure, IntoOutputs, Output, Payload, RawEvent, answer, host};
