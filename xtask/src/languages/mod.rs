@@ -5,12 +5,14 @@
 //! - [`node`]: what runs the tools of JavaScript.
 //! - [`plugins`]: the conformance plugin of each language, built as its author would, and the template tried out.
 //! - [`runners`]: the components that run plugins given as source.
+//! - [`sdks`]: the SDKs that have tests of their own.
 //! - [`stamp`]: what is up to date, so that a second run is quick.
 
 mod assemblyscript;
 mod node;
 mod plugins;
 mod runners;
+mod sdks;
 mod stamp;
 
 use std::ffi::{OsStr, OsString};
@@ -91,6 +93,13 @@ pub fn languages(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     for runner in RUNNERS.iter().filter(|runner| wanted.wants_runner(runner.language)) {
         runners::build(workspace, &engine, runner)?;
     }
+    if wanted.has("python") {
+        sdks::python(workspace)?;
+    }
+    if wanted.wants_runner("javascript") {
+        node::provide(workspace)?;
+        sdks::javascript(workspace)?;
+    }
     let mut made_by = String::new();
     for language in LANGUAGES.iter().filter(|language| wanted.has(language.name)) {
         plugins::source(workspace, language)?;
@@ -115,9 +124,14 @@ pub fn languages(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     run("conformance suite", &mut suite)
 }
 
-/// What the default tests need: an interpreter with its runner, and a core module.
+/// What the default tests need: an interpreter with its runner, and a core module. Those of SDKs that take seconds are run.
 pub fn for_tests(workspace: &Workspace) -> Result<()> {
     let engine = workspace.binary("debug", "wasmill");
+    sdks::python(workspace)?;
+    // Node.js is not fetched for this.
+    if node::is_there(workspace) {
+        sdks::javascript(workspace)?;
+    }
     for language in LANGUAGES {
         plugins::source(workspace, language)?;
         if language.in_default_tests {
