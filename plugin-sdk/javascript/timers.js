@@ -67,3 +67,15 @@ export function nanoseconds(wait, what) {
   const whole = Math.floor(wait);
   return BigInt(whole) * 1_000_000n + BigInt(Math.round((wait - whole) * 1_000_000));
 }
+
+/** Sets a timer that was due `before` for another time, or cancels it; undefined is no time. */
+export function moveTo(name, before, dueNs) {
+  if (dueNs === before) {
+    return;
+  }
+  if (dueNs === undefined) {
+    cancel(name);
+  } else {
+    set(name, dueNs);
+  }
+}

@@ -4,7 +4,7 @@ The same file runs as a component built by ``wasmill build``, as a source plugin
 in ordinary Python under a test.
 """
 
-from . import aggregate, clock, config, join, log, lookup, random, state, timers, window
+from . import aggregate, clock, config, join, log, lookup, pattern, random, state, timers, window
 from ._about import About
 from ._event import Event
 from ._failure import Failure, Refused, Reject, Retry
@@ -26,6 +26,7 @@ __all__ = [
     "join",
     "log",
     "lookup",
+    "pattern",
     "random",
     "state",
     "timers",

@@ -18,7 +18,7 @@ holds so far::
     def on_timer(timer):
         guessed.on_timer(timer)
 
-What every word means, to the last tie, is in ``PATTERNS.md`` in the SDK's folder.
+What every word means, to the last tie, is in ``plugin-sdk/PATTERNS.md`` of Wasmill's sources.
 """
 
 from __future__ import annotations
@@ -762,19 +762,14 @@ class _Work:
         if kind == "none":
             return
         first, last = takes[0][1], takes[-1][1]
-        if kind == "to-next":
-            goes_on: Callable[[int], bool] = lambda start: start != first  # noqa: E731
-        elif kind == "past-last":
-            goes_on = lambda start: start > last  # noqa: E731
+        if kind in ("to-next", "past-last"):
+            resume = first + 1 if kind == "to-next" else last + 1
         else:
             named = [number for variable, number in takes if self.pattern._names[variable] == name]
-            if not named:
-                return
-            to = named[0] if kind == "to-first" else named[-1]
-            goes_on = lambda start: start >= to  # noqa: E731
-        self.runs = [run for run in self.runs if goes_on(run.start)]
-        self.expired = [run for run in self.expired if goes_on(run.start)]
-        self.held = [held for held in self.held if goes_on(held.start)]
+            resume = first if not named else named[0] if kind == "to-first" else named[-1]
+        self.runs = [run for run in self.runs if not first <= run.start < resume]
+        self.expired = [run for run in self.expired if not first <= run.start < resume]
+        self.held = [held for held in self.held if not first <= held.start < resume]
 
     def bound(self, now: int) -> None:
         """Holds to the limit."""

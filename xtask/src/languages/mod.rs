@@ -98,7 +98,7 @@ pub fn languages(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         plugins::source(workspace, language)?;
         plugins::conformance(workspace, &engine, language)?;
         // What they need has been installed for the plugin.
-        sdks::test(workspace, language.name)?;
+        sdks::test(workspace, language.sdk())?;
         plugins::template(workspace, &engine, language)?;
         made_by.push_str(&format!("{}\t{}\n", language.name, plugins::versions(workspace, language)?));
     }
@@ -119,9 +119,14 @@ pub fn languages(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     run("conformance suite", &mut suite)
 }
 
-/// What the default tests need: an interpreter with its runner, and a core module.
+/// What the default tests need: an interpreter with its runner, and a core module. Those of SDKs that take seconds are run.
 pub fn for_tests(workspace: &Workspace) -> Result<()> {
     let engine = workspace.binary("debug", "wasmill");
+    sdks::test(workspace, "python")?;
+    // Node.js is not fetched for this.
+    if node::is_there(workspace) {
+        sdks::test(workspace, "javascript")?;
+    }
     for language in LANGUAGES {
         plugins::source(workspace, language)?;
         if language.in_default_tests {

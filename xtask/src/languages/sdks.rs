@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 struct Tests {
     /// The language, which is also the SDK's folder.
     language: &'static str,
-    /// Another SDK that it stands on.
+    /// What beside it they read: the SDK that it stands on, the vectors of all languages.
     base: Option<&'static str>,
     /// What runs them, in the SDK's folder; `$MADE` is a folder for what it builds.
     command: &'static str,
@@ -32,11 +32,20 @@ const TESTS: &[Tests] = &[
                   c++ -std=c++17 -Wall -Wextra -Werror -I. -I../c tests/sdk_test.cpp $MADE/*.o -lm -o $MADE/test && $MADE/test",
     },
     Tests { language: "zig", base: None, command: "python3 -m ziglang test tests.zig" },
-    Tests { language: "python", base: None, command: "PYTHONPATH=. python3 -m unittest discover -s tests" },
-    Tests { language: "javascript", base: None, command: "node --test tests/*.test.js" },
+    Tests {
+        language: "python",
+        base: Some("tests/vectors"),
+        command: "PYTHONPATH=. python3 -m unittest discover -q -s tests",
+    },
+    Tests {
+        language: "javascript",
+        base: Some("tests/vectors"),
+        command: "node --test --test-reporter=dot tests/",
+    },
 ];
 
-/// Runs the tests of a language's SDK, unless they have passed.
+/// Runs the tests of a language's SDK, unless they have passed and neither it nor what they read changed since. What they are run
+/// with must be there.
 pub fn test(workspace: &Workspace, language: &str) -> Result<()> {
     let Some(tests) = TESTS.iter().find(|tests| tests.language == language) else { return Ok(()) };
     let sdks = workspace.root.join("plugin-sdk");
