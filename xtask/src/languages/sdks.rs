@@ -23,13 +23,13 @@ const TESTS: &[Tests] = &[
     Tests {
         language: "c",
         base: None,
-        command: "cc -std=gnu11 -Wall -Wextra -Werror -I. *.c tests/sdk_test.c -lm -o $MADE/test && $MADE/test",
+        command: "cc -std=gnu11 -Wall -Wextra -Werror -I. *.c tests/sdk_test.c -lm -o \"$MADE/test\" && \"$MADE/test\"",
     },
     Tests {
         language: "cpp",
         base: Some("c"),
-        command: "for file in ../c/*.c; do cc -std=gnu11 -c $file -o $MADE/$(basename $file).o || exit; done && \
-                  c++ -std=c++17 -Wall -Wextra -Werror -I. -I../c tests/sdk_test.cpp $MADE/*.o -lm -o $MADE/test && $MADE/test",
+        command: "for file in ../c/*.c; do cc -std=gnu11 -c $file -o \"$MADE/$(basename $file).o\" || exit; done && \
+                  c++ -std=c++17 -Wall -Wextra -Werror -I. -I../c tests/sdk_test.cpp \"$MADE\"/*.o -lm -o \"$MADE/test\" && \"$MADE/test\"",
     },
     Tests { language: "zig", base: None, command: "python3 -m ziglang test tests.zig" },
     Tests {
