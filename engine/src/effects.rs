@@ -55,6 +55,14 @@ pub struct Output {
     pub delivery: OutputDelivery,
 }
 
+impl Output {
+    /// Whether a stream must store it.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        self.delivery == OutputDelivery::Stored
+    }
+}
+
 /// What outputs are checked against.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'a> {

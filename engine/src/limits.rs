@@ -28,6 +28,9 @@ pub const DEFAULT_WEIGHT: u32 = 100;
 /// of the largest that a server takes by default.
 pub const PREFETCH_BYTES: usize = 32 * MIB;
 
+/// Messages to hold ahead of their handling where a stream is read without acks: a few round trips of the fastest server.
+pub const PREFETCH_MESSAGES: usize = 4_096;
+
 /// How many lines a plugin may log in a second. Beyond that they are counted, not written: the log is everybody's.
 pub const LOG_LINES_PER_SECOND: u32 = 1_000;
 

@@ -1,5 +1,6 @@
 //! The return types of a handler, and the one way from an event to its outputs.
 
+use crate::timers::Timer;
 use crate::{Event, Failure, Output, Payload, RawEvent};
 
 /// What a handler may return: `()`, [`Output`], `Option` or `Vec` of them, or a `Result` of any of those whose error
@@ -59,6 +60,18 @@ where
     R: IntoOutputs,
 {
     handler(event.decode()?).into_outputs()
+}
+
+/// Decodes the timer's data as the handler wants it and calls the handler.
+///
+/// # Errors
+/// A reject if the data does not decode, else what the handler says.
+pub fn fire<T, R>(handler: impl FnOnce(Timer<T>) -> R, timer: Timer) -> Result<Vec<Output>, Failure>
+where
+    T: Payload,
+    R: IntoOutputs,
+{
+    handler(timer.decode()?).into_outputs()
 }
 
 #[cfg(test)]

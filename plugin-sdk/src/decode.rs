@@ -17,6 +17,16 @@ pub fn payload<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Failure> {
     serde_json::from_slice(bytes).map_err(|err| Failure::reject(explain("payload", bytes, &err)))
 }
 
+/// Decodes anything else than a payload; [`explain`] says what is wrong with it.
+pub fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(bytes)
+}
+
+/// A name as a reason tells it: it may be made of what came in.
+pub fn short(name: &str) -> &str {
+    name.get(..floor(name, KEY_MAX_BYTES)).unwrap_or_default()
+}
+
 /// Says what is wrong with `bytes`, and where.
 #[cold]
 #[inline(never)]
@@ -35,9 +45,13 @@ pub fn explain(what: &str, bytes: &[u8], err: &serde_json::Error) -> String {
     reason
 }
 
+/// The most bytes up to `max` that end with a character.
+fn floor(text: &str, max: usize) -> usize {
+    (0..=max.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
+}
+
 fn cut(text: &mut String, max: usize) {
-    let end = (0..=max.min(text.len())).rev().find(|&at| text.is_char_boundary(at));
-    text.truncate(end.unwrap_or(0));
+    text.truncate(floor(text, max));
 }
 
 enum Frame {

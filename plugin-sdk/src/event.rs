@@ -126,6 +126,10 @@ impl RawEvent {
 pub struct Bytes(Vec<u8>);
 
 impl Bytes {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes, for passing them on without a copy.
     #[must_use]
     pub fn into_vec(self) -> Vec<u8> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::migrate::{Field, Migrated};
+use crate::timers::Timer;
 use crate::{Event, Failure, IntoOutputs, Output, Payload, RawEvent, answer};
 
 use bindings::exports::wasmill::plugin::{description, handler};
@@ -16,9 +18,58 @@ pub use handler::Event as WireEvent;
 pub mod bindings {
     wit_bindgen::generate!({
         path: "wit",
-        world: "described-plugin",
+        inline: "
+            package wasmill:sdk;
+            world every-plugin {
+                include wasmill:plugin/described-plugin@0.1.0;
+                include wasmill:plugin/keyed-imports@0.1.0;
+            }
+        ",
+        world: "wasmill:sdk/every-plugin",
+        generate_all,
         pub_export_macro: true,
         export_macro_name: "export_plugin",
+    });
+}
+
+/// The export of plugins with timers, apart: what a component exports is said by what is linked into it.
+#[allow(
+    unsafe_code,
+    missing_docs,
+    reason = "generated: the canonical ABI passes raw pointers; the WIT is the documentation"
+)]
+pub mod timers_bindings {
+    wit_bindgen::generate!({
+        path: "wit",
+        inline: "
+            package wasmill:sdk;
+            world with-timers { export wasmill:plugin/timers@0.1.0; }
+        ",
+        world: "wasmill:sdk/with-timers",
+        with: { "wasmill:plugin/types@0.1.0": crate::guest::bindings::wasmill::plugin::types },
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_timers",
+    });
+}
+
+/// The export of plugins that migrate their state, apart for the same reason.
+#[allow(
+    unsafe_code,
+    missing_docs,
+    reason = "generated: the canonical ABI passes raw pointers; the WIT is the documentation"
+)]
+pub mod migrate_bindings {
+    wit_bindgen::generate!({
+        path: "wit",
+        inline: "
+            package wasmill:sdk;
+            world with-migrate { export wasmill:plugin/migrate@0.1.0; }
+        ",
+        world: "wasmill:sdk/with-migrate",
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_migrate",
     });
 }
 
@@ -45,7 +96,33 @@ where
     T: Payload,
     R: IntoOutputs,
 {
-    match answer::call(handler, RawEvent::from_wire(event)) {
+    lowered(answer::call(handler, RawEvent::from_wire(event)))
+}
+
+/// Handles one due timer of the engine.
+pub fn on_timer<T, R>(
+    handler: impl FnOnce(Timer<T>) -> R,
+    timer: bindings::wasmill::plugin::types::Timer,
+) -> Result<Vec<handler::Output>, handler::Failure>
+where
+    T: Payload,
+    R: IntoOutputs,
+{
+    lowered(answer::fire(handler, Timer::of(timer.name, timer.key, timer.due, timer.data)))
+}
+
+/// Migrates one field of the engine's.
+pub fn migrate_field(
+    migrate: impl FnOnce(Field) -> Migrated,
+    from_version: String,
+    name: String,
+    value: Vec<u8>,
+) -> Result<Option<Vec<u8>>, String> {
+    migrate(Field { from_version, name, value }).map_err(|failure| failure.reason().to_owned())
+}
+
+fn lowered(answer: Result<Vec<Output>, Failure>) -> Result<Vec<handler::Output>, handler::Failure> {
+    match answer {
         Ok(outputs) => Ok(outputs.into_iter().map(output).collect()),
         Err(failure) => Err(refusal(failure)),
     }

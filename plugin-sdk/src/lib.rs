@@ -5,6 +5,7 @@
 //! - [`Event`], [`Output`], [`Failure`]: what a handler takes and answers; [`IntoOutputs`] lists the return types.
 //! - [`plugin!`]: makes a function the plugin's handler.
 //! - [`log`], [`clock`], [`config`], [`random`]: what the engine offers a handler. A component imports only those it calls.
+//! - [`state`], [`timers`], [`lookup`], [`migrate`]: what a plugin with a `key` has beside; [`sketch`] for its state.
 //! - [`json`]: fields and comparisons as the configs of plugins write them.
 //! - [`testing`]: all of the above in native unit tests. Not part of the component.
 
@@ -25,9 +26,14 @@ pub mod clock;
 pub mod config;
 pub mod json;
 pub mod log;
+pub mod lookup;
+pub mod migrate;
 pub mod random;
+pub mod sketch;
+pub mod state;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+pub mod timers;
 
 pub use answer::IntoOutputs;
 pub use event::{Bytes, Event, Payload, RawEvent};
@@ -37,9 +43,11 @@ pub use output::Output;
 /// What [`plugin!`] expands to; no part of the API.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::answer::call;
+    pub use crate::answer::{call, fire};
     #[cfg(target_arch = "wasm32")]
-    pub use crate::guest::{About, bindings, describe, handle};
+    pub use crate::guest::{
+        About, bindings, describe, handle, migrate_bindings, migrate_field, on_timer, timers_bindings,
+    };
 }
 
 /// The plugin on the project's first page compiles too.

@@ -8,15 +8,30 @@
 /// wasmill_sdk::plugin!(handle);
 /// ```
 ///
-/// The handler takes an [`Event`](crate::Event) and returns anything in [`IntoOutputs`](crate::IntoOutputs). The
-/// component describes itself with the package's name, version and description, and with the subjects named here, in
-/// this order; both lists are optional.
+/// The handler takes an [`Event`](crate::Event) and returns anything in [`IntoOutputs`](crate::IntoOutputs). Two more
+/// functions are for plugins with a `key`: one for their [timers](crate::timers), which takes a
+/// [`Timer`](crate::timers::Timer) and returns the same, and one that [migrates](crate::migrate) their state.
 ///
 /// ```
-/// # use wasmill_sdk::{RawEvent, Output};
+/// # use wasmill_sdk::{Event, Output, migrate::{Field, Migrated}, timers::Timer};
+/// # fn handle(_: Event) -> Option<Output> { None }
+/// # fn on_timer(_: Timer) -> Option<Output> { None }
+/// # fn migrate(field: Field) -> Migrated { field.keep() }
+/// wasmill_sdk::plugin!(handle, timers = on_timer, migrate = migrate);
+/// ```
+///
+/// The component describes itself with the package's name, version and description, and with the subjects named in the
+/// long form. All but the handler is optional, in this order.
+///
+/// ```
+/// # use wasmill_sdk::{RawEvent, Output, migrate::{Field, Migrated}, timers::Timer};
 /// # fn handle(_: RawEvent) -> Vec<Output> { Vec::new() }
+/// # fn on_timer(_: Timer) -> Option<Output> { None }
+/// # fn migrate(field: Field) -> Migrated { field.keep() }
 /// wasmill_sdk::plugin! {
 ///     handler: handle,
+///     timers: on_timer,
+///     migrate: migrate,
 ///     subjects: ["payments.>"],
 ///     emits: ["alerts.>"],
 /// }
@@ -25,11 +40,13 @@
 /// Outside of Wasm nothing is exported, so that the crate is tested like any other.
 #[macro_export]
 macro_rules! plugin {
-    ($handler:path $(,)?) => {
-        $crate::plugin! { handler: $handler }
+    ($handler:path $(, timers = $timers:path)? $(, migrate = $migrate:path)? $(,)?) => {
+        $crate::plugin! { handler: $handler $(, timers: $timers)? $(, migrate: $migrate)? }
     };
     (
         handler: $handler:path
+        $(, timers: $timers:path)?
+        $(, migrate: $migrate:path)?
         $(, subjects: [$($subject:expr),* $(,)?])?
         $(, emits: [$($emit:expr),* $(,)?])?
         $(,)?
@@ -66,6 +83,65 @@ macro_rules! plugin {
             const _: [&[&str]; 2] = [&[$($($subject),*)?], &[$($($emit),*)?]];
             |event| $crate::__private::call($handler, event)
         };
+        $($crate::__timers!($timers);)?
+        $($crate::__migrate!($migrate);)?
+    };
+}
+
+/// Makes a function the plugin's timers handler.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __timers {
+    ($timers:path) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            use $crate::__private::timers_bindings::exports::wasmill::plugin::timers;
+
+            struct Plugin;
+
+            impl timers::Guest for Plugin {
+                fn on_timer(
+                    timer: timers::Timer,
+                ) -> ::core::result::Result<::std::vec::Vec<timers::Output>, timers::Failure> {
+                    $crate::__private::on_timer($timers, timer)
+                }
+            }
+
+            $crate::__private::timers_bindings::export_timers!(Plugin with_types_in $crate::__private::timers_bindings);
+        };
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn($crate::timers::Timer) -> ::core::result::Result<::std::vec::Vec<$crate::Output>, $crate::Failure> =
+            |timer| $crate::__private::fire($timers, timer);
+    };
+}
+
+/// Makes a function the plugin's migrate function.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __migrate {
+    ($migrate:path) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            use $crate::__private::migrate_bindings::exports::wasmill::plugin::migrate;
+
+            struct Plugin;
+
+            impl migrate::Guest for Plugin {
+                fn migrate_field(
+                    from_version: ::std::string::String,
+                    name: ::std::string::String,
+                    value: ::std::vec::Vec<u8>,
+                ) -> ::core::result::Result<::core::option::Option<::std::vec::Vec<u8>>, ::std::string::String> {
+                    $crate::__private::migrate_field($migrate, from_version, name, value)
+                }
+            }
+
+            $crate::__private::migrate_bindings::export_migrate!(
+                Plugin with_types_in $crate::__private::migrate_bindings
+            );
+        };
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn($crate::migrate::Field) -> $crate::migrate::Migrated = $migrate;
     };
 }
 

@@ -1,7 +1,9 @@
-//! The plugin that README.md shows, compiled and tested as it stands there.
+//! The plugins that README.md shows, compiled and tested as they stand there.
 
 #[path = "readme/plugin.rs"]
 mod plugin;
+#[path = "readme/silence.rs"]
+mod silence;
 
 #[test]
 fn the_readme_shows_these_files() {
@@ -10,6 +12,8 @@ fn the_readme_shows_these_files() {
         ("plugin.rs", include_str!("readme/plugin.rs")),
         ("cargo.toml", include_str!("readme/cargo.toml")),
         ("large-payment.toml", include_str!("readme/large-payment.toml")),
+        ("silence.rs", include_str!("readme/silence.rs")),
+        ("device-silence.toml", include_str!("readme/device-silence.toml")),
     ] {
         assert!(
             readme.contains(text),

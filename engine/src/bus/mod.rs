@@ -4,307 +4,35 @@
 //! - [`memory`]: in this process, for the demo, plugin tests and simulation. It is **not durable**: a restart loses all.
 //!
 //! Both pass one conformance suite. A delivery promise that the README makes is tested against a real server.
+//!
+//! [`Bus`] is below. `stream` declares streams and buckets, `delivery` is what a subscription needs and brings, `follow`
+//! reads a stream in order without acks, `post` sends in order, `batch` stores several messages together, and `error` says
+//! what can go wrong.
 
 mod batch;
+mod delivery;
+mod error;
+mod follow;
 pub mod memory;
 pub mod nats;
-
-use std::time::Duration;
+mod post;
+mod stream;
 
 use futures::future::BoxFuture;
 
 pub(crate) use self::batch::{BATCH_COMMIT_HEADER, BATCH_ID_HEADER, BATCH_SEQUENCE_HEADER, check_batch};
 pub use self::batch::{BATCH_OVERHEAD_BYTES, BatchStored, MAX_BATCH};
+pub use self::delivery::{BusEvent, CoreSpec, Delivery, DurableSpec, Intake, Position, Receipt, Settlement};
+pub use self::error::BusError;
+pub(crate) use self::error::check_name;
+pub use self::follow::{Begin, Follow, FollowSpec, Followed};
+pub use self::post::{Confirmation, OnlyIf};
+pub use self::stream::{
+    BucketSpec, READ_BYTES, ReadSpec, Retention, Stored, StoredMessage, StreamInfo, StreamSpec,
+};
 pub use crate::manifest::Start;
 use crate::message::Message;
-use crate::subject::{MAX_NAME_BYTES, Pattern, is_stream_name};
-
-/// Where a message stands in a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Position {
-    /// The stream's name.
-    pub stream: String,
-    /// When the stream was created, milliseconds since the Unix epoch. Together with the name it tells a stream from a
-    /// later one of the same name, whose sequences start again at 1.
-    pub incarnation_ms: u64,
-    /// The message's sequence in the stream.
-    pub sequence: u64,
-    /// When the stream stored it, nanoseconds since the Unix epoch.
-    pub stored_ns: u64,
-    /// Which delivery this is, from 1.
-    pub attempt: u32,
-}
-
-/// Names one delivery to the bus that made it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Receipt(pub(crate) String);
-
-/// One message handed to a subscriber.
-#[derive(Debug, Clone)]
-pub struct Delivery {
-    /// The message.
-    pub message: Message,
-    /// Where it stands in its stream; none for a core subscription, which is at-most-once.
-    pub position: Option<Position>,
-    /// What [`Bus::settle`] needs; none for a core subscription.
-    pub receipt: Option<Receipt>,
-    /// When it came into this process: the ack wait has run since.
-    pub received: tokio::time::Instant,
-}
-
-/// What becomes of one delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settlement {
-    /// Done: never deliver it again.
-    Ack,
-    /// Deliver it again after the delay.
-    Nak(Duration),
-    /// It failed for good and is kept elsewhere: never deliver it again.
-    Term,
-    /// Still at work: start the ack wait anew.
-    InProgress,
-}
-
-/// A durable subscription of one plugin to one stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DurableSpec {
-    /// The stream.
-    pub stream: String,
-    /// The consumer's name, shared by all engines that run the plugin.
-    pub durable: String,
-    /// Which of the stream's subjects.
-    pub filters: Vec<Pattern>,
-    /// Where a consumer that does not exist yet begins.
-    pub start: Start,
-    /// How long the server waits for a settlement before it delivers again.
-    pub ack_wait: Duration,
-    /// The most messages delivered and not settled, over all engines.
-    pub max_ack_pending: u32,
-    /// The most messages to hold here ahead of their handling.
-    pub prefetch: usize,
-    /// The most bytes of them. One message of the largest size that the server takes may always wait.
-    pub prefetch_bytes: usize,
-}
-
-/// A subscription without a stream: at-most-once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CoreSpec {
-    /// What to subscribe to.
-    pub subject: Pattern,
-    /// Engines that share a queue group share the messages; none means every engine gets all.
-    pub queue_group: Option<String>,
-    /// How many messages may wait here before further ones are dropped and counted.
-    pub buffer: usize,
-}
-
-/// How long a stream keeps what it has delivered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Retention {
-    /// Until its limits are met: anybody may read it again.
-    #[default]
-    Limits,
-    /// Until its consumer is done with it: a work queue. No subject may have two consumers, and each begins with all.
-    WorkQueue,
-}
-
-/// A stream that a configuration declares. It is created if absent and never altered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamSpec {
-    /// Its name.
-    pub name: String,
-    /// The subjects it stores.
-    pub subjects: Vec<Pattern>,
-    /// How long it keeps what was delivered.
-    pub retention: Retention,
-    /// How long it remembers message ids to drop repeats.
-    pub duplicate_window: Duration,
-    /// The most bytes it keeps, the oldest going first; none means no bound.
-    pub max_bytes: Option<u64>,
-    /// How long it keeps a message; none means for ever.
-    pub max_age: Option<Duration>,
-    /// How many servers keep a copy.
-    pub replicas: usize,
-    /// Whether it takes batches, see [`Bus::publish_batch`].
-    pub atomic: bool,
-}
-
-/// What is known of a stream that exists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamInfo {
-    /// Its name.
-    pub name: String,
-    /// The subjects it stores.
-    pub subjects: Vec<Pattern>,
-    /// How long it remembers message ids.
-    pub duplicate_window: Duration,
-    /// When it was created, milliseconds since the Unix epoch.
-    pub incarnation_ms: u64,
-    /// How many messages it holds.
-    pub messages: u64,
-    /// The sequence of the last message stored.
-    pub last_sequence: u64,
-    /// Whether it takes batches, see [`Bus::publish_batch`].
-    pub atomic: bool,
-    /// The largest message that it stores, headers included, in bytes; none if it has no limit of its own.
-    pub max_message_bytes: Option<usize>,
-}
-
-/// What to read of a stream, without a consumer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadSpec {
-    /// The stream.
-    pub stream: String,
-    /// The first sequence of interest.
-    pub from: u64,
-    /// Which of its subjects; none means all.
-    pub filter: Option<Pattern>,
-    /// The most messages to return.
-    pub at_most: usize,
-}
-
-/// A message read back from a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredMessage {
-    /// Its sequence in the stream.
-    pub sequence: u64,
-    /// When the stream stored it, nanoseconds since the Unix epoch.
-    pub stored_ns: u64,
-    /// The message.
-    pub message: Message,
-}
-
-/// What one read returns at most, in bytes, the last message aside. Whoever wants more reads on.
-pub const READ_BYTES: usize = 8 * 1_024 * 1_024;
-
-/// Where a stream stored a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// The stream.
-    pub stream: String,
-    /// The sequence it has there.
-    pub sequence: u64,
-    /// The stream held a message with this id already and did not store it again.
-    pub duplicate: bool,
-}
-
-/// What went wrong on the bus.
-#[derive(Debug, thiserror::Error)]
-pub enum BusError {
-    /// There is no connection, or it broke off under the operation.
-    #[error("{operation}: no connection to {url}: {reason}")]
-    Disconnected {
-        /// What was tried.
-        operation: String,
-        /// The server's address, without credentials.
-        url: String,
-        /// What the client says.
-        reason: String,
-    },
-    /// No answer in time.
-    #[error("{operation}: no answer within {after:?}")]
-    TimedOut {
-        /// What was tried.
-        operation: String,
-        /// How long it was awaited.
-        after: Duration,
-    },
-    /// No stream stores this subject, so nothing would keep the message.
-    #[error(
-        "no stream stores subject {subject:?}\n  hint: declare one under [[streams]] or create it on the server"
-    )]
-    NoStream {
-        /// The subject.
-        subject: String,
-    },
-    /// The stream does not exist.
-    #[error("stream {0:?} does not exist\n  hint: declare it under [[streams]] or create it on the server")]
-    StreamMissing(String),
-    /// A consumer of this name exists with settings that cannot be changed.
-    #[error(
-        "consumer {durable:?} of stream {stream:?} exists with other settings: {difference}\n  hint: delete it on the server, or give the subscription another `durable` name"
-    )]
-    ConsumerConflict {
-        /// The stream.
-        stream: String,
-        /// The consumer.
-        durable: String,
-        /// What differs.
-        difference: String,
-    },
-    /// The stream takes no such message, now or later: it is over the stream's own size limit.
-    #[error("publish to {subject:?}: the stream refuses this message: {reason}")]
-    Unacceptable {
-        /// The subject.
-        subject: String,
-        /// The server's answer.
-        reason: String,
-    },
-    /// The stream holds a message with an id of the batch already, so it stored nothing of it.
-    #[error("publish a batch: the stream holds a message with one of its ids already")]
-    Repeated,
-    /// This can be no batch: the stream takes none, they are too many, or they go to different streams.
-    #[error("publish a batch: {reason}")]
-    NoBatch {
-        /// Why.
-        reason: String,
-    },
-    /// Bigger than the server takes.
-    #[error("a message of {bytes} bytes to {subject:?} is over the server's max_payload of {limit}")]
-    TooLarge {
-        /// The subject.
-        subject: String,
-        /// Headers and payload.
-        bytes: usize,
-        /// The server's limit.
-        limit: usize,
-    },
-    /// The server refused: no permission, stream full, and the like.
-    #[error("{operation}: the server refused: {reason}")]
-    Refused {
-        /// What was tried.
-        operation: String,
-        /// The server's answer.
-        reason: String,
-    },
-    /// The settings make no connection: bad URL, unreadable credentials.
-    #[error("bus settings: {0}")]
-    Settings(String),
-}
-
-impl BusError {
-    /// Whether the same operation may succeed later without anybody changing anything.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Disconnected { .. } | Self::TimedOut { .. })
-    }
-}
-
-/// What happened to the connection; for logs, status and metrics.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BusEvent {
-    /// Connected, for the first time or again.
-    Connected,
-    /// The connection broke off; the client keeps trying.
-    Disconnected,
-    /// A core subscription's buffer was full and this many messages were dropped.
-    Dropped {
-        /// What was subscribed to.
-        subject: String,
-        /// How many.
-        count: u64,
-    },
-}
-
-/// Messages coming in on one subscription.
-pub trait Intake: Send {
-    /// The next message; `None` once the subscription is closed.
-    ///
-    /// An error is transient when [`BusError::is_transient`] says so: the intake goes on by itself and may be asked again.
-    fn next(&mut self) -> BoxFuture<'_, Option<Result<Delivery, BusError>>>;
-
-    /// How many messages were dropped because nobody took them in time. Always 0 for a durable subscription.
-    fn dropped(&self) -> u64;
-}
+use crate::subject::{Pattern, Subject};
 
 /// A bus: streams with durable consumers, and plain subjects beside them.
 ///
@@ -313,6 +41,12 @@ pub trait Intake: Send {
 pub trait Bus: Send + Sync + 'static {
     /// Creates the stream if there is none of that name; an existing one is left as it is.
     fn ensure_stream<'a>(&'a self, spec: &'a StreamSpec) -> BoxFuture<'a, Result<StreamInfo, BusError>>;
+
+    /// Creates a key-value bucket if there is none of that name. One that exists is left as it is, if it is one.
+    ///
+    /// # Errors
+    /// [`BusError::Refused`] if a stream of its name exists that is no bucket, beside what any request may meet.
+    fn ensure_bucket<'a>(&'a self, spec: &'a BucketSpec) -> BoxFuture<'a, Result<StreamInfo, BusError>>;
 
     /// Looks a stream up by name.
     fn stream<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<StreamInfo, BusError>>;
@@ -356,6 +90,60 @@ pub trait Bus: Send + Sync + 'static {
     /// Takes a message out of a stream; says whether it was there.
     fn erase<'a>(&'a self, stream: &'a str, sequence: u64) -> BoxFuture<'a, Result<bool, BusError>>;
 
+    /// Reads a stream in order, from a place on and for ever, without acks. See [`Follow`].
+    ///
+    /// # Errors
+    /// [`BusError::StreamMissing`]; what the server refuses, as for a work queue, which wants acks.
+    fn follow<'a>(&'a self, spec: &'a FollowSpec) -> BoxFuture<'a, Result<Box<dyn Follow>, BusError>>;
+
+    /// The last message that a stream stored under a subject; none if there is none, or it was taken out.
+    ///
+    /// Whatever was confirmed to anybody before the call is seen. Many may be under way at once. To find nothing may take
+    /// two requests and costs more than to find something.
+    ///
+    /// # Errors
+    /// [`BusError::StreamMissing`], and what any request may meet.
+    fn last<'a>(
+        &'a self,
+        stream: &'a str,
+        subject: &'a Subject,
+    ) -> BoxFuture<'a, Result<Option<StoredMessage>, BusError>>;
+
+    /// Sends a message to its stream. The future resolves when the message is on its way, to one that resolves when the
+    /// stream has answered; if that is dropped, the message may be stored or not.
+    ///
+    /// Messages leave in the order in which their futures resolved: who awaits each before making the next has them stored
+    /// in that order. Nothing is sent twice: what was on its way when a connection broke fails with
+    /// [`BusError::Disconnected`], and nothing of an older connection arrives once a message of a newer one has left. With
+    /// [`OnlyIf`] a message is held to a connection, so that it cannot leave when one before it was lost. A message that the
+    /// stream refuses, or never answers, does not keep the next one out.
+    ///
+    /// At most as many as the bus's publish window wait for their answer; the future waits for a place.
+    ///
+    /// # Errors
+    /// The outer future: [`BusError::TooLarge`], [`BusError::Disconnected`] before it was sent. The inner one:
+    /// [`BusError::Overtaken`] if the stream's last sequence is another, and what [`Bus::publish`] may meet.
+    fn post(&self, message: Message, only_if: OnlyIf) -> BoxFuture<'_, Result<Confirmation, BusError>>;
+
+    /// The connection that messages are posted on now, for [`OnlyIf::connection`]. It changes whenever one breaks off.
+    fn posting(&self) -> u64;
+
+    /// Takes all messages out of a stream, or those under a pattern; says how many there were.
+    ///
+    /// # Errors
+    /// [`BusError::StreamMissing`], and what any request may meet.
+    fn purge<'a>(
+        &'a self,
+        stream: &'a str,
+        filter: Option<&'a Pattern>,
+    ) -> BoxFuture<'a, Result<u64, BusError>>;
+
+    /// Deletes a stream and all in it; says whether it was there.
+    ///
+    /// # Errors
+    /// What any request may meet.
+    fn delete_stream<'a>(&'a self, stream: &'a str) -> BoxFuture<'a, Result<bool, BusError>>;
+
     /// Settles one delivery. The server's answer is not awaited: a lost settlement means a redelivery, which the ids of
     /// the outputs make harmless.
     fn settle<'a>(
@@ -381,17 +169,4 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Waits for the next change of the connection; `None` when the bus is closed. A slow caller may miss some.
     fn events(&self) -> tokio::sync::broadcast::Receiver<BusEvent>;
-}
-
-/// Checks the name of a stream or consumer.
-pub(crate) fn check_name(operation: &str, name: &str) -> Result<(), BusError> {
-    if is_stream_name(name) {
-        return Ok(());
-    }
-    Err(BusError::Refused {
-        operation: operation.to_owned(),
-        reason: format!(
-            "{name:?} is no name: 1 to {MAX_NAME_BYTES} bytes without white space and . * > / \\"
-        ),
-    })
 }

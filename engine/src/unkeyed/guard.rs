@@ -7,7 +7,10 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::breaker::{Breaker, BreakerSettings, Gate};
+use super::setback::{LEAST_WAIT, jittered};
 use crate::clock::Clock;
+use crate::faults::mutant;
+use crate::manifest::{PluginName, Retry};
 use crate::outcome::{Failure, one_line};
 use crate::status::QuarantineStatus;
 
@@ -97,6 +100,33 @@ impl Guard {
             }
             told.await;
         }
+    }
+
+    /// Counts a failure, and tells if it shuts the gate.
+    pub(crate) fn judge(&self, plugin: &PluginName, failure: &Failure, clock: &dyn Clock) {
+        if !failure.is_plugins_fault() {
+            // A guest that says what it wants works; of the rest nothing is known.
+            if matches!(failure, Failure::Rejected(_) | Failure::Retry { .. }) {
+                self.well();
+            }
+        } else if self.badly(failure, clock) {
+            tracing::error!(
+                plugin = plugin.as_str(),
+                reason = failure.name(),
+                "quarantined: its events wait in their stream; it is tried again in {:?}, or when its files change",
+                self.pause_left()
+            );
+        }
+    }
+
+    /// Whether an event that would be set aside now is kept because the plugin, not the event, is what is wrong: while
+    /// it is quarantined an event has some tries more. How long to wait before the next.
+    pub(crate) fn reprieve(&self, retry: &Retry, attempt: u32, failure: &Failure) -> Option<Duration> {
+        let reason = failure.name();
+        let quarantined = self.gate() != Gate::Open && !mutant!("quarantine-forgets");
+        let kept =
+            quarantined && failure.is_plugins_fault() && attempt < retry.attempts_in_quarantine(reason);
+        kept.then(|| jittered(retry.delay_after(reason, attempt).max(LEAST_WAIT)))
     }
 
     /// An event ended as the plugin should let it end.

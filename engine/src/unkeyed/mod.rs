@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::guard::{Condition, Guard};
 use self::input::Input;
 pub use self::past::Past;
+pub(crate) use self::setback::{LEAST_WAIT, again};
 pub use self::sinks::Sinks;
 use crate::breaker::Gate;
 use crate::bus::{Bus, BusError, Delivery, Intake, Settlement};

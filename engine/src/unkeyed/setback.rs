@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::input::Input;
 use super::{Deliverer, Ended, Version};
-use crate::breaker::Gate;
 use crate::bus::{BusError, Delivery, Settlement};
 use crate::dead_letter::Failed;
 use crate::faults::{failpoint, mutant};
@@ -13,7 +12,7 @@ use crate::manifest::{JITTER, Retry};
 use crate::outcome::{Failure, Outcome, Remedy, Trouble};
 
 /// The least wait before a delivery that failed for reasons outside of it.
-const LEAST_WAIT: Duration = Duration::from_millis(100);
+pub(crate) const LEAST_WAIT: Duration = Duration::from_millis(100);
 
 impl Deliverer {
     /// Decides what follows a failure, and does it.
@@ -28,7 +27,7 @@ impl Deliverer {
         let failure = &trouble.failure;
         self.metrics.failed(failure, &input.name, attempt);
         let wait = again(&version.manifest.retry, failure, attempt)
-            .or_else(|| self.reprieve(version, attempt, failure));
+            .or_else(|| self.guard.reprieve(&version.manifest.retry, attempt, failure));
         self.judge(version, delivery, failure);
         match wait.filter(|_| delivery.receipt.is_some()) {
             Some(wait) => {
@@ -46,32 +45,9 @@ impl Deliverer {
 
     /// Tells the breaker.
     fn judge(&self, version: &Arc<Version>, delivery: &Delivery, failure: &Failure) {
-        if !self.counts(version, delivery) {
-            return;
+        if self.counts(version, delivery) {
+            self.guard.judge(&self.plugin, failure, &*self.clock);
         }
-        if !failure.is_plugins_fault() {
-            // A guest that says what it wants works; of the rest nothing is known.
-            if matches!(failure, Failure::Rejected(_) | Failure::Retry { .. }) {
-                self.guard.well();
-            }
-        } else if self.guard.badly(failure, &*self.clock) {
-            tracing::error!(
-                plugin = self.plugin.as_str(),
-                reason = failure.name(),
-                "quarantined: its events wait in their stream; it is tried again in {:?}, or when its files change",
-                self.guard.pause_left()
-            );
-        }
-    }
-
-    /// Whether an event that would be set aside now is kept because the plugin, not the event, is what is wrong: while
-    /// it is quarantined an event has some tries more.
-    fn reprieve(&self, version: &Version, attempt: u32, failure: &Failure) -> Option<Duration> {
-        let (retry, reason) = (&version.manifest.retry, failure.name());
-        let quarantined = self.guard.gate() != Gate::Open && !mutant!("quarantine-forgets");
-        let kept =
-            quarantined && failure.is_plugins_fault() && attempt < retry.attempts_in_quarantine(reason);
-        kept.then(|| jittered(retry.delay_after(reason, attempt).max(LEAST_WAIT)))
     }
 
     /// Gives an event back of which nothing has come.
@@ -142,7 +118,7 @@ impl Deliverer {
 }
 
 /// How long to wait before the next try; none if there is to be none.
-fn again(retry: &Retry, failure: &Failure, attempt: u32) -> Option<Duration> {
+pub(crate) fn again(retry: &Retry, failure: &Failure, attempt: u32) -> Option<Duration> {
     let reason = failure.name();
     match failure.remedy() {
         Remedy::GiveUp => None,
@@ -159,6 +135,6 @@ fn again(retry: &Retry, failure: &Failure, attempt: u32) -> Option<Duration> {
 }
 
 /// A little more, so that events which failed together do not come back together.
-fn jittered(wait: Duration) -> Duration {
+pub(crate) fn jittered(wait: Duration) -> Duration {
     wait + wait.mul_f64(fastrand::f64() * JITTER)
 }

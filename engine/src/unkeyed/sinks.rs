@@ -40,7 +40,7 @@ pub(super) enum Way {
 
 impl Sinks {
     /// Looks the streams up anew, now and then and when asked to; never ends.
-    pub(super) async fn keep(&self, bus: &dyn Bus, emit: impl Fn() -> Emit) {
+    pub(crate) async fn keep(&self, bus: &dyn Bus, emit: impl Fn() -> Emit) {
         loop {
             // Past the time is as good a reason as being asked.
             let _asked = tokio::time::timeout(REFRESH, self.again.notified()).await;
@@ -59,7 +59,7 @@ impl Sinks {
     }
 
     /// Has the streams looked up anew: something about them was not as expected.
-    pub(super) fn look_again(&self) {
+    pub(crate) fn look_again(&self) {
         self.again.notify_one();
     }
 
@@ -79,6 +79,20 @@ impl Sinks {
         if !(2..=MAX_BATCH).contains(&outputs.len()) || !all_stored() {
             return Ok(Way::Singly);
         }
+        let known = self.storable(bus, emit, outputs).await?;
+        match common(&known, outputs) {
+            Some(stream) if stream.atomic => together(stream, outputs, bus.max_message_bytes()),
+            _ => Ok(Way::Singly),
+        }
+    }
+
+    /// Checks that no output is without a stream, and tells what is known of the streams.
+    pub(crate) async fn storable(
+        &self,
+        bus: &dyn Bus,
+        emit: &Emit,
+        outputs: &[Output],
+    ) -> Result<Arc<Vec<StreamInfo>>, Failure> {
         let known = self.known(bus, emit).await;
         let unanswered = |index, err: BusError| Failure::Publish { index, reason: err.to_string() };
         // Without a connection nothing can be published either.
@@ -100,10 +114,7 @@ impl Sinks {
                 Ok(false) | Err(_) => {}
             }
         }
-        match common(&known, outputs) {
-            Some(stream) if stream.atomic => together(stream, outputs, bus.max_message_bytes()),
-            _ => Ok(Way::Singly),
-        }
+        Ok(known)
     }
 
     async fn known(&self, bus: &dyn Bus, emit: &Emit) -> Result<Arc<Streams>, BusError> {

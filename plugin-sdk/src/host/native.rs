@@ -1,11 +1,17 @@
 //! A test's own engine: one per thread, as each test has its thread.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::record::{Limits, Record};
 use crate::log::Level;
 use crate::testing::Line;
+use crate::{lookup, state, timers};
+
+/// The rows of a lookup table; none while it is not loaded.
+pub type Table = Option<BTreeMap<String, Vec<u8>>>;
 
 /// What the host functions answer from, and where they write to.
 pub struct World {
@@ -13,11 +19,23 @@ pub struct World {
     pub now: u64,
     pub random: u64,
     pub lines: Vec<Line>,
+    /// What is stored for the key in question; none without a key.
+    pub record: Option<Record>,
+    pub limits: Limits,
+    pub tables: BTreeMap<String, Table>,
 }
 
 impl World {
     fn new() -> Self {
-        Self { config: Map::new(), now: 0, random: 0, lines: Vec::new() }
+        Self {
+            config: Map::new(),
+            now: 0,
+            random: 0,
+            lines: Vec::new(),
+            record: None,
+            limits: Limits::default(),
+            tables: BTreeMap::new(),
+        }
     }
 }
 
@@ -67,4 +85,36 @@ pub fn random_next() -> u64 {
 
 pub fn random_bytes(length: u32) -> Vec<u8> {
     std::iter::repeat_with(random_next).flat_map(u64::to_le_bytes).take(length as usize).collect()
+}
+
+pub fn state_get(name: &str) -> Result<Option<Vec<u8>>, state::Error> {
+    with(|world| world.record.as_ref().ok_or(state::Error::NoKey)?.get(name))
+}
+
+pub fn state_set(name: &str, value: &[u8]) -> Result<(), state::Error> {
+    with(|world| world.record.as_mut().ok_or(state::Error::NoKey)?.set(name, value, world.limits))
+}
+
+pub fn state_delete(name: &str) -> Result<(), state::Error> {
+    with(|world| world.record.as_mut().ok_or(state::Error::NoKey)?.delete(name))
+}
+
+pub fn state_names(prefix: &str) -> Result<Vec<String>, state::Error> {
+    with(|world| Ok(world.record.as_ref().ok_or(state::Error::NoKey)?.names(prefix)))
+}
+
+pub fn timer_set(name: &str, due: u64, data: &[u8]) -> Result<(), timers::Error> {
+    with(|world| world.record.as_mut().ok_or(timers::Error::NoKey)?.set_timer(name, due, data, world.limits))
+}
+
+pub fn timer_cancel(name: &str) -> Result<(), timers::Error> {
+    with(|world| world.record.as_mut().ok_or(timers::Error::NoKey)?.cancel(name))
+}
+
+pub fn lookup_get(table: &str, key: &str) -> Result<Option<Vec<u8>>, lookup::Error> {
+    with(|world| match world.tables.get(table) {
+        Some(Some(rows)) => Ok(rows.get(key).cloned()),
+        Some(None) => Err(lookup::Error::NotReady { table: table.to_owned() }),
+        None => Err(lookup::Error::NotGranted { table: table.to_owned() }),
+    })
 }

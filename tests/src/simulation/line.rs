@@ -8,12 +8,12 @@ use futures::future::BoxFuture;
 use tokio::sync::broadcast;
 use wasmill::bus::memory::MemoryBus;
 use wasmill::bus::{
-    BatchStored, Bus, BusError, BusEvent, CoreSpec, Delivery, DurableSpec, Intake, ReadSpec, Receipt,
-    Settlement, Stored, StoredMessage, StreamInfo, StreamSpec,
+    BatchStored, BucketSpec, Bus, BusError, BusEvent, Confirmation, CoreSpec, Delivery, DurableSpec, Follow,
+    FollowSpec, Intake, OnlyIf, ReadSpec, Receipt, Settlement, Stored, StoredMessage, StreamInfo, StreamSpec,
 };
 use wasmill::dead_letter;
 use wasmill::message::Message;
-use wasmill::subject::Pattern;
+use wasmill::subject::{Pattern, Subject};
 
 use super::intake::LossyIntake;
 use super::ledger::{Cause, Parcel};
@@ -317,6 +317,42 @@ impl Bus for Line {
 
     fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>> {
         self.plain(self.bus.publish_core(message)).boxed()
+    }
+
+    fn ensure_bucket<'a>(&'a self, spec: &'a BucketSpec) -> BoxFuture<'a, Result<StreamInfo, BusError>> {
+        self.plain(self.bus.ensure_bucket(spec)).boxed()
+    }
+
+    fn follow<'a>(&'a self, spec: &'a FollowSpec) -> BoxFuture<'a, Result<Box<dyn Follow>, BusError>> {
+        self.plain(self.bus.follow(spec)).boxed()
+    }
+
+    fn last<'a>(
+        &'a self,
+        stream: &'a str,
+        subject: &'a Subject,
+    ) -> BoxFuture<'a, Result<Option<StoredMessage>, BusError>> {
+        self.plain(self.bus.last(stream, subject)).boxed()
+    }
+
+    fn post(&self, message: Message, only_if: OnlyIf) -> BoxFuture<'_, Result<Confirmation, BusError>> {
+        self.plain(self.bus.post(message, only_if)).boxed()
+    }
+
+    fn posting(&self) -> u64 {
+        self.bus.posting()
+    }
+
+    fn purge<'a>(
+        &'a self,
+        stream: &'a str,
+        filter: Option<&'a Pattern>,
+    ) -> BoxFuture<'a, Result<u64, BusError>> {
+        self.plain(self.bus.purge(stream, filter)).boxed()
+    }
+
+    fn delete_stream<'a>(&'a self, stream: &'a str) -> BoxFuture<'a, Result<bool, BusError>> {
+        self.plain(self.bus.delete_stream(stream)).boxed()
     }
 
     fn settle<'a>(

@@ -1,14 +1,15 @@
 //! One stream in memory: an ordered log of messages, bounded in bytes and age, that drops repeated ids.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::bus::post::LAST_SEQUENCE_HEADER;
 use crate::bus::{BusError, Retention, StreamInfo, StreamSpec};
 use crate::message::Message;
-use crate::subject::Pattern;
+use crate::subject::{Pattern, Subject};
 
 /// What a stream keeps at most if nobody says: 256 MiB.
 pub const DEFAULT_MAX_BYTES: u64 = 256 * 1_024 * 1_024;
@@ -32,8 +33,10 @@ pub(super) struct Log {
     pub(super) subjects: Vec<Pattern>,
     pub(super) incarnation_ms: u64,
     pub(super) retention: Retention,
-    /// In the order of their sequences, of which some may be missing.
-    entries: VecDeque<Entry>,
+    /// By sequence, of which some may be missing.
+    entries: BTreeMap<u64, Entry>,
+    /// In a bucket, which keeps one message a subject: where it is.
+    kept: Option<HashMap<Subject, u64>>,
     last_sequence: u64,
     bytes: u64,
     max_bytes: u64,
@@ -46,12 +49,13 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn new(spec: &StreamSpec, incarnation_ms: u64) -> Self {
+    pub(super) fn new(spec: &StreamSpec, incarnation_ms: u64, bucket: bool) -> Self {
         Self {
             subjects: spec.subjects.clone(),
             incarnation_ms,
             retention: spec.retention,
-            entries: VecDeque::new(),
+            entries: BTreeMap::new(),
+            kept: bucket.then(HashMap::new),
             last_sequence: 0,
             bytes: 0,
             max_bytes: spec.max_bytes.unwrap_or(DEFAULT_MAX_BYTES),
@@ -63,23 +67,55 @@ impl Log {
         }
     }
 
+    /// Whether it keeps one message a subject.
+    pub(super) fn is_bucket(&self) -> bool {
+        self.kept.is_some()
+    }
+
     /// Stores a message and returns its sequence, and whether it is a repeat that was there already.
-    pub(super) fn append(&mut self, message: Arc<Message>, now: Instant, stored_ns: u64) -> (u64, bool) {
-        if let Some(id) = message.headers.get(MESSAGE_ID).filter(|id| !id.is_empty()) {
-            self.forget_old_ids(now);
-            if let Some(sequence) = self.ids.get(id) {
-                return (*sequence, true);
-            }
+    pub(super) fn append(
+        &mut self,
+        message: Arc<Message>,
+        now: Instant,
+        stored_ns: u64,
+    ) -> Result<(u64, bool), BusError> {
+        self.forget_old_ids(now);
+        let id = message.headers.get(MESSAGE_ID).filter(|id| !id.is_empty());
+        if let Some(sequence) = id.and_then(|id| self.ids.get(id)) {
+            return Ok((*sequence, true));
+        }
+        let bytes = message.wire_bytes() as u64 + message.subject.as_str().len() as u64 + OVERHEAD_BYTES;
+        self.admit(&message, bytes)?;
+        if let Some(id) = id {
             self.ids.insert(id.to_owned(), self.last_sequence + 1);
             self.id_order.push_back((now, id.to_owned()));
         }
         self.last_sequence += 1;
-        let bytes = message.wire_bytes() as u64 + message.subject.as_str().len() as u64 + OVERHEAD_BYTES;
         let sequence = self.last_sequence;
-        self.entries.push_back(Entry { sequence, stored_ns, message, stored_at: now, bytes });
+        let subject = self.is_bucket().then(|| message.subject.clone());
+        self.entries.insert(sequence, Entry { sequence, stored_ns, message, stored_at: now, bytes });
         self.bytes += bytes;
+        if let Some(overwritten) = subject.and_then(|subject| self.kept.as_mut()?.insert(subject, sequence)) {
+            self.take_out(overwritten);
+        }
         self.trim(now);
-        (sequence, false)
+        Ok((sequence, false))
+    }
+
+    /// What keeps a message out, if anything does.
+    fn admit(&self, message: &Message, bytes: u64) -> Result<(), BusError> {
+        let subject = message.subject.as_str();
+        let expected = message.headers.get(LAST_SEQUENCE_HEADER).and_then(|text| text.parse::<u64>().ok());
+        if expected.is_some_and(|expected| expected != self.last_sequence) {
+            return Err(BusError::Overtaken { subject: subject.to_owned(), last: Some(self.last_sequence) });
+        }
+        if self.is_bucket() && self.bytes + bytes > self.max_bytes {
+            return Err(BusError::Refused {
+                operation: format!("publish to {subject:?}"),
+                reason: "maximum bytes exceeded".to_owned(),
+            });
+        }
+        Ok(())
     }
 
     /// Whether some of the messages have an id that is known, or share one.
@@ -102,35 +138,46 @@ impl Log {
     /// Lets the oldest messages go until size and age are within bounds.
     pub(super) fn trim(&mut self, now: Instant) {
         let max_age = self.max_age.unwrap_or(Duration::MAX);
-        while let Some(oldest) = self.entries.front() {
+        while let Some((sequence, oldest)) = self.entries.first_key_value() {
             let too_old = now.duration_since(oldest.stored_at) >= max_age;
             if !too_old && self.bytes <= self.max_bytes {
                 break;
             }
-            self.bytes -= oldest.bytes;
-            self.entries.pop_front();
+            self.erase(*sequence);
         }
     }
 
     /// The message at a sequence, if it is still kept.
     pub(super) fn at(&self, sequence: u64) -> Option<&Entry> {
-        self.entries.get(self.place(sequence)?)
-    }
-
-    fn place(&self, sequence: u64) -> Option<usize> {
-        self.entries.binary_search_by_key(&sequence, |entry| entry.sequence).ok()
+        self.entries.get(&sequence)
     }
 
     /// Takes a message out; says whether it was there.
     pub(super) fn erase(&mut self, sequence: u64) -> bool {
-        let erased = self.place(sequence).and_then(|place| self.entries.remove(place));
-        self.bytes -= erased.as_ref().map_or(0, |entry| entry.bytes);
+        let erased = self.take_out(sequence);
+        if let (Some(entry), Some(kept)) = (&erased, &mut self.kept) {
+            kept.remove(&entry.message.subject);
+        }
         erased.is_some()
     }
 
+    fn take_out(&mut self, sequence: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&sequence)?;
+        self.bytes -= entry.bytes;
+        Some(entry)
+    }
+
     /// All messages kept from a sequence on.
-    pub(super) fn from(&self, sequence: u64) -> impl Iterator<Item = &Entry> {
-        self.entries.range(self.entries.partition_point(|entry| entry.sequence < sequence)..)
+    pub(super) fn from(&self, sequence: u64) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.entries.range(sequence..).map(|(_, entry)| entry)
+    }
+
+    /// The last message kept under a subject.
+    pub(super) fn last(&self, subject: &Subject) -> Option<&Entry> {
+        match &self.kept {
+            Some(kept) => self.at(*kept.get(subject)?),
+            None => self.from(0).rev().find(|entry| entry.message.subject == *subject),
+        }
     }
 
     pub(super) fn last_sequence(&self) -> u64 {
@@ -175,7 +222,6 @@ pub(super) fn check(spec: &StreamSpec) -> Result<(), BusError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subject::Subject;
 
     fn log(change: impl FnOnce(&mut StreamSpec)) -> Log {
         let mut spec = StreamSpec {
@@ -189,7 +235,7 @@ mod tests {
             atomic: false,
         };
         change(&mut spec);
-        Log::new(&spec, 1)
+        Log::new(&spec, 1, false)
     }
 
     fn message(id: &'static str) -> Arc<Message> {
@@ -201,25 +247,25 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn ids_are_remembered_for_the_window_only() {
         let mut log = log(|_| {});
-        assert_eq!(log.append(message("1"), Instant::now(), 0), (1, false));
+        assert_eq!(log.append(message("1"), Instant::now(), 0).unwrap(), (1, false));
         tokio::time::advance(Duration::from_secs(9)).await;
-        assert_eq!(log.append(message("1"), Instant::now(), 0), (1, true));
-        assert_eq!(log.append(message("2"), Instant::now(), 0), (2, false));
+        assert_eq!(log.append(message("1"), Instant::now(), 0).unwrap(), (1, true));
+        assert_eq!(log.append(message("2"), Instant::now(), 0).unwrap(), (2, false));
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(log.append(message("1"), Instant::now(), 0), (3, false));
-        assert_eq!(log.append(message("2"), Instant::now(), 0), (2, true));
+        assert_eq!(log.append(message("1"), Instant::now(), 0).unwrap(), (3, false));
+        assert_eq!(log.append(message("2"), Instant::now(), 0).unwrap(), (2, true));
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_oldest_go_first() {
         let mut small = log(|spec| spec.max_bytes = Some(2 * (OVERHEAD_BYTES + 64)));
         for id in ["1", "2", "3"] {
-            small.append(message(id), Instant::now(), 0);
+            small.append(message(id), Instant::now(), 0).unwrap();
         }
         assert!(small.at(1).is_none());
         assert_eq!(small.from(1).map(|entry| entry.sequence).collect::<Vec<_>>(), [2, 3]);
         let mut young = log(|spec| spec.max_age = Some(Duration::from_secs(5)));
-        young.append(message("1"), Instant::now(), 0);
+        young.append(message("1"), Instant::now(), 0).unwrap();
         tokio::time::advance(Duration::from_secs(5)).await;
         young.trim(Instant::now());
         assert_eq!((young.from(0).count(), young.last_sequence()), (0, 1));

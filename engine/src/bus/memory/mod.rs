@@ -3,14 +3,18 @@
 //! It is **not durable**: all is gone when it is dropped. It behaves like the server as far as [`Bus`] goes, and keeps
 //! tokio's time, so that a test which pauses the clock decides when an ack wait is over.
 //!
-//! `log` is a stream, `consumer` a durable consumer of one, `reading` reads one without, `listeners` are the
-//! subscriptions without a stream, and `intake` is what a subscriber holds of either.
+//! `log` is a stream, `streams` makes them and `publishing` fills them. `consumer` is a durable consumer of one, `reading` and
+//! `following` read one without, `listeners` are the subscriptions without a stream, and `intake` is what a subscriber holds
+//! of a consumer or of those.
 
 mod consumer;
+mod following;
 mod intake;
 mod listeners;
 mod log;
+mod publishing;
 mod reading;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,14 +31,17 @@ use self::listeners::Listeners;
 pub use self::log::DEFAULT_MAX_BYTES;
 use self::log::Log;
 use super::{
-    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, ReadSpec, Receipt, Retention,
-    Settlement, Stored, StoredMessage, StreamInfo, StreamSpec, check_batch, check_name,
+    BatchStored, BucketSpec, Bus, BusError, BusEvent, Confirmation, CoreSpec, DurableSpec, Follow,
+    FollowSpec, Intake, OnlyIf, ReadSpec, Receipt, Retention, Settlement, Stored, StoredMessage, StreamInfo,
+    StreamSpec, check_name,
 };
 use crate::message::Message;
-use crate::subject::Pattern;
+use crate::subject::{Pattern, Subject};
 
 /// The largest message it takes, headers included, in bytes: the server's default.
 pub const MAX_MESSAGE_BYTES: usize = 1_024 * 1_024;
+/// What [`Bus::posting`] answers: nothing ever breaks here.
+const ONLY_CONNECTION: u64 = 1;
 /// How many events a slow listener may fall behind before it misses some.
 const EVENTS_KEPT: usize = 1_024;
 
@@ -55,12 +62,16 @@ struct Inner {
 struct State {
     streams: BTreeMap<String, Stream>,
     listeners: Listeners,
+    /// When the newest stream was made, milliseconds since the Unix epoch.
+    newest_incarnation_ms: u64,
     closed: bool,
 }
 
 struct Stream {
     log: Log,
     consumers: BTreeMap<String, Consumer>,
+    /// Rings for who follows it: when it has stored a message, and when it is deleted.
+    bell: Arc<Notify>,
 }
 
 impl MemoryBus {
@@ -101,11 +112,7 @@ impl Inner {
     fn open(&self, operation: &str) -> Result<MutexGuard<'_, State>, BusError> {
         let state = self.lock();
         if state.closed {
-            return Err(BusError::Disconnected {
-                operation: operation.to_owned(),
-                url: "memory".to_owned(),
-                reason: "the bus is closed".to_owned(),
-            });
+            return Err(disconnected(operation, "the bus is closed"));
         }
         Ok(state)
     }
@@ -113,48 +120,6 @@ impl Inner {
     fn since_epoch(&self, now: Instant) -> Duration {
         let (wall, started) = self.born;
         wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + now.duration_since(started)
-    }
-
-    fn ensure_stream(&self, spec: &StreamSpec) -> Result<StreamInfo, BusError> {
-        let operation = format!("create stream {:?}", spec.name);
-        check_name(&operation, &spec.name)?;
-        let incarnation_ms = u64::try_from(self.since_epoch(Instant::now()).as_millis()).unwrap_or(u64::MAX);
-        let mut state = self.open(&operation)?;
-        if let Some(stream) = state.streams.get(&spec.name) {
-            return Ok(stream.log.info(&spec.name));
-        }
-        log::check(spec)?;
-        let overlaps =
-            |log: &Log| log.subjects.iter().any(|have| spec.subjects.iter().any(|new| have.overlaps(new)));
-        if let Some((other, _)) = state.streams.iter().find(|(_, stream)| overlaps(&stream.log)) {
-            return Err(BusError::Refused {
-                operation,
-                reason: format!("subjects overlap with an existing stream: {other:?}"),
-            });
-        }
-        let log = Log::new(spec, incarnation_ms);
-        let info = log.info(&spec.name);
-        state.streams.insert(spec.name.clone(), Stream { log, consumers: BTreeMap::new() });
-        Ok(info)
-    }
-
-    fn stream(&self, name: &str) -> Result<StreamInfo, BusError> {
-        check_name("look up a stream", name)?;
-        let mut state = self.open("look up a stream")?;
-        let stream = state.streams.get_mut(name).ok_or_else(|| BusError::StreamMissing(name.to_owned()))?;
-        stream.log.trim(Instant::now());
-        Ok(stream.log.info(name))
-    }
-
-    fn streams_for(&self, pattern: &Pattern) -> Result<Vec<StreamInfo>, BusError> {
-        let state = self.open("list streams")?;
-        let stores = |stream: &Stream| stream.log.subjects.iter().any(|subject| subject.overlaps(pattern));
-        Ok(state
-            .streams
-            .iter()
-            .filter(|(_, stream)| stores(stream))
-            .map(|(name, stream)| stream.log.info(name))
-            .collect())
     }
 
     fn prepare(&self, spec: &DurableSpec) -> Result<(), BusError> {
@@ -187,65 +152,6 @@ impl Inner {
         Ok(MemoryIntake::new(Arc::clone(self), spec))
     }
 
-    /// Stores a message if a stream has its subject, and hands it to who listens.
-    fn route(&self, message: Message) -> Result<Option<Stored>, BusError> {
-        check_size(&message)?;
-        let now = Instant::now();
-        let mut state = self.open("publish")?;
-        Ok(self.store(&mut state, message, now))
-    }
-
-    /// The same for several that one stream has to store together.
-    fn route_batch(&self, messages: Vec<Message>) -> Result<BatchStored, BusError> {
-        check_batch(&messages)?;
-        messages.iter().try_for_each(check_size)?;
-        let now = Instant::now();
-        let mut state = self.open("publish a batch")?;
-        let mut found = None;
-        for message in &messages {
-            let subject = message.subject.as_str();
-            let stream = state.streams.iter().find(|(_, stream)| stream.log.stores(subject));
-            let Some((name, _)) = stream else {
-                return Err(BusError::NoStream { subject: subject.to_owned() });
-            };
-            if *found.get_or_insert(name) != name {
-                return Err(BusError::NoBatch {
-                    reason: "its subjects belong to different streams".to_owned(),
-                });
-            }
-        }
-        let name = found.cloned().unwrap_or_default();
-        let stream = state.streams.get_mut(&name).ok_or_else(|| BusError::StreamMissing(name.clone()))?;
-        if !stream.log.atomic {
-            return Err(BusError::NoBatch { reason: format!("stream {name:?} takes none") });
-        }
-        if stream.log.repeats(&messages, now) {
-            return Err(BusError::Repeated);
-        }
-        let mut stored = BatchStored { stream: name, last_sequence: 0, count: messages.len() };
-        for message in messages {
-            stored.last_sequence = self.store(&mut state, message, now).map_or(0, |stored| stored.sequence);
-        }
-        Ok(stored)
-    }
-
-    fn store(&self, state: &mut State, message: Message, now: Instant) -> Option<Stored> {
-        let stored_ns = u64::try_from(self.since_epoch(now).as_nanos()).unwrap_or(u64::MAX);
-        let message = Arc::new(message);
-        let full = state.listeners.deliver(&message);
-        for subject in full {
-            // Nobody may be listening: that is for them to choose.
-            let _ = self.events.send(BusEvent::Dropped { subject, count: 1 });
-        }
-        let found = state.streams.iter_mut().find(|(_, stream)| stream.log.stores(message.subject.as_str()));
-        let (name, stream) = found?;
-        let (sequence, duplicate) = stream.log.append(message, now, stored_ns);
-        if !duplicate {
-            stream.consumers.values().for_each(|consumer| consumer.bell.notify_waiters());
-        }
-        Some(Stored { stream: name.clone(), sequence, duplicate })
-    }
-
     fn settle(&self, receipt: &Receipt, settlement: Settlement) -> Result<(), BusError> {
         let Some(parts) = ReceiptParts::parse(&receipt.0) else {
             return Err(BusError::Refused {
@@ -273,13 +179,12 @@ impl Inner {
     }
 }
 
-fn check_size(message: &Message) -> Result<(), BusError> {
-    let bytes = message.wire_bytes();
-    if bytes <= MAX_MESSAGE_BYTES {
-        return Ok(());
+fn disconnected(operation: &str, reason: &str) -> BusError {
+    BusError::Disconnected {
+        operation: operation.to_owned(),
+        url: "memory".to_owned(),
+        reason: reason.to_owned(),
     }
-    let subject = message.subject.as_str().to_owned();
-    Err(BusError::TooLarge { subject, bytes, limit: MAX_MESSAGE_BYTES })
 }
 
 /// A receipt is `mem.<stream>.<durable>.<sequence>.<attempt>`; names hold no dots.
@@ -342,12 +247,7 @@ impl Bus for MemoryBus {
     }
 
     fn publish(&self, message: Message) -> BoxFuture<'_, Result<Stored, BusError>> {
-        let subject = message.subject.clone();
-        at_once(move || {
-            let stored = self.inner.route(message)?;
-            stored.ok_or_else(|| BusError::NoStream { subject: subject.into() })
-        })
-        .boxed()
+        at_once(move || self.inner.publish(message)).boxed()
     }
 
     fn publish_batch(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<BatchStored, BusError>> {
@@ -364,6 +264,42 @@ impl Bus for MemoryBus {
 
     fn erase<'a>(&'a self, stream: &'a str, sequence: u64) -> BoxFuture<'a, Result<bool, BusError>> {
         at_once(move || self.inner.erase(stream, sequence)).boxed()
+    }
+
+    fn ensure_bucket<'a>(&'a self, spec: &'a BucketSpec) -> BoxFuture<'a, Result<StreamInfo, BusError>> {
+        at_once(|| self.inner.ensure_bucket(spec)).boxed()
+    }
+
+    fn follow<'a>(&'a self, spec: &'a FollowSpec) -> BoxFuture<'a, Result<Box<dyn Follow>, BusError>> {
+        at_once(|| self.inner.follow(spec).map(|follow| Box::new(follow) as Box<dyn Follow>)).boxed()
+    }
+
+    fn last<'a>(
+        &'a self,
+        stream: &'a str,
+        subject: &'a Subject,
+    ) -> BoxFuture<'a, Result<Option<StoredMessage>, BusError>> {
+        at_once(move || self.inner.last(stream, subject)).boxed()
+    }
+
+    fn post(&self, message: Message, only_if: OnlyIf) -> BoxFuture<'_, Result<Confirmation, BusError>> {
+        at_once(move || self.inner.post(message, only_if)).boxed()
+    }
+
+    fn posting(&self) -> u64 {
+        ONLY_CONNECTION
+    }
+
+    fn purge<'a>(
+        &'a self,
+        stream: &'a str,
+        filter: Option<&'a Pattern>,
+    ) -> BoxFuture<'a, Result<u64, BusError>> {
+        at_once(move || self.inner.purge(stream, filter)).boxed()
+    }
+
+    fn delete_stream<'a>(&'a self, stream: &'a str) -> BoxFuture<'a, Result<bool, BusError>> {
+        at_once(move || self.inner.delete_stream(stream)).boxed()
     }
 
     fn settle<'a>(

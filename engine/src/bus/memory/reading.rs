@@ -3,8 +3,10 @@
 use tokio::time::Instant;
 
 use super::Inner;
+use super::log::Entry;
 use crate::bus::{BusError, READ_BYTES, ReadSpec, StoredMessage, check_name};
 use crate::message::Message;
+use crate::subject::Subject;
 
 impl Inner {
     pub(super) fn read(&self, spec: &ReadSpec) -> Result<Vec<StoredMessage>, BusError> {
@@ -23,13 +25,17 @@ impl Inner {
                 break;
             }
             bytes += entry.message.wire_bytes();
-            found.push(StoredMessage {
-                sequence: entry.sequence,
-                stored_ns: entry.stored_ns,
-                message: Message { reply_to: None, ..Message::clone(&entry.message) },
-            });
+            found.push(stored(entry));
         }
         Ok(found)
+    }
+
+    pub(super) fn last(&self, name: &str, subject: &Subject) -> Result<Option<StoredMessage>, BusError> {
+        check_name("read a stream", name)?;
+        let mut state = self.open("read a stream")?;
+        let stream = state.streams.get_mut(name).ok_or_else(|| BusError::StreamMissing(name.to_owned()))?;
+        stream.log.trim(Instant::now());
+        Ok(stream.log.last(subject).map(stored))
     }
 
     pub(super) fn erase(&self, name: &str, sequence: u64) -> Result<bool, BusError> {
@@ -44,4 +50,13 @@ impl Inner {
         let stream = state.streams.get(name).ok_or_else(|| BusError::StreamMissing(name.to_owned()))?;
         Ok(stream.consumers.contains_key(durable))
     }
+}
+
+fn stored(entry: &Entry) -> StoredMessage {
+    StoredMessage { sequence: entry.sequence, stored_ns: entry.stored_ns, message: as_kept(&entry.message) }
+}
+
+/// A stream keeps no reply subject.
+pub(super) fn as_kept(message: &Message) -> Message {
+    Message { reply_to: None, ..message.clone() }
 }

@@ -38,10 +38,10 @@ impl Publisher {
         let _permit =
             self.window.acquire().await.map_err(|_| link.disconnected(OPERATION, "the bus is closed"))?;
         link.ready(OPERATION).await?;
-        let mut ticket = self.in_flight.register(self.ack_timeout);
+        let mut ticket = self.replies.in_flight.register(self.ack_timeout, None);
         let mut subject = String::new();
         if let Some(last) = messages.last_mut() {
-            last.reply = Some(format!("{}{}", self.inbox, ticket.token()).into());
+            last.reply = Some(self.replies.subject(&ticket));
             subject = last.subject.to_string();
         }
         match self.send_all(link, messages, &mut ticket).await? {

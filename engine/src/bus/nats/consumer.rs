@@ -20,7 +20,7 @@ pub(super) enum Begin {
 }
 
 /// What the operator allows one pull request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct PullLimits {
     /// Messages; none means no limit.
     pub(super) batch: Option<usize>,

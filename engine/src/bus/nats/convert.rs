@@ -43,10 +43,18 @@ fn header_map(message: &Message) -> Result<HeaderMap, BusError> {
 
 /// A message that came in. `reply_to` is passed separately: for a stream's message it is the receipt.
 pub(super) fn inbound(message: async_nats::Message, reply_to: Option<Subject>) -> Message {
-    let mut received: Vec<_> = message
-        .headers
+    Message {
+        subject: Subject::received(message.subject.into_string()),
+        reply_to,
+        headers: message.headers.map_or_else(Headers::new, |map| headers(&map)),
+        payload: message.payload,
+    }
+}
+
+/// Headers that came in.
+pub(super) fn headers(map: &HeaderMap) -> Headers {
+    let mut received: Vec<_> = map
         .iter()
-        .flat_map(HeaderMap::iter)
         .flat_map(|(name, values)| values.iter().map(move |value| (name.to_string(), value)))
         .collect();
     // The client library forgets the order between names. Any order will do for a handler, but a replay needs the same.
@@ -55,35 +63,52 @@ pub(super) fn inbound(message: async_nats::Message, reply_to: Option<Subject>) -
     for (name, value) in received {
         headers.push_received(name, value.as_str());
     }
-    Message {
-        subject: Subject::received(message.subject.into_string()),
-        reply_to,
-        headers,
-        payload: message.payload,
-    }
+    headers
 }
 
 /// The prefix of the subject on which a stream's delivery is settled.
 pub(super) const ACK_PREFIX: &str = "$JS.ACK.";
 
-/// Reads position and attempt out of the subject on which a delivery is settled.
+/// What the subject on which a delivery is settled says of it.
 ///
 /// Format (ADR-15): `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<stored ns>.<pending>`; from
 /// eleven tokens on, a domain and an account hash stand before the stream.
-pub(super) fn position(reply: &str, incarnation_ms: u64) -> Option<Position> {
-    const TOKENS_WITHOUT_DOMAIN: usize = 7;
-    let rest = reply.strip_prefix(ACK_PREFIX)?;
-    let mut tokens = rest.split('.');
-    if rest.bytes().filter(|b| *b == b'.').count() + 1 > TOKENS_WITHOUT_DOMAIN + 1 {
-        tokens.nth(1)?;
+pub(super) struct Told<'a> {
+    stream: &'a str,
+    attempt: u32,
+    sequence: u64,
+    /// Counts the consumer's deliveries, from 1.
+    pub(super) delivered: u64,
+    stored_ns: u64,
+    /// How many messages the consumer had to deliver after it.
+    pub(super) pending: u64,
+}
+
+impl<'a> Told<'a> {
+    /// Reads it.
+    pub(super) fn read(reply: &'a str) -> Option<Self> {
+        const TOKENS_WITHOUT_DOMAIN: usize = 7;
+        let rest = reply.strip_prefix(ACK_PREFIX)?;
+        let mut tokens = rest.split('.');
+        if rest.bytes().filter(|b| *b == b'.').count() + 1 > TOKENS_WITHOUT_DOMAIN + 1 {
+            tokens.nth(1)?;
+        }
+        let stream = tokens.next()?;
+        let _consumer = tokens.next()?;
+        Some(Self {
+            stream,
+            attempt: tokens.next()?.parse().ok()?,
+            sequence: tokens.next()?.parse().ok()?,
+            delivered: tokens.next()?.parse().ok()?,
+            stored_ns: tokens.next()?.parse().ok()?,
+            pending: tokens.next()?.parse().ok()?,
+        })
     }
-    let stream = tokens.next()?;
-    let _consumer = tokens.next()?;
-    let attempt: u32 = tokens.next()?.parse().ok()?;
-    let sequence = tokens.next()?.parse().ok()?;
-    let _consumer_sequence = tokens.next()?;
-    let stored_ns = tokens.next()?.parse().ok()?;
-    tokens.next()?;
+}
+
+/// Reads position and attempt out of the subject on which a delivery is settled.
+pub(super) fn position(reply: &str, incarnation_ms: u64) -> Option<Position> {
+    let Told { stream, attempt, sequence, stored_ns, .. } = Told::read(reply)?;
     Some(Position { stream: stream.to_owned(), incarnation_ms, sequence, stored_ns, attempt })
 }
 

@@ -6,9 +6,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_nats::StatusCode;
+use async_nats::{HeaderMap, StatusCode};
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
 use super::link::lock;
@@ -20,6 +20,8 @@ pub(super) enum Answer {
     Message {
         /// Its status, if it is the server's word rather than an answer.
         status: Option<StatusCode>,
+        /// Its headers.
+        headers: Option<HeaderMap>,
         /// Its payload.
         payload: Bytes,
     },
@@ -41,6 +43,16 @@ struct Slots {
     free: Vec<u32>,
 }
 
+impl Slots {
+    /// Ends a wait, if it is not over yet, and lets the next have its place.
+    fn take(&mut self, slot: u32, generation: u32) -> Option<Waiting> {
+        let place = self.all.get_mut(slot as usize).filter(|place| place.generation == generation)?;
+        let waiting = place.waiting.take()?;
+        self.free.push(slot);
+        Some(waiting)
+    }
+}
+
 #[derive(Default)]
 struct Slot {
     generation: u32,
@@ -50,9 +62,11 @@ struct Slot {
 struct Waiting {
     answer: oneshot::Sender<Answer>,
     deadline: Instant,
+    /// Given back when the wait is over, even if its asker does not look.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
-/// A place in the table, given back when dropped.
+/// A place in the table, given back when the wait is over or this is dropped.
 pub(super) struct Ticket {
     table: Arc<InFlight>,
     slot: u32,
@@ -61,10 +75,14 @@ pub(super) struct Ticket {
 }
 
 impl InFlight {
-    /// Takes a place. Whoever does must hold a permit that bounds how many there are.
-    pub(super) fn register(self: &Arc<Self>, patience: Duration) -> Ticket {
+    /// Takes a place. Whoever does must hold a permit that bounds how many there are, or hand it over.
+    pub(super) fn register(
+        self: &Arc<Self>,
+        patience: Duration,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Ticket {
         let (sender, answer) = oneshot::channel();
-        let waiting = Waiting { answer: sender, deadline: Instant::now() + patience };
+        let waiting = Waiting { answer: sender, deadline: Instant::now() + patience, _permit: permit };
         let mut slots = lock(&self.slots);
         let slot = slots.free.pop().unwrap_or_else(|| {
             slots.all.push(Slot::default());
@@ -85,11 +103,7 @@ impl InFlight {
     pub(super) fn complete(&self, token: &str, answer: Answer) {
         let Some((slot, generation)) = parse_token(token) else { return };
         let mut slots = lock(&self.slots);
-        let waiting = slots
-            .all
-            .get_mut(slot as usize)
-            .filter(|place| place.generation == generation)
-            .and_then(|place| place.waiting.take());
+        let waiting = slots.take(slot, generation);
         drop(slots);
         if let Some(waiting) = waiting {
             let _ = waiting.answer.send(answer);
@@ -108,11 +122,16 @@ impl InFlight {
     }
 
     fn end_those(&self, doomed: impl Fn(&Waiting) -> bool, answer: impl Fn() -> Answer) {
-        let ended: Vec<Waiting> = lock(&self.slots)
-            .all
-            .iter_mut()
-            .filter_map(|place| place.waiting.take_if(|waiting| doomed(waiting)))
-            .collect();
+        let mut ended = Vec::new();
+        let mut slots = lock(&self.slots);
+        let Slots { all, free } = &mut *slots;
+        for (slot, place) in (0..).zip(all) {
+            if let Some(waiting) = place.waiting.take_if(|waiting| doomed(waiting)) {
+                ended.push(waiting);
+                free.push(slot);
+            }
+        }
+        drop(slots);
         for waiting in ended {
             let _ = waiting.answer.send(answer());
         }
@@ -133,11 +152,9 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let mut slots = lock(&self.table.slots);
-        if let Some(place) = slots.all.get_mut(self.slot as usize) {
-            place.waiting = None;
-        }
-        slots.free.push(self.slot);
+        let given_up = lock(&self.table.slots).take(self.slot, self.generation);
+        // Its end may wake who waits for the permit, so the table is not held meanwhile.
+        drop(given_up);
     }
 }
 
@@ -151,14 +168,14 @@ mod tests {
     use super::*;
 
     fn message() -> Answer {
-        Answer::Message { status: None, payload: Bytes::new() }
+        Answer::Message { status: None, headers: None, payload: Bytes::new() }
     }
 
     #[tokio::test(start_paused = true)]
     async fn answers_reach_their_asker_only() {
         let table = Arc::new(InFlight::default());
-        let mut first = table.register(Duration::from_secs(1));
-        let mut second = table.register(Duration::from_secs(2));
+        let mut first = table.register(Duration::from_secs(1), None);
+        let mut second = table.register(Duration::from_secs(2), None);
         table.complete(&second.token(), message());
         assert!(matches!(second.answer().await, Answer::Message { .. }));
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -169,13 +186,31 @@ mod tests {
     #[tokio::test]
     async fn a_late_answer_does_not_reach_the_next_user_of_the_slot() {
         let table = Arc::new(InFlight::default());
-        let old = table.register(Duration::from_secs(1)).token();
-        let mut next = table.register(Duration::from_secs(1));
+        let old = table.register(Duration::from_secs(1), None).token();
+        let mut next = table.register(Duration::from_secs(1), None);
         assert_eq!(lock(&table.slots).all.len(), 1, "the slot was given back");
         table.complete(&old, message());
         table.complete("junk", message());
         table.complete("ffffffff-1", message());
         table.fail_all();
         assert!(matches!(next.answer().await, Answer::Disconnected));
+    }
+
+    #[tokio::test]
+    async fn a_place_is_free_when_the_wait_is_over_and_not_again_later() {
+        let table = Arc::new(InFlight::default());
+        let window = Arc::new(tokio::sync::Semaphore::new(1));
+        let permit = Arc::clone(&window).try_acquire_owned().unwrap();
+        let mut answered = table.register(Duration::from_secs(1), Some(permit));
+        assert_eq!(window.available_permits(), 0);
+        table.complete(&answered.token(), message());
+        assert_eq!(window.available_permits(), 1, "although nobody has looked yet");
+        let mut next = table.register(Duration::from_secs(1), None);
+        assert!(matches!(answered.answer().await, Answer::Message { .. }));
+        drop(answered);
+        let other = table.register(Duration::from_secs(1), None);
+        assert_ne!(next.token().split('-').next(), other.token().split('-').next());
+        table.complete(&next.token(), message());
+        assert!(matches!(next.answer().await, Answer::Message { .. }));
     }
 }

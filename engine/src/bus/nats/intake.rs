@@ -209,7 +209,7 @@ impl Puller {
                 None => break,
                 Some(Heard::Delivery(delivery)) => self.hand_over(*delivery),
                 Some(Heard::Unfilled(count)) => self.credit.add_permits(count),
-                Some(Heard::Heartbeat) => {}
+                Some(Heard::Heartbeat | Heard::Stray) => {}
                 Some(Heard::Broken(reason)) => return Some(End::Broken(reason)),
             }
             next = source.next_at_hand();
@@ -219,7 +219,7 @@ impl Puller {
             Some(Heard::Delivery(delivery)) => self.hand_over(*delivery),
             Some(Heard::Unfilled(count)) => self.credit.add_permits(count),
             Some(Heard::Broken(reason)) => return Some(End::Broken(reason)),
-            Some(Heard::Heartbeat) | None => {}
+            Some(Heard::Heartbeat | Heard::Stray) | None => {}
         }
         None
     }

@@ -44,7 +44,7 @@ pub(super) struct Link {
     /// The client library's handle.
     pub(super) client: Client,
     /// The servers' addresses, without credentials.
-    pub(super) url: String,
+    pub(super) url: Arc<str>,
     /// How long an operation waits for a lost connection to come back, or for an answer.
     pub(super) patience: Duration,
     signals: Arc<Signals>,
@@ -54,9 +54,9 @@ pub(super) struct Link {
 
 /// Connects as the settings say.
 pub(super) async fn connect(settings: &NatsSettings, in_flight: Arc<InFlight>) -> Result<Link, BusError> {
-    let url = settings.url.clone().unwrap_or_else(|| NatsSettings::DEFAULT_URL.to_owned());
-    let shown = without_credentials(&url);
-    let addresses = addresses(&url)?;
+    let url = url(settings);
+    let shown = without_credentials(url);
+    let addresses = addresses(url)?;
     let signals = Arc::new(Signals {
         events: broadcast::Sender::new(EVENTS_KEPT),
         connections: watch::Sender::new(0),
@@ -64,7 +64,7 @@ pub(super) async fn connect(settings: &NatsSettings, in_flight: Arc<InFlight>) -
         complaints: Mutex::default(),
     });
     let listener = Arc::clone(&signals);
-    let options = identify(options(settings), settings, &addresses).await?.event_callback(move |event| {
+    let options = options_for(settings).await?.event_callback(move |event| {
         listener.hear(event);
         std::future::ready(())
     });
@@ -79,7 +79,16 @@ pub(super) async fn connect(settings: &NatsSettings, in_flight: Arc<InFlight>) -
                 .await;
     }
     let patience = Duration::from_millis(settings.request_timeout_ms);
-    Ok(Link { client, url: shown, patience, signals, closed: AtomicBool::new(false) })
+    Ok(Link { client, url: shown.into(), patience, signals, closed: AtomicBool::new(false) })
+}
+
+/// How to connect, and as whom.
+pub(super) async fn options_for(settings: &NatsSettings) -> Result<ConnectOptions, BusError> {
+    identify(options(settings), settings, &addresses(url(settings))?).await
+}
+
+fn url(settings: &NatsSettings) -> &str {
+    settings.url.as_deref().unwrap_or(NatsSettings::DEFAULT_URL)
 }
 
 /// Settings with the context filled in and checked.
@@ -255,6 +264,11 @@ impl Link {
         version(&self.client.server_info().version) >= SINCE
     }
 
+    /// Whether it was closed for good.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     /// Ends the connection once all that was sent is written. What is tried from now on fails at once.
     pub(super) async fn close(&self) -> Result<(), BusError> {
         self.closed.store(true, Ordering::Relaxed);
@@ -309,21 +323,31 @@ impl Link {
     pub(super) fn disconnected(&self, operation: &str, reason: impl Into<String>) -> BusError {
         BusError::Disconnected {
             operation: operation.to_owned(),
-            url: self.url.clone(),
+            url: self.url.to_string(),
             reason: reason.into(),
         }
     }
 
     /// Hands a message to the client.
     pub(super) async fn send(&self, operation: &str, message: OutboundMessage) -> Result<(), BusError> {
+        self.hand_over(&self.client, operation, message).await
+    }
+
+    /// Hands a message to a client of the same server. If this is dropped before it is done, the message is not sent.
+    pub(super) async fn hand_over(
+        &self,
+        client: &Client,
+        operation: &str,
+        message: OutboundMessage,
+    ) -> Result<(), BusError> {
         let subject = message.subject.clone();
         let payload_bytes = message.payload.len();
-        self.client.publish_message(message).await.map_err(|error| match error.kind() {
+        client.publish_message(message).await.map_err(|error| match error.kind() {
             PublishErrorKind::Send => self.disconnected(operation, "the connection is closed"),
             PublishErrorKind::MaxPayloadExceeded => BusError::TooLarge {
                 subject: subject.to_string(),
                 bytes: payload_bytes,
-                limit: self.client.max_payload(),
+                limit: client.max_payload(),
             },
             PublishErrorKind::InvalidSubject => BusError::Refused {
                 operation: operation.to_owned(),

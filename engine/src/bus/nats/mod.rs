@@ -1,10 +1,12 @@
 //! The bus that is a NATS server with JetStream. Nothing else in the engine imports the client library.
 //!
 //! In reading order: [`settings`] says how to connect (with `context` for those kept by the `nats` tool), `link` is the
-//! connection, `in_flight` and `publisher` publish with one reply inbox for all, `batch` several messages at once, `api`
-//! asks JetStream, `streams` and `consumer` keep what is on the server, `source` and `intake` pull from a durable consumer
-//! as far `ahead` as they may, `read` reads a stream without one, `core_sub` listens without a stream, and `convert` is the
-//! border to the client library's messages.
+//! connection, `in_flight`, `replies` and `publisher` publish with one reply inbox for all, `batch` several messages at once,
+//! `poster` in order on a connection of its own. `api` asks JetStream, `streams` and `consumer` keep what is on the server,
+//! `source` and `intake` pull from a durable consumer as far `ahead` as they may, `following` from an `ephemeral` one without acks,
+//! after `opening` a stream.
+//! `read` and `last` read a stream without any, `core_sub` listens without a stream, and `convert` is the border to the client
+//! library's messages, of which some are `unreadable` to it.
 
 mod ahead;
 mod api;
@@ -13,11 +15,17 @@ mod consumer;
 mod context;
 mod convert;
 mod core_sub;
+mod ephemeral;
+mod following;
 mod in_flight;
 mod intake;
+mod last;
 mod link;
+mod opening;
+mod poster;
 mod publisher;
 mod read;
+mod replies;
 pub mod settings;
 mod source;
 mod streams;
@@ -35,15 +43,17 @@ use tokio_util::task::TaskTracker;
 
 use self::api::Api;
 use self::in_flight::InFlight;
+use self::last::Direct;
 use self::link::Link;
+use self::poster::Poster;
 use self::publisher::Publisher;
 pub use self::settings::{NatsSettings, Secret, TlsSettings};
 use super::{
-    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, ReadSpec, Receipt, Settlement,
-    Stored, StoredMessage, StreamInfo, StreamSpec,
+    BatchStored, BucketSpec, Bus, BusError, BusEvent, Confirmation, CoreSpec, DurableSpec, Follow,
+    FollowSpec, Intake, OnlyIf, ReadSpec, Receipt, Settlement, Stored, StoredMessage, StreamInfo, StreamSpec,
 };
 use crate::message::Message;
-use crate::subject::Pattern;
+use crate::subject::{Pattern, Subject};
 
 /// How long closing waits for what dropped subscriptions give back.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
@@ -61,6 +71,8 @@ struct Core {
     link: Link,
     api: Api,
     publisher: Publisher,
+    poster: Poster,
+    direct: Direct,
     tasks: TaskTracker,
 }
 
@@ -78,7 +90,9 @@ impl NatsBus {
         let link = link::connect(&settings, Arc::clone(&in_flight)).await?;
         let publisher = Publisher::start(&link, in_flight, &settings).await?;
         let api = Api::new(settings.jetstream_domain.as_deref());
-        Ok(Arc::new(Self { core: Arc::new(Core { link, api, publisher, tasks: TaskTracker::new() }) }))
+        let (poster, direct) = (Poster::new(&settings), Direct::default());
+        let tasks = TaskTracker::new();
+        Ok(Arc::new(Self { core: Arc::new(Core { link, api, publisher, poster, direct, tasks }) }))
     }
 }
 
@@ -116,7 +130,7 @@ impl Core {
     }
 
     async fn close(&self) -> Result<(), BusError> {
-        self.publisher.finish().await;
+        tokio::join!(self.publisher.finish(), self.poster.finish());
         self.tasks.close();
         // A subscription that is still held does not end; it loses its connection below.
         let _ = tokio::time::timeout(CLOSE_PATIENCE, self.tasks.wait()).await;
@@ -178,6 +192,42 @@ impl Bus for NatsBus {
 
     fn erase<'a>(&'a self, stream: &'a str, sequence: u64) -> BoxFuture<'a, Result<bool, BusError>> {
         read::erase(&self.core, stream, sequence).boxed()
+    }
+
+    fn ensure_bucket<'a>(&'a self, spec: &'a BucketSpec) -> BoxFuture<'a, Result<StreamInfo, BusError>> {
+        streams::ensure_bucket(&self.core, spec).boxed()
+    }
+
+    fn follow<'a>(&'a self, spec: &'a FollowSpec) -> BoxFuture<'a, Result<Box<dyn Follow>, BusError>> {
+        following::open(&self.core, spec).boxed()
+    }
+
+    fn last<'a>(
+        &'a self,
+        stream: &'a str,
+        subject: &'a Subject,
+    ) -> BoxFuture<'a, Result<Option<StoredMessage>, BusError>> {
+        last::last(&self.core, stream, subject).boxed()
+    }
+
+    fn post(&self, message: Message, only_if: OnlyIf) -> BoxFuture<'_, Result<Confirmation, BusError>> {
+        self.core.poster.post(&self.core.link, message, only_if).boxed()
+    }
+
+    fn posting(&self) -> u64 {
+        self.core.poster.connection()
+    }
+
+    fn purge<'a>(
+        &'a self,
+        stream: &'a str,
+        filter: Option<&'a Pattern>,
+    ) -> BoxFuture<'a, Result<u64, BusError>> {
+        streams::purge(&self.core, stream, filter).boxed()
+    }
+
+    fn delete_stream<'a>(&'a self, stream: &'a str) -> BoxFuture<'a, Result<bool, BusError>> {
+        streams::delete(&self.core, stream).boxed()
     }
 
     fn settle<'a>(

@@ -4,84 +4,62 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::StatusCode;
 use async_nats::message::OutboundMessage;
+use async_nats::{StatusCode, Subject};
 use bytes::Bytes;
-use futures::StreamExt;
 use serde::Deserialize;
 use tokio::sync::{Mutex, Semaphore};
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::api::{self, ApiError};
 use super::convert;
 use super::in_flight::{Answer, InFlight, Ticket};
 use super::link::Link;
+use super::replies::Replies;
 use super::settings::NatsSettings;
 use crate::bus::{BusError, Stored};
 use crate::message::Message;
 
 /// The server's error code for a message over the stream's `max_msg_size`.
 const MESSAGE_OVER_STREAM_LIMIT: u64 = 10_054;
+/// Its codes for a message that is held to another last sequence than the stream's.
+const WRONG_LAST_SEQUENCE: [u64; 2] = [10_071, 10_164];
 /// How many round trips may be under way beside the window of publishes.
 const ROUND_TRIPS: usize = 64;
+/// How many messages may be asked for at once, likewise. A server drops what is over some thousands without a word.
+const QUESTIONS: usize = 1_024;
 
 /// Publishes and proves round trips.
 pub(super) struct Publisher {
-    pub(super) in_flight: Arc<InFlight>,
-    /// Admits publishes; the table never has more places than its permits and [`ROUND_TRIPS`].
+    pub(super) replies: Replies,
+    /// Admits publishes; the table never has more places than its permits, [`ROUND_TRIPS`] and [`QUESTIONS`].
     pub(super) window: Semaphore,
     window_size: usize,
     round_trips: Semaphore,
+    questions: Semaphore,
     /// Held while a batch is sent.
     pub(super) batches: Mutex<()>,
-    /// The reply inbox with its final dot.
-    pub(super) inbox: String,
     pub(super) ack_timeout: Duration,
-    _stop: DropGuard,
 }
 
 impl Publisher {
-    /// Subscribes to the reply inbox and starts the two tasks that serve it: one hands answers out, one ends waits that
-    /// are past their time.
+    /// Subscribes to the reply inbox.
     pub(super) async fn start(
         link: &Link,
         in_flight: Arc<InFlight>,
         settings: &NatsSettings,
     ) -> Result<Self, BusError> {
-        let inbox = format!("{}.", link.client.new_inbox());
-        let mut answers = link
-            .client
-            .subscribe(format!("{inbox}*"))
+        let ack_timeout = Duration::from_millis(settings.publish_ack_timeout_ms);
+        let replies = Replies::start(&link.client, in_flight, ack_timeout)
             .await
             .map_err(|error| link.disconnected("subscribe to the reply inbox", error.to_string()))?;
-        let stop = CancellationToken::new();
-        let ack_timeout = Duration::from_millis(settings.publish_ack_timeout_ms);
-        let (table, prefix_bytes) = (Arc::clone(&in_flight), inbox.len());
-        tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
-            while let Some(message) = answers.next().await {
-                let answer = Answer::Message { status: message.status, payload: message.payload };
-                table.complete(message.subject.get(prefix_bytes..).unwrap_or_default(), answer);
-            }
-        }));
-        // A wait ends at most a tenth late.
-        let period = (ack_timeout / 10).clamp(Duration::from_millis(1), Duration::from_millis(250));
-        let table = Arc::clone(&in_flight);
-        tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
-            let mut ticks = tokio::time::interval(period);
-            loop {
-                ticks.tick().await;
-                table.sweep();
-            }
-        }));
         Ok(Self {
-            in_flight,
+            replies,
             window: Semaphore::new(settings.publish_window),
             window_size: settings.publish_window,
             round_trips: Semaphore::new(ROUND_TRIPS),
+            questions: Semaphore::new(QUESTIONS),
             batches: Mutex::new(()),
-            inbox,
             ack_timeout,
-            _stop: stop.drop_guard(),
         })
     }
 
@@ -93,23 +71,11 @@ impl Publisher {
         let _permit =
             self.window.acquire().await.map_err(|_| link.disconnected(OPERATION, "the bus is closed"))?;
         link.ready(OPERATION).await?;
-        let mut ticket = self.in_flight.register(self.ack_timeout);
-        message.reply = Some(format!("{}{}", self.inbox, ticket.token()).into());
+        let mut ticket = self.replies.in_flight.register(self.ack_timeout, None);
+        message.reply = Some(self.replies.subject(&ticket));
         let subject = message.subject.clone();
-        match self.ask(link, OPERATION, message, &mut ticket).await? {
-            Answer::Message { status: Some(StatusCode::NO_RESPONDERS), .. } => {
-                Err(BusError::NoStream { subject: subject.into_string() })
-            }
-            Answer::Message { payload, .. } => read_ack(&payload, &subject),
-            Answer::TimedOut => Err(BusError::TimedOut {
-                operation: format!("publish to {subject:?}"),
-                after: self.ack_timeout,
-            }),
-            Answer::Disconnected => Err(link.disconnected(
-                OPERATION,
-                "it broke off before the stream answered, so the message may be stored or not",
-            )),
-        }
+        let answer = self.ask(link, OPERATION, message, &mut ticket).await?;
+        stored(answer, OPERATION, &subject, &link.url, self.ack_timeout)
     }
 
     /// Resolves when the server has read everything sent before: a message to our own inbox has come back.
@@ -120,13 +86,8 @@ impl Publisher {
             .await
             .map_err(|_| link.disconnected(operation, "the bus is closed"))?;
         link.ready(operation).await?;
-        let mut ticket = self.in_flight.register(link.patience);
-        let message = OutboundMessage {
-            subject: format!("{}{}", self.inbox, ticket.token()).into(),
-            reply: None,
-            payload: Bytes::new(),
-            headers: None,
-        };
+        let mut ticket = self.replies.in_flight.register(link.patience, None);
+        let message = empty(self.replies.subject(&ticket), None);
         match self.ask(link, operation, message, &mut ticket).await? {
             Answer::Message { .. } => Ok(()),
             Answer::TimedOut => {
@@ -134,6 +95,21 @@ impl Publisher {
             }
             Answer::Disconnected => Err(link.disconnected(operation, "it broke off before the answer")),
         }
+    }
+
+    /// Asks a subject with an empty message.
+    pub(super) async fn question(
+        &self,
+        link: &Link,
+        operation: &str,
+        subject: Subject,
+    ) -> Result<Answer, BusError> {
+        let _permit =
+            self.questions.acquire().await.map_err(|_| link.disconnected(operation, "the bus is closed"))?;
+        link.ready(operation).await?;
+        let mut ticket = self.replies.in_flight.register(link.patience, None);
+        let message = empty(subject, Some(self.replies.subject(&ticket)));
+        self.ask(link, operation, message, &mut ticket).await
     }
 
     /// Sends and waits. A full command queue of the client must not hold the caller past the deadline.
@@ -158,6 +134,34 @@ impl Publisher {
         // An error means that it was finished before.
         let _ = self.window.acquire_many(all).await.map(tokio::sync::SemaphorePermit::forget);
         self.window.close();
+    }
+}
+
+fn empty(subject: Subject, reply: Option<Subject>) -> OutboundMessage {
+    OutboundMessage { subject, reply, payload: Bytes::new(), headers: None }
+}
+
+/// What a stream's answer means.
+pub(super) fn stored(
+    answer: Answer,
+    operation: &str,
+    subject: &str,
+    url: &str,
+    after: Duration,
+) -> Result<Stored, BusError> {
+    match answer {
+        Answer::Message { status: Some(StatusCode::NO_RESPONDERS), .. } => {
+            Err(BusError::NoStream { subject: subject.to_owned() })
+        }
+        Answer::Message { payload, .. } => read_ack(&payload, subject),
+        Answer::TimedOut => {
+            Err(BusError::TimedOut { operation: format!("{operation} to {subject:?}"), after })
+        }
+        Answer::Disconnected => Err(BusError::Disconnected {
+            operation: operation.to_owned(),
+            url: url.to_owned(),
+            reason: "it broke off before the stream answered, so the message may be stored or not".to_owned(),
+        }),
     }
 }
 
@@ -191,6 +195,11 @@ fn read_ack(payload: &[u8], subject: &str) -> Result<Stored, BusError> {
         Some(error) if error.err_code == MESSAGE_OVER_STREAM_LIMIT => {
             Err(BusError::Unacceptable { subject: subject.to_owned(), reason: error.description })
         }
+        Some(error) if WRONG_LAST_SEQUENCE.contains(&error.err_code) => Err(BusError::Overtaken {
+            subject: subject.to_owned(),
+            // "wrong last sequence: 7"; a cluster may say only the words.
+            last: error.description.rsplit_once(": ").and_then(|(_, last)| last.parse().ok()),
+        }),
         Some(error) => Err(api::refused(&operation(), &error)),
         None if ack.stream.is_empty() || ack.seq == 0 => Err(BusError::Refused {
             operation: operation(),
@@ -210,6 +219,11 @@ mod tests {
         assert_eq!(read_ack(br#"{"stream":"S", "seq":7}"#, "a").unwrap(), stored(7, false));
         let with_more = br#"{"stream":"S","domain":"d","seq":8,"duplicate":true,"val":"1"}"#;
         assert_eq!(read_ack(with_more, "a").unwrap(), stored(8, true));
+        for (text, wanted) in [("wrong last sequence: 7", Some(7)), ("wrong last sequence", None)] {
+            let payload = format!(r#"{{"error":{{"code":400,"err_code":10071,"description":"{text}"}}}}"#);
+            let error = read_ack(payload.as_bytes(), "a").unwrap_err();
+            assert!(matches!(&error, BusError::Overtaken { last, .. } if *last == wanted), "{error}");
+        }
         for (payload, wanted) in [
             (
                 r#"{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}"#,

@@ -66,7 +66,7 @@ pub(super) async fn read(core: &Core, spec: &ReadSpec) -> Result<Vec<StoredMessa
                 continue;
             }
             from = raw.seq.saturating_add(1);
-            let message = stored(spec, raw)?;
+            let message = stored(&operation(spec), raw)?;
             let size = message.message.wire_bytes();
             largest = largest.max(size);
             bytes += size;
@@ -126,10 +126,11 @@ pub(super) async fn erase(core: &Core, stream: &str, sequence: u64) -> Result<bo
     }
 }
 
-fn stored(spec: &ReadSpec, raw: Raw) -> Result<StoredMessage, BusError> {
+/// A message as the API tells it, made into one of ours.
+pub(super) fn stored(operation: &str, raw: Raw) -> Result<StoredMessage, BusError> {
     let decode = |text: &str| {
         BASE64_STANDARD.decode(text).map_err(|error| BusError::Refused {
-            operation: operation(spec),
+            operation: operation.to_owned(),
             reason: format!("the server's answer cannot be read: {error}"),
         })
     };

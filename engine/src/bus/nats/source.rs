@@ -42,8 +42,10 @@ pub(super) enum Heard {
     Delivery(Box<Delivery>),
     /// The server gives up on a pull request with this many messages missing.
     Unfilled(usize),
-    /// It is still there.
+    /// It is still there, and has nothing to deliver.
     Heartbeat,
+    /// Not a stream's message: somebody else wrote to our inbox.
+    Stray,
     /// This inbox is of no more use.
     Broken(String),
 }
@@ -74,6 +76,23 @@ impl Source {
             _ => Begin::AsSpecified,
         };
         let limits = consumer::ensure(core, spec, begin).await?;
+        let known = match resume {
+            Some(known) if known.incarnation_ms == stream.incarnation_ms => known,
+            Some(_) => Resume { incarnation_ms: stream.incarnation_ms, next_sequence: 1 },
+            None => Resume { incarnation_ms: stream.incarnation_ms, next_sequence: stream.last_sequence + 1 },
+        };
+        let source = Self::attach(core, &spec.stream, &spec.durable, stream.incarnation_ms, limits).await?;
+        Ok((source, known))
+    }
+
+    /// Subscribes to a fresh inbox for a consumer that exists.
+    pub(super) async fn attach(
+        core: &Core,
+        stream: &str,
+        consumer: &str,
+        incarnation_ms: u64,
+        limits: PullLimits,
+    ) -> Result<Self, BusError> {
         let inbox = core.link.client.new_inbox();
         let subscriber = core
             .link
@@ -81,23 +100,16 @@ impl Source {
             .subscribe(inbox.clone())
             .await
             .map_err(|error| core.link.disconnected("consume", error.to_string()))?;
-        let verb = format!("CONSUMER.MSG.NEXT.{}.{}", spec.stream, spec.durable);
-        let known = match resume {
-            Some(known) if known.incarnation_ms == stream.incarnation_ms => known,
-            Some(_) => Resume { incarnation_ms: stream.incarnation_ms, next_sequence: 1 },
-            None => Resume { incarnation_ms: stream.incarnation_ms, next_sequence: stream.last_sequence + 1 },
-        };
-        let source = Self {
+        Ok(Self {
             subscriber,
             inbox,
-            pull_subject: core.api.subject(&verb),
+            pull_subject: core.api.subject(&format!("CONSUMER.MSG.NEXT.{stream}.{consumer}")),
             asked: 0,
             asked_bytes: 0,
             seen: 0,
-            incarnation_ms: stream.incarnation_ms,
+            incarnation_ms,
             limits,
-        };
-        Ok((source, known))
+        })
     }
 
     /// How many messages were asked for and have not come.
@@ -117,6 +129,13 @@ impl Source {
 
     /// Asks for more messages, and for at most so many bytes of them.
     pub(super) async fn pull(&mut self, core: &Core, count: usize, bytes: usize) -> Result<(), BusError> {
+        let request = self.request(count, bytes);
+        self.asked_for(count, bytes);
+        core.link.send("consume", request).await
+    }
+
+    /// What asks the server for more; to be sent.
+    pub(super) fn request(&self, count: usize, bytes: usize) -> OutboundMessage {
         let expires = self.limits.expires.map_or(PULL_EXPIRES, |most| most.min(PULL_EXPIRES));
         // The server wants two heartbeats to fit into the life of a request.
         let heartbeat = HEARTBEAT.min(expires / 3);
@@ -127,15 +146,18 @@ impl Source {
             "expires": u64::try_from(expires.as_nanos()).unwrap_or(u64::MAX),
             "idle_heartbeat": u64::try_from(heartbeat.as_nanos()).unwrap_or(u64::MAX),
         });
-        let request = OutboundMessage {
+        OutboundMessage {
             subject: self.pull_subject.clone().into(),
             reply: Some(self.inbox.clone().into()),
             payload: body.to_string().into(),
             headers: None,
-        };
+        }
+    }
+
+    /// Counts what a request that was sent asks for.
+    pub(super) fn asked_for(&mut self, count: usize, bytes: usize) {
         self.asked += count;
         self.asked_bytes += bytes;
-        core.link.send("consume", request).await
     }
 
     /// The next message; may be cancelled without losing one.
@@ -160,8 +182,7 @@ impl Source {
                     self.came(1, ahead::weight(&delivery));
                     Heard::Delivery(Box::new(delivery))
                 }
-                // Not a stream's message: somebody else wrote to our inbox.
-                None => Heard::Heartbeat,
+                None => Heard::Stray,
             },
             Some(StatusCode::IDLE_HEARTBEAT) => Heard::Heartbeat,
             Some(status) => {

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::Core;
 use super::api::{STREAM_EXISTS, STREAM_NOT_FOUND, refused};
-use crate::bus::{BusError, Retention, StreamInfo, StreamSpec, check_name};
+use crate::bus::stream::BUCKET_DUPLICATE_WINDOW;
+use crate::bus::{BucketSpec, BusError, Retention, StreamInfo, StreamSpec, check_name};
 use crate::subject::{OWN_FIRST_TOKEN, Pattern};
 
 #[derive(Deserialize)]
@@ -30,6 +31,13 @@ struct Config {
     /// -1 means no limit.
     #[serde(default)]
     max_msg_size: i64,
+    /// -1 means no limit.
+    #[serde(default)]
+    max_msgs_per_subject: i64,
+    #[serde(default)]
+    allow_direct: bool,
+    #[serde(default)]
+    num_replicas: usize,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +58,17 @@ struct Page {
 }
 
 impl Info {
+    /// As [`Info::read`], if it is a bucket.
+    fn bucket(self, core: &Core, operation: &str) -> Result<StreamInfo, BusError> {
+        if self.config.max_msgs_per_subject == 1 {
+            return self.read(core, operation);
+        }
+        Err(BusError::Refused {
+            operation: operation.to_owned(),
+            reason: format!("stream {:?} exists and keeps more than one message a subject", self.config.name),
+        })
+    }
+
     fn read(self, core: &Core, operation: &str) -> Result<StreamInfo, BusError> {
         let created: jiff::Timestamp = self.created.parse().map_err(|error| BusError::Refused {
             operation: operation.to_owned(),
@@ -72,12 +91,29 @@ impl Info {
 /// Looks one up.
 pub(super) async fn lookup(core: &Core, name: &str) -> Result<StreamInfo, BusError> {
     let operation = format!("look up stream {name:?}");
-    check_name(&operation, name)?;
+    match fetch(core, &operation, name).await? {
+        Some(info) => info.read(core, &operation),
+        None => Err(BusError::StreamMissing(name.to_owned())),
+    }
+}
+
+/// Whether a message may be asked for of any server that keeps the stream, and is then sure to be the last.
+///
+/// With several copies one of them may be behind, so that only the leader knows.
+pub(super) async fn answers_directly(core: &Core, name: &str) -> Result<bool, BusError> {
+    let operation = format!("look up stream {name:?}");
+    let info = fetch(core, &operation, name).await?;
+    info.map(|info| info.config.allow_direct && info.config.num_replicas <= 1)
+        .ok_or_else(|| BusError::StreamMissing(name.to_owned()))
+}
+
+async fn fetch(core: &Core, operation: &str, name: &str) -> Result<Option<Info>, BusError> {
+    check_name(operation, name)?;
     let verb = format!("STREAM.INFO.{name}");
-    match core.api.request::<Info>(&core.link, &operation, &verb, None).await? {
-        Ok(info) => info.read(core, &operation),
-        Err(error) if error.err_code == STREAM_NOT_FOUND => Err(BusError::StreamMissing(name.to_owned())),
-        Err(error) => Err(refused(&operation, &error)),
+    match core.api.request::<Info>(&core.link, operation, &verb, None).await? {
+        Ok(info) => Ok(Some(info)),
+        Err(error) if error.err_code == STREAM_NOT_FOUND => Ok(None),
+        Err(error) => Err(refused(operation, &error)),
     }
 }
 
@@ -97,8 +133,11 @@ pub(super) async fn ensure(core: &Core, spec: &StreamSpec) -> Result<StreamInfo,
     }
 }
 
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 fn config(spec: &StreamSpec) -> Value {
-    let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     let mut config = json!({
         "name": spec.name,
         "subjects": spec.subjects,
@@ -121,6 +160,85 @@ fn config(spec: &StreamSpec) -> Value {
         config.insert("allow_atomic".to_owned(), json!(true));
     }
     config
+}
+
+/// Creates a bucket if there is none of that name.
+pub(super) async fn ensure_bucket(core: &Core, spec: &BucketSpec) -> Result<StreamInfo, BusError> {
+    let operation = format!("create bucket {:?}", spec.name);
+    let (name, subjects) = (spec.stream(), spec.subjects()?);
+    // Asked first: one that has other settings would be refused, and a full server refuses to make any.
+    if let Some(info) = fetch(core, &operation, &name).await? {
+        return info.bucket(core, &operation);
+    }
+    let verb = format!("STREAM.CREATE.{name}");
+    let config = bucket_config(spec, &name, &subjects);
+    match core.api.request::<Info>(&core.link, &operation, &verb, Some(&config)).await? {
+        Ok(info) => info.read(core, &operation),
+        // Somebody was faster: theirs is the one that exists.
+        Err(error) if error.err_code == STREAM_EXISTS => match fetch(core, &operation, &name).await? {
+            Some(info) => info.bucket(core, &operation),
+            None => Err(BusError::StreamMissing(name)),
+        },
+        Err(error) => Err(refused(&operation, &error)),
+    }
+}
+
+/// As ADR-8 has it.
+fn bucket_config(spec: &BucketSpec, name: &str, subjects: &Pattern) -> Value {
+    json!({
+        "name": name,
+        "subjects": [subjects],
+        "retention": "limits",
+        "discard": "new",
+        "storage": "file",
+        "max_consumers": -1,
+        "max_msgs": -1,
+        "max_bytes": -1,
+        "max_age": 0,
+        "max_msg_size": -1,
+        "max_msgs_per_subject": 1,
+        "num_replicas": spec.replicas.max(1),
+        "duplicate_window": nanos(BUCKET_DUPLICATE_WINDOW),
+        "allow_direct": true,
+        "allow_rollup_hdrs": true,
+        "allow_msg_ttl": true,
+        "deny_delete": true,
+    })
+}
+
+/// Takes messages out of a stream; says how many.
+pub(super) async fn purge(core: &Core, name: &str, filter: Option<&Pattern>) -> Result<u64, BusError> {
+    #[derive(Deserialize)]
+    struct Purged {
+        #[serde(default)]
+        purged: u64,
+    }
+    let operation = format!("purge stream {name:?}");
+    check_name(&operation, name)?;
+    let body = filter.map(|filter| json!({ "filter": filter }));
+    let verb = format!("STREAM.PURGE.{name}");
+    match core.api.request::<Purged>(&core.link, &operation, &verb, body.as_ref()).await? {
+        Ok(purged) => Ok(purged.purged),
+        Err(error) if error.err_code == STREAM_NOT_FOUND => Err(BusError::StreamMissing(name.to_owned())),
+        Err(error) => Err(refused(&operation, &error)),
+    }
+}
+
+/// Deletes a stream; says whether it was there.
+pub(super) async fn delete(core: &Core, name: &str) -> Result<bool, BusError> {
+    #[derive(Deserialize)]
+    struct Deleted {
+        #[serde(default)]
+        success: bool,
+    }
+    let operation = format!("delete stream {name:?}");
+    check_name(&operation, name)?;
+    let verb = format!("STREAM.DELETE.{name}");
+    match core.api.request::<Deleted>(&core.link, &operation, &verb, None).await? {
+        Ok(deleted) => Ok(deleted.success),
+        Err(error) if error.err_code == STREAM_NOT_FOUND => Ok(false),
+        Err(error) => Err(refused(&operation, &error)),
+    }
 }
 
 /// Those that store some subject under a pattern.

@@ -1,6 +1,7 @@
 //! A bus that counts what is stored and keeps samples, in front of the in-memory one.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
@@ -9,11 +10,11 @@ use tokio::sync::broadcast;
 
 use crate::bus::memory::MemoryBus;
 use crate::bus::{
-    BatchStored, Bus, BusError, BusEvent, CoreSpec, DurableSpec, Intake, ReadSpec, Receipt, Settlement,
-    Stored, StoredMessage, StreamInfo, StreamSpec,
+    BatchStored, BucketSpec, Bus, BusError, BusEvent, Confirmation, CoreSpec, DurableSpec, Follow,
+    FollowSpec, Intake, OnlyIf, ReadSpec, Receipt, Settlement, Stored, StoredMessage, StreamInfo, StreamSpec,
 };
 use crate::message::Message;
-use crate::subject::Pattern;
+use crate::subject::{Pattern, Subject};
 
 /// Samples kept: one for each subject that the demo's plugins emit to, or the busy ones would hide the alerts.
 const SAMPLES: usize = 5;
@@ -70,16 +71,21 @@ impl Tap {
     }
 }
 
+/// The beginning of an output: what plugins emit on subjects other than those of the demo's input, and outside buckets.
+fn sample(message: &Message) -> Option<String> {
+    let subject = &message.subject;
+    let is_input = matches!(subject.as_str(), super::generate::PAYMENTS | super::generate::ORDERS);
+    (!is_input && !subject.as_str().starts_with("$KV."))
+        .then(|| String::from_utf8_lossy(&message.payload).chars().take(SAMPLE_CHARS).collect())
+}
+
 impl Bus for Tap {
     fn publish(&self, message: Message) -> BoxFuture<'_, Result<Stored, BusError>> {
         async move {
-            let subject = message.subject.as_str().to_owned();
-            let is_output = !matches!(subject.as_str(), super::generate::PAYMENTS | super::generate::ORDERS);
-            let sample = is_output
-                .then(|| String::from_utf8_lossy(&message.payload).chars().take(SAMPLE_CHARS).collect());
+            let (subject, sample) = (message.subject.clone(), sample(&message));
             let stored = self.bus.publish(message).await?;
             if !stored.duplicate {
-                self.note(&subject, sample);
+                self.note(subject.as_str(), sample);
             }
             Ok(stored)
         }
@@ -136,6 +142,51 @@ impl Bus for Tap {
         self.bus.erase(stream, sequence)
     }
 
+    fn ensure_bucket<'a>(&'a self, spec: &'a BucketSpec) -> BoxFuture<'a, Result<StreamInfo, BusError>> {
+        self.bus.ensure_bucket(spec)
+    }
+
+    fn follow<'a>(&'a self, spec: &'a FollowSpec) -> BoxFuture<'a, Result<Box<dyn Follow>, BusError>> {
+        self.bus.follow(spec)
+    }
+
+    fn last<'a>(
+        &'a self,
+        stream: &'a str,
+        subject: &'a Subject,
+    ) -> BoxFuture<'a, Result<Option<StoredMessage>, BusError>> {
+        self.bus.last(stream, subject)
+    }
+
+    fn post(&self, message: Message, only_if: OnlyIf) -> BoxFuture<'_, Result<Confirmation, BusError>> {
+        async move {
+            let (subject, sample) = (message.subject.clone(), sample(&message));
+            // In memory there is nothing to wait for.
+            let answer = self.bus.post(message, only_if).await?.await;
+            if answer.as_ref().is_ok_and(|stored| !stored.duplicate) {
+                self.note(subject.as_str(), sample);
+            }
+            Ok(ready(answer).boxed())
+        }
+        .boxed()
+    }
+
+    fn posting(&self) -> u64 {
+        self.bus.posting()
+    }
+
+    fn purge<'a>(
+        &'a self,
+        stream: &'a str,
+        filter: Option<&'a Pattern>,
+    ) -> BoxFuture<'a, Result<u64, BusError>> {
+        self.bus.purge(stream, filter)
+    }
+
+    fn delete_stream<'a>(&'a self, stream: &'a str) -> BoxFuture<'a, Result<bool, BusError>> {
+        self.bus.delete_stream(stream)
+    }
+
     fn settle<'a>(
         &'a self,
         receipt: &'a Receipt,
@@ -168,7 +219,6 @@ impl Bus for Tap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subject::Subject;
 
     #[tokio::test]
     async fn repeats_are_not_counted_and_outputs_are_sampled() {

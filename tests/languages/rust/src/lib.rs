@@ -1,6 +1,7 @@
 //! The conformance plugin in Rust: `tests/languages/README.md` says what it does.
 
 mod ends;
+mod keyed;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,6 +16,8 @@ type Answer = Result<Vec<Output>, Failure>;
 
 plugin! {
     handler: handle,
+    timers: keyed::on_timer,
+    migrate: keyed::migrate,
     subjects: ["conformance.in.>"],
     emits: ["conformance.out.>"],
 }
@@ -36,6 +39,8 @@ fn handle(event: RawEvent) -> Answer {
             let calls = CALLS.fetch_add(1, Ordering::Relaxed) + 1;
             Ok(vec![Output::bytes(OUT, calls.to_string())])
         }
+        "script" => keyed::script(&event),
+        "swap" => keyed::swap(event),
         token => ends::of(token),
     }
 }

@@ -10,10 +10,19 @@
 //! assert_eq!(output.subject, "alerts");
 //! ```
 //!
-//! Each thread has its own engine, as each test has its own thread; [`Test::new`] starts it anew.
+//! Each thread has its own engine, as each test has its own thread; [`Test::new`] starts it anew. A plugin with a key is
+//! run as a whole by [`Keyed`], with its state, its timers and a clock that the test moves.
+
+mod handled;
+mod keyed;
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 pub use serde_json::json;
+
+pub use handled::{Cause, Handled, Step};
+pub use keyed::Keyed;
 
 use crate::log::Level;
 use crate::{Event, Failure, IntoOutputs, Output, Payload, RawEvent, answer, host};
@@ -73,6 +82,43 @@ impl Test {
     pub fn seed(self, seed: u64) -> Self {
         host::with(|world| world.random = seed);
         self
+    }
+
+    /// Gives state, timers and so a key, with nothing stored yet, to what the test calls. To run a whole plugin over
+    /// several keys, use [`Keyed`].
+    pub fn key(self) -> Self {
+        host::with(|world| world.record = Some(host::Record::default()));
+        self
+    }
+
+    /// Grants a lookup table with these rows.
+    pub fn table<K, V>(self, name: &str, rows: impl IntoIterator<Item = (K, V)>) -> Self
+    where
+        K: Into<String>,
+        V: Into<Vec<u8>>,
+    {
+        let rows: BTreeMap<_, _> = rows.into_iter().map(|(key, row)| (key.into(), row.into())).collect();
+        host::with(|world| world.tables.insert(name.to_owned(), Some(rows)));
+        self
+    }
+
+    /// Grants a lookup table that is not loaded yet.
+    pub fn table_not_ready(self, name: &str) -> Self {
+        host::with(|world| world.tables.insert(name.to_owned(), None));
+        self
+    }
+
+    /// Sets how much a key may have: the bytes of its fields and timers in KiB, as an engine counts them (with their names,
+    /// 8 bytes more for a field and 32 for a timer), and the number of its timers. It begins as a manifest that sets none has it: 256 KiB and 1,000 timers.
+    pub fn limits(self, record_kib: u32, timers: u32) -> Self {
+        host::with(|world| world.limits = host::Limits { record_bytes: record_kib as usize * 1_024, timers });
+        self
+    }
+
+    /// The timers that are set, by name, with their time in nanoseconds since the Unix epoch.
+    #[must_use]
+    pub fn timers(&self) -> BTreeMap<String, u64> {
+        host::with(|world| world.record.as_ref().map(host::Record::due).unwrap_or_default())
     }
 
     /// The lines logged since the engine started anew.
@@ -146,6 +192,20 @@ impl Delivery {
         self
     }
 
+    /// Sets when it happened, nanoseconds since the Unix epoch; it begins as the time of the test's clock.
+    #[must_use]
+    pub fn time(mut self, nanos: u64) -> Self {
+        self.event.time = nanos;
+        self
+    }
+
+    /// Sets the event's id.
+    #[must_use]
+    pub fn id(mut self, id: &str) -> Self {
+        self.event.id = id.into();
+        self
+    }
+
     /// Sets the event's key.
     #[must_use]
     pub fn key(mut self, key: &str) -> Self {
@@ -175,7 +235,7 @@ impl Delivery {
 /// A test's own mistake ends the test.
 #[track_caller]
 #[expect(clippy::panic, reason = "tests assert by panicking, and this module is no part of a component")]
-fn fail(message: &str) -> ! {
+pub(crate) fn fail(message: &str) -> ! {
     panic!("{message}")
 }
 

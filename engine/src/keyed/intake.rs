@@ -1,0 +1,222 @@
+//! Reads one stream for one partition: decodes, finds keys, and passes over what is another partition's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::bucket::Bucket;
+use crate::bus::{Begin, Bus, BusError, Follow, FollowSpec, Followed};
+use crate::event::{Event, Origin};
+use crate::key::{self, KeySource};
+use crate::limits::{PREFETCH_BYTES, PREFETCH_MESSAGES};
+use crate::message::Message;
+use crate::outcome::Failure;
+use crate::subject::Pattern;
+
+/// Messages that were read and wait for the partition.
+pub(super) const READ_AHEAD: usize = 1_024;
+
+/// How long a reading of records waits for one that was counted.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// What to read.
+pub(super) struct Reading {
+    pub bus: Arc<dyn Bus>,
+    /// Which of the plugin's streams it is.
+    pub source: usize,
+    pub stream: String,
+    pub filters: Vec<Pattern>,
+    pub begin: Begin,
+    pub key: KeySource,
+    pub partition: u32,
+    pub partitions: u32,
+}
+
+/// A message that was read.
+pub(super) struct Read {
+    pub source: usize,
+    pub sequence: u64,
+    pub incarnation_ms: u64,
+    pub stored_ns: u64,
+    /// How many the stream had after it.
+    pub pending: u64,
+    pub what: What,
+}
+
+/// What a message is to this partition.
+pub(super) enum What {
+    /// Another partition's.
+    Passed,
+    /// An event.
+    Event { key: String, event: Arc<Event>, message: Message, origin: Origin, input: String },
+    /// No event, or one without a key.
+    Bad(Bad),
+}
+
+/// A message that is no event, or has no key.
+pub(super) struct Bad {
+    pub failure: Failure,
+    pub message: Message,
+    pub origin: Origin,
+    pub input: String,
+}
+
+/// What a reader has to say.
+pub(super) enum Told {
+    /// It stands, with so many messages to read.
+    Opened { source: usize, pending: u64 },
+    Read(Box<Read>),
+    /// It ended.
+    Ended(BusError),
+}
+
+impl Reading {
+    /// Reads until whoever listens is gone, or an error ends it.
+    pub async fn run(self, to: mpsc::Sender<Told>) {
+        if let Err(err) = self.read(&to).await {
+            let _gone = to.send(Told::Ended(err)).await;
+        }
+    }
+
+    async fn read(&self, to: &mpsc::Sender<Told>) -> Result<(), BusError> {
+        let spec = FollowSpec {
+            stream: self.stream.clone(),
+            filters: self.filters.clone(),
+            begin: self.begin,
+            headers_only: false,
+            prefetch: PREFETCH_MESSAGES,
+            prefetch_bytes: PREFETCH_BYTES,
+        };
+        let mut follow = self.bus.follow(&spec).await?;
+        let opened = Told::Opened { source: self.source, pending: follow.pending() };
+        if to.send(opened).await.is_err() {
+            return Ok(());
+        }
+        loop {
+            match next(&mut *follow).await {
+                Ok(Some(followed)) => {
+                    if to.send(Told::Read(Box::new(self.taken(followed)))).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                Ok(None) => return Err(BusError::StreamMissing(self.stream.clone())),
+                Err(err) => return Err(err),
+            }
+        }
+    }
+
+    fn taken(&self, followed: Followed) -> Read {
+        let Followed { message, position: at, pending } = followed;
+        let read = |what| Read {
+            source: self.source,
+            sequence: at.sequence,
+            incarnation_ms: at.incarnation_ms,
+            stored_ns: at.stored_ns,
+            pending,
+            what,
+        };
+        let input = format!("{}@{:x}:{}", at.stream, at.incarnation_ms, at.sequence);
+        let origin = Origin {
+            id: format!("{}:{}", at.stream, at.sequence),
+            source: format!("nats:{}", at.stream),
+            time_ns: at.stored_ns,
+            attempt: 1,
+        };
+        let keyed = Event::decode(&message, &origin).map_err(Failure::Malformed).and_then(|event| {
+            let key = self.key.of(&event).map_err(Failure::BadKey)?;
+            Ok((key, event))
+        });
+        match keyed {
+            Ok((key, _)) if key::partition(&key, self.partitions) != self.partition => read(What::Passed),
+            Ok((key, mut event)) => {
+                event.key = Some(key.clone());
+                read(What::Event { key, event: Arc::new(event), message, origin, input })
+            }
+            // What has no key is the first partition's.
+            Err(_) if self.partition != 0 => read(What::Passed),
+            Err(failure) => read(What::Bad(Bad { failure, message, origin, input })),
+        }
+    }
+}
+
+/// The next message; errors that pass are waited out by whoever follows.
+async fn next(follow: &mut dyn Follow) -> Result<Option<Followed>, BusError> {
+    loop {
+        match follow.next().await {
+            Some(Ok(followed)) => return Ok(Some(followed)),
+            Some(Err(err)) if err.is_transient() => tracing::debug!("reading goes on: {err}"),
+            Some(Err(err)) => return Err(err),
+            None => return Ok(None),
+        }
+    }
+}
+
+/// A record as it was found in the bucket.
+pub(super) struct Found {
+    pub key: String,
+    pub message: Message,
+    pub sequence: u64,
+}
+
+/// Reads all records, and says when it is through by ending.
+pub(super) async fn scan(bus: Arc<dyn Bus>, bucket: Bucket, to: mpsc::Sender<Found>) -> Result<(), BusError> {
+    let mut records = Records::open(&*bus, &bucket, Begin::LastPerSubject).await?;
+    while let Some(found) = records.next().await? {
+        if to.send(found).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the records that were written after a sequence of the bucket: as many as an owner writes between two renewals.
+pub(super) async fn since(bus: &dyn Bus, bucket: &Bucket, sequence: u64) -> Result<Vec<Found>, BusError> {
+    let mut records = Records::open(bus, bucket, Begin::At(sequence + 1)).await?;
+    let mut all = Vec::new();
+    while let Some(found) = records.next().await? {
+        all.push(found);
+    }
+    Ok(all)
+}
+
+/// The records of a bucket that are there when the reading begins.
+struct Records<'a> {
+    bus: &'a dyn Bus,
+    bucket: &'a Bucket,
+    follow: Box<dyn Follow>,
+    through: bool,
+}
+
+impl<'a> Records<'a> {
+    async fn open(bus: &'a dyn Bus, bucket: &'a Bucket, begin: Begin) -> Result<Self, BusError> {
+        let spec = FollowSpec {
+            stream: bucket.stream(),
+            filters: vec![bucket.records()?],
+            begin,
+            headers_only: false,
+            prefetch: PREFETCH_MESSAGES,
+            prefetch_bytes: PREFETCH_BYTES,
+        };
+        let follow = bus.follow(&spec).await?;
+        let through = follow.pending() == 0;
+        Ok(Self { bus, bucket, follow, through })
+    }
+
+    async fn next(&mut self) -> Result<Option<Found>, BusError> {
+        while !self.through {
+            let Ok(followed) = tokio::time::timeout(QUIET, next(&mut *self.follow)).await else {
+                // What was counted and does not come has expired; without a connection nothing is known.
+                self.through = self.bus.is_connected();
+                continue;
+            };
+            let Some(followed) = followed? else { break };
+            self.through = followed.pending == 0;
+            if let Some(key) = self.bucket.key_of(&followed.message.subject) {
+                let sequence = followed.position.sequence;
+                return Ok(Some(Found { key, sequence, message: followed.message }));
+            }
+        }
+        Ok(None)
+    }
+}

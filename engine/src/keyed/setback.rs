@@ -1,0 +1,173 @@
+//! What becomes of an event or a timer that failed: another try, which holds up its own key only, or a place among the dead
+//! letters.
+
+use std::time::Duration;
+
+use super::Version;
+use super::ground::Ground;
+use super::journal::Fenced;
+use super::timers;
+use super::intake::Bad;
+use super::turn::{Held, Tries, Turn, timer_of};
+use crate::dead_letter::Failed;
+use crate::faults::failpoint;
+use crate::message::Message;
+use crate::event::Origin;
+use crate::outcome::{Outcome, Trouble};
+use crate::record::Reached;
+use crate::sandbox::Cause;
+use crate::unkeyed::{LEAST_WAIT, again};
+
+/// How long a key whose state could not be migrated waits: the version that failed is being replaced.
+const MIGRATION_WAIT: Duration = Duration::from_secs(1);
+
+/// What failed, as a dead letter needs it.
+struct Failing {
+    message: Message,
+    origin: Origin,
+    input: String,
+    position: Option<String>,
+}
+
+impl Turn {
+    /// Decides what follows a failure, and does it.
+    pub(super) async fn setback(
+        &mut self,
+        ground: &Ground,
+        version: &Version,
+        held: &mut Held,
+        cause: Cause,
+        trouble: Trouble,
+    ) -> Result<(), Fenced> {
+        let keyed = &ground.keyed;
+        if cause == Cause::Migration {
+            keyed.migration_failed(version, &self.key, &trouble.failure);
+            self.wait = MIGRATION_WAIT;
+            return Ok(());
+        }
+        let Some(failing) = self.failing(ground, &cause) else { return Ok(()) };
+        let attempt = self.tries.failed + 1;
+        let retry = &version.manifest.retry;
+        keyed.metrics.failed(&trouble.failure, &failing.input, attempt);
+        let wait = again(retry, &trouble.failure, attempt)
+            .or_else(|| keyed.guard.reprieve(retry, attempt, &trouble.failure));
+        keyed.guard.judge(&keyed.plugin, &trouble.failure, &*keyed.clock);
+        self.tries.failed = attempt;
+        let first_time = *self.tries.since.get_or_insert_with(|| keyed.clock.now());
+        if let Some(wait) = wait {
+            self.wait = wait;
+            keyed.metrics.ended(Outcome::Retried, trouble.failure.name());
+            return Ok(());
+        }
+        let letter = Failed {
+            message: &failing.message,
+            input: &failing.input,
+            origin: &Origin { attempt, ..failing.origin.clone() },
+            position: failing.position.as_deref(),
+            redrive_of: None,
+            emitter: &version.emitter,
+            trouble: &trouble,
+            first_time: (attempt > 1).then_some(first_time),
+            time: keyed.clock.now(),
+        };
+        failpoint!("dead-lettering");
+        if let Err(err) = keyed.dead_letters.store(&keyed.plugin, letter).await {
+            tracing::error!(
+                plugin = keyed.plugin.as_str(),
+                event = failing.input,
+                "its dead letter was not stored: {err}"
+            );
+            keyed.guard.dead_letter(Err(err.to_string()));
+            self.wait = Duration::from_millis(retry.max_delay_ms).max(LEAST_WAIT);
+            return Ok(());
+        }
+        keyed.guard.dead_letter(Ok(()));
+        failpoint!("dead-letter-stored");
+        keyed.metrics.ended(Outcome::DeadLettered, trouble.failure.name());
+        self.tries = Tries::default();
+        self.give_up(ground, version, held, &cause).await
+    }
+
+    fn failing(&self, ground: &Ground, cause: &Cause) -> Option<Failing> {
+        if let Some((name, timer)) = timer_of(cause) {
+            let event = timers::event(&ground.keyed.plugin, &self.key, name, timer);
+            let (message, origin) = timers::message(&event);
+            return Some(Failing { message, origin, input: timers::input(&self.key, timer), position: None });
+        }
+        let head = self.queue.front()?;
+        let stream = &ground.streams.get(head.source)?.name;
+        Some(Failing {
+            message: head.message.clone(),
+            origin: head.origin.clone(),
+            input: head.input.clone(),
+            position: Some(format!("{stream}:{}", head.sequence)),
+        })
+    }
+
+    /// Goes on without what failed: its dead letter is stored.
+    async fn give_up(
+        &mut self,
+        ground: &Ground,
+        version: &Version,
+        held: &mut Held,
+        cause: &Cause,
+    ) -> Result<(), Fenced> {
+        if let Some((name, _)) = timer_of(cause) {
+            let mut record = held.record.clone();
+            record.state.fire(name);
+            record.outbox.clear();
+            ground.commit(version, &self.key, &mut record, held).await?;
+            self.traceless.clear();
+            return ground.settle(held).await;
+        }
+        if let Some(head) = self.queue.pop_front()
+            && let Some(stream) = ground.streams.get(head.source)
+        {
+            // Should it be read once more, its letter is stored once more, which stores nothing.
+            let reached = Reached { sequence: head.sequence, ..stream.reached() };
+            held.record.apply(&stream.name, reached);
+            self.traceless.push((head.source, head.sequence));
+            self.done.push((head.source, head.sequence));
+        }
+        Ok(())
+    }
+}
+
+/// Stores the dead letter of a message that has no key; says whether it is stored: it is not if the partition is let go.
+pub(super) async fn set_aside(ground: &Ground, bad: Bad) -> bool {
+    let keyed = &ground.keyed;
+    let version = keyed.version.load_full();
+    let trouble = Trouble::from(bad.failure);
+    keyed.metrics.failed(&trouble.failure, &bad.input, 1);
+    loop {
+        let letter = Failed {
+            message: &bad.message,
+            input: &bad.input,
+            origin: &bad.origin,
+            position: Some(&bad.origin.id),
+            redrive_of: None,
+            emitter: &version.emitter,
+            trouble: &trouble,
+            first_time: None,
+            time: keyed.clock.now(),
+        };
+        let stored = keyed.dead_letters.store(&keyed.plugin, letter).await;
+        keyed.guard.dead_letter(stored.as_ref().map(|()| ()).map_err(ToString::to_string));
+        match stored {
+            Ok(()) => {
+                keyed.metrics.ended(Outcome::DeadLettered, trouble.failure.name());
+                return true;
+            }
+            Err(err) => tracing::error!(
+                plugin = keyed.plugin.as_str(),
+                event = bad.input,
+                "its dead letter was not stored: {err}"
+            ),
+        }
+        let wait = Duration::from_millis(version.manifest.retry.max_delay_ms).max(LEAST_WAIT);
+        tokio::select! {
+            () = ground.stop.cancelled() => return false,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}

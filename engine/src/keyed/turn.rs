@@ -1,0 +1,330 @@
+//! One turn of a key: its queued events and due timers, handled in one go and committed with one write.
+//!
+//! load → skip what the record holds already → call → check → commit → publish in order. A turn ends early where an event
+//! fails; what came before it is committed all the same.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::ground::Ground;
+use super::journal::Fenced;
+use super::{Version, timers};
+use crate::effects::{self, Output, Rules};
+use crate::event::{Event, Origin};
+use crate::faults::{failpoint, mutant};
+use crate::flow::Taken;
+use crate::message::Message;
+use crate::outcome::{Failure, Trouble};
+use crate::record::{Reached, Record};
+use crate::sandbox::{Batch, BatchHandled, Cause, Input, Step};
+use crate::state::{KeyState, StateLimits, Timer};
+use crate::unkeyed::LEAST_WAIT;
+
+/// The most timers of one key that fire in one turn.
+const TIMERS_AT_ONCE: usize = 64;
+/// What a record may have beyond its state and outbox, in bytes.
+const RECORD_HEAD_BYTES: usize = 4_096;
+
+/// One event that waits for its turn.
+pub(super) struct Queued {
+    pub event: Arc<Event>,
+    /// As it came, for the dead letters.
+    pub message: Message,
+    pub origin: Origin,
+    /// Names its place on the bus: the ids of its outputs are made of it.
+    pub input: String,
+    /// Which of the plugin's streams, and where in it.
+    pub source: usize,
+    pub sequence: u64,
+    /// The plugin clock when it was read.
+    pub clock_ns: u64,
+    /// What it takes of the budget.
+    pub _taken: Taken,
+}
+
+/// A record in memory.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Held {
+    pub record: Record,
+    /// The bytes that are stored, and their sequence in the bucket; none if the key has no record.
+    pub stored: Option<(Bytes, u64)>,
+    /// All that its outbox holds is stored.
+    pub settled: bool,
+}
+
+impl Held {
+    /// That of a key which has none.
+    pub fn none(key: &str) -> Self {
+        let record = Record { key: key.to_owned(), ..Record::default() };
+        Self { record, stored: None, settled: true }
+    }
+}
+
+/// How the head of a key's queue has fared so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Tries {
+    pub failed: u32,
+    pub since: Option<Timestamp>,
+}
+
+/// A turn, before and after.
+pub(super) struct Turn {
+    pub key: Arc<str>,
+    /// None if it has to be loaded.
+    pub held: Option<Held>,
+    pub queue: VecDeque<Queued>,
+    /// Timers due by this plugin clock fire as well.
+    pub due_by: Option<u64>,
+    pub tries: Tries,
+    /// Events that are done: source and sequence.
+    pub done: Vec<(usize, u64)>,
+    /// What was handled without a trace in the record, by earlier turns.
+    pub ahead: Vec<(usize, Reached)>,
+    /// The same, by this one.
+    pub traceless: Vec<(usize, u64)>,
+    /// How long to wait before the next turn.
+    pub wait: Duration,
+    /// Another engine owns the partition.
+    pub fenced: bool,
+}
+
+/// What a batch comes to after its outputs were checked.
+struct Checked {
+    record: Record,
+    outputs: Vec<Output>,
+    /// Events handled, from the head of the queue.
+    events: usize,
+    changed: bool,
+    failed: Option<(Cause, Trouble)>,
+}
+
+impl Turn {
+    /// Takes the turn.
+    pub async fn take(mut self, ground: Arc<Ground>) -> Self {
+        if let Err(Fenced) = self.run(&ground).await {
+            self.fenced = true;
+        }
+        self
+    }
+
+    async fn run(&mut self, ground: &Ground) -> Result<(), Fenced> {
+        let version = ground.keyed.version.load_full();
+        let mut held = match self.held.take() {
+            Some(held) => held,
+            None => ground.load(&self.key).await?,
+        };
+        for (source, reached) in self.ahead.drain(..) {
+            held.record.apply(&ground.streams[source].name, reached);
+        }
+        ground.settle(&mut held).await?;
+        self.skip_applied(ground, &held.record);
+        let clock_ns = self.queue.front().map(|queued| queued.clock_ns).or(self.due_by).unwrap_or_default();
+        ground.expire(&version, &mut held.record, clock_ns);
+        let ended = if self.has_work(&held.record) {
+            self.step(ground, &version, &mut held).await
+        } else {
+            Ok(())
+        };
+        self.held = Some(held);
+        ended
+    }
+
+    fn has_work(&self, record: &Record) -> bool {
+        let due = record.state.earliest().is_some_and(|(_, timer)| Some(timer.due_ns) <= self.due_by);
+        !self.queue.is_empty() || due
+    }
+
+    /// Passes over events that a turn before a crash has brought through.
+    fn skip_applied(&mut self, ground: &Ground, record: &Record) {
+        while let Some(head) = self.queue.front() {
+            let stream = &ground.streams[head.source];
+            if !record.has_applied(&stream.name, stream.incarnation_ms, head.sequence) {
+                break;
+            }
+            self.done.push((head.source, head.sequence));
+            self.queue.pop_front();
+        }
+    }
+
+    async fn step(&mut self, ground: &Ground, version: &Version, held: &mut Held) -> Result<(), Fenced> {
+        let keyed = &ground.keyed;
+        let batch = self.batch(version, &held.record);
+        failpoint!("batch-call");
+        let handled = tokio::select! {
+            biased;
+            handled = version.handler.handle(batch) => handled,
+            // Nothing has come of it yet, so it may wait for better days.
+            () = keyed.guard.shut() => return Ok(()),
+        };
+        let handled = match handled {
+            Ok(handled) => handled,
+            Err(failure) => {
+                tracing::warn!(plugin = keyed.plugin.as_str(), "events of key {:?} wait: {failure}", self.key);
+                self.wait = LEAST_WAIT;
+                return Ok(());
+            }
+        };
+        failpoint!("batch-called");
+        let checked = self.checked(ground, version, &held.record, handled).await;
+        let Checked { mut record, outputs, events, changed, failed } = checked;
+        for queued in self.queue.iter().take(events) {
+            let stream = &ground.streams[queued.source];
+            record.apply(&stream.name, Reached { sequence: queued.sequence, ..stream.reached() });
+        }
+        if events > 0 || changed {
+            self.tries = Tries::default();
+            keyed.guard.well();
+        }
+        if changed {
+            record.outbox = outputs;
+            ground.commit(version, &self.key, &mut record, held).await?;
+            self.traceless.clear();
+            let rate = || keyed.version.load().manifest.limits.outputs_per_second;
+            keyed.pace.wait(held.record.outbox.len(), rate).await;
+            ground.settle(held).await?;
+        } else {
+            // Handling these once more, should it come to that, would come to nothing again.
+            held.record.applied = record.applied;
+            self.traceless.extend(self.queue.iter().take(events).map(|queued| (queued.source, queued.sequence)));
+        }
+        for queued in self.queue.drain(..events) {
+            self.done.push((queued.source, queued.sequence));
+            keyed.metrics.ended(crate::outcome::Outcome::Done, "");
+        }
+        match failed {
+            Some((cause, trouble)) => self.setback(ground, version, held, cause, trouble).await,
+            None => Ok(()),
+        }
+    }
+
+    fn batch(&self, version: &Version, record: &Record) -> Batch {
+        let settings = &version.manifest.state;
+        let most = settings.batch as usize;
+        let mut inputs: Vec<_> = self.queue.iter().take(most).map(|queued| Input {
+            event: Arc::clone(&queued.event),
+            clock_ns: queued.clock_ns,
+        }).collect();
+        if let Some(head) = inputs.first_mut()
+            && self.tries.failed > 0
+        {
+            Arc::make_mut(&mut head.event).attempt = self.tries.failed + 1;
+        }
+        let migrates = !record.state.is_empty() && record.version != version.emitter.version;
+        Batch {
+            key: Arc::clone(&self.key),
+            state: record.state.clone(),
+            limits: StateLimits { record_bytes: settings.record_bytes(), timers: settings.timers },
+            then_due_by: self.due_by.filter(|_| self.queue.len() <= most),
+            inputs,
+            max_timers: TIMERS_AT_ONCE,
+            migrate_from: migrates.then(|| record.version.clone()),
+        }
+    }
+
+    /// Checks each step's outputs and sizes, and puts together what is to be committed.
+    async fn checked(
+        &self,
+        ground: &Ground,
+        version: &Version,
+        before: &Record,
+        handled: BatchHandled,
+    ) -> Checked {
+        let BatchHandled { steps, failed, .. } = handled;
+        let failed = failed.map(|failed| (failed.cause, failed.trouble));
+        let mut all = Checked { record: before.clone(), outputs: Vec::new(), events: 0, changed: false, failed };
+        all.record.outbox.clear();
+        let mut outbox_bytes = 0;
+        for step in steps {
+            ground.keyed.metrics.called(step.took);
+            let took = step.took;
+            let cause = step.cause.clone();
+            let first = all.events == 0 && !all.changed;
+            match self.effects(ground, version, &step).await {
+                Ok(outputs) => {
+                    let mut state = all.record.state.clone();
+                    change(&mut state, &step);
+                    let bytes: usize = outputs.iter().map(|output| output.message.wire_bytes()).sum();
+                    let record_bytes = state.bytes() + outbox_bytes + bytes + RECORD_HEAD_BYTES;
+                    let limit = ground.record_limit(version);
+                    if record_bytes > limit {
+                        // By itself it may fit: what came before it goes first.
+                        all.failed = first.then(|| {
+                            let key = self.key.to_string();
+                            let failure = Failure::RecordSize { key, bytes: record_bytes, limit };
+                            (cause, Trouble { failure, took: Some(took), backtrace: None })
+                        });
+                        break;
+                    }
+                    outbox_bytes += bytes;
+                    all.changed |= !step.changes.is_empty()
+                        || !outputs.is_empty()
+                        || !matches!(step.cause, Cause::Event(_));
+                    all.events += usize::from(matches!(step.cause, Cause::Event(_)));
+                    all.record.state = state;
+                    all.outputs.extend(outputs);
+                }
+                Err(failure) => {
+                    all.failed = Some((cause, Trouble { failure, took: Some(took), backtrace: None }));
+                    break;
+                }
+            }
+        }
+        all
+    }
+
+    async fn effects(&self, ground: &Ground, version: &Version, step: &Step) -> Result<Vec<Output>, Failure> {
+        if step.answer.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keyed = &ground.keyed;
+        let rules = Rules {
+            emit: &version.manifest.emit,
+            limits: &version.manifest.limits,
+            max_message_bytes: keyed.bus.max_message_bytes(),
+        };
+        let proposed = step.answer.clone();
+        let resets = ground.resets();
+        let outputs = match &step.cause {
+            Cause::Event(at) => {
+                let queued = &self.queue[*at];
+                effects::check(&version.emitter, &queued.event, &(queued.input.clone() + &resets), proposed, rules)?
+            }
+            Cause::Timer { name, timer } => {
+                let event = timers::event(&keyed.plugin, &self.key, name, timer);
+                let input = timers::input(&self.key, timer) + &resets;
+                effects::check(&version.emitter, &event, &input, proposed, rules)?
+            }
+            Cause::Migration => Vec::new(),
+        };
+        let stored: Vec<_> = outputs.iter().filter(|output| output.is_stored()).cloned().collect();
+        keyed.sinks.storable(&*keyed.bus, &version.manifest.emit, &stored).await?;
+        Ok(outputs)
+    }
+}
+
+/// Brings a step's changes into a state.
+fn change(state: &mut KeyState, step: &Step) {
+    if let Cause::Timer { name, .. } = &step.cause {
+        state.fire(name);
+    }
+    for change in &step.changes {
+        state.apply(change);
+    }
+}
+
+/// A timer's failure ends like an event's.
+pub(super) fn timer_of(cause: &Cause) -> Option<(&Arc<str>, &Timer)> {
+    match cause {
+        Cause::Timer { name, timer } => Some((name, timer)),
+        Cause::Event(_) | Cause::Migration => None,
+    }
+}
+
+/// Whether a defect that splits the commit in two is switched on.
+pub(super) fn splits_commit() -> bool {
+    mutant!("commit-split")
+}
