@@ -6,6 +6,8 @@
 //! - [`plugin!`]: makes a function the plugin's handler.
 //! - [`log`], [`clock`], [`config`], [`random`]: what the engine offers a handler. A component imports only those it calls.
 //! - [`state`], [`timers`], [`lookup`], [`migrate`]: what a plugin with a `key` has beside; [`sketch`] for its state.
+//! - [`aggregate`], [`window`], [`join`]: what plugins with a key keep of many events: counts to quantiles, windows over
+//!   event time, joins within a time bound. Pure data, the same in every language: `WINDOWS.md`.
 //! - [`json`]: fields and comparisons as the configs of plugins write them.
 //! - [`testing`]: all of the above in native unit tests. Not part of the component.
 
@@ -22,8 +24,10 @@ mod arena;
 #[cfg(target_arch = "wasm32")]
 mod guest;
 
+pub mod aggregate;
 pub mod clock;
 pub mod config;
+pub mod join;
 pub mod json;
 pub mod log;
 pub mod lookup;
@@ -34,6 +38,7 @@ pub mod state;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod timers;
+pub mod window;
 
 pub use answer::IntoOutputs;
 pub use event::{Bytes, Event, Payload, RawEvent};

@@ -167,6 +167,15 @@ pub fn cancel(name: &str) -> Result<(), Error> {
     host::timer_cancel(name)
 }
 
+/// Keeps a timer at what is due next, where it was set for what was due before.
+pub(crate) fn move_to(name: &str, before: Option<u64>, due: Option<u64>) -> Result<(), Error> {
+    match due {
+        _ if due == before => Ok(()),
+        Some(due) => set(name, due, ""),
+        None => cancel(name),
+    }
+}
+
 fn after(wait: Duration) -> u64 {
     clock::now().saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX))
 }
