@@ -1,7 +1,8 @@
 /**
  * The contract between a plugin and the Wasmill engine.
  *
- * A plugin is a module that exports {@link Handler | `handle`}, and may export {@link About | `about`}:
+ * A plugin is a module that exports {@link Handler | `handle`}, and may export {@link TimerHandler | `onTimer`},
+ * {@link Migrate | `migrate`} and {@link About | `about`}:
  *
  * ```js
  * import { Output, config } from "wasmill";
@@ -14,6 +15,13 @@
  * }
  * ```
  */
+
+import type { Timer } from "./timers.js";
+
+export * as lookup from "./lookup.js";
+export * as state from "./state.js";
+export * as timers from "./timers.js";
+export { Timer } from "./timers.js";
 
 /** One message on the bus with its CloudEvents attributes. */
 export class Event {
@@ -128,6 +136,19 @@ export type Answer = void | undefined | null | Output | Iterable<Output>;
  */
 export type Handler = (event: Event) => Answer | Promise<Answer>;
 
+/** Handles one timer that has come due: the export `onTimer` of a plugin, with the same effects as an event has. */
+export type TimerHandler = (timer: Timer) => Answer | Promise<Answer>;
+
+/** What `migrate` returns: the field in its present shape, or null to delete it. */
+export type Migrated = string | Uint8Array | null;
+
+/**
+ * Turns one state field from the shape that an older version of the plugin wrote into the present one: the export `migrate` of
+ * a plugin. The engine calls it for each field of a key before the key's first event or timer. What it throws keeps the old
+ * version in service. Fields of a plugin without it stay as they are.
+ */
+export type Migrate = (version: string, name: string, value: Uint8Array) => Migrated | Promise<Migrated>;
+
 /** What a plugin says about itself: its export `about`. */
 export interface About {
   /** The plugin's name. */
@@ -155,6 +176,21 @@ export class Retry extends Error {
 /** Thrown by a handler: the event will never work and becomes a dead letter with this reason. */
 export class Reject extends Error {
   constructor(reason?: string);
+}
+
+/**
+ * Thrown by what the engine refuses: an access to state, timers or lookup tables.
+ *
+ * A handler that lets it pass asks for a retry where the manifest has to be corrected or a table is not loaded yet; where a
+ * limit is reached or a name makes no sense, it rejects the event.
+ */
+export class Refused extends Error {
+  private constructor();
+  readonly kind: "no-key" | "bad-name" | "too-large" | "too-many" | "not-granted" | "not-ready";
+  /** The limit that would be passed: bytes of the key's record for `too-large`, timers of the key for `too-many`. */
+  readonly limit: number | undefined;
+  /** Whether the same access may be granted later. */
+  readonly mayPass: boolean;
 }
 
 /** The `[config]` table of the manifest. */

@@ -2,7 +2,19 @@
 // `./host.js` differs, which the runtime brings and for which node takes the stand-in beside this file.
 
 import * as host from "./host.js";
+import { jsonOf, payload, textOf, toJson } from "./data.js";
+import { Reject, Retry } from "./failure.js";
 import { checked, field } from "./shape.js";
+
+export { Refused, Reject, Retry } from "./failure.js";
+export * as aggregate from "./aggregate.js";
+export * as join from "./join.js";
+export * as lookup from "./lookup.js";
+export * as pattern from "./pattern.js";
+export * as state from "./state.js";
+export * as timers from "./timers.js";
+export { Timer } from "./timers.js";
+export * as window from "./window.js";
 
 /** One message on the bus with its CloudEvents attributes. */
 export class Event {
@@ -37,20 +49,12 @@ export class Event {
   }
 
   text() {
-    try {
-      return host.decode(this.data);
-    } catch (err) {
-      throw new Reject(`the payload is not UTF-8: ${err.message}`);
-    }
+    return textOf(this.data, "the payload", Reject);
   }
 
   json() {
     if (this.#json === undefined) {
-      try {
-        this.#json = host.parseJson(this.data);
-      } catch (err) {
-        throw new Reject(`the payload is not ${err instanceof SyntaxError ? "JSON" : "UTF-8"}: ${err.message}`);
-      }
+      this.#json = jsonOf(this.data, "the payload", Reject);
     }
     return this.#json;
   }
@@ -68,17 +72,13 @@ export class Event {
 export class Output {
   constructor(subject, data = "", { type, headers } = {}) {
     this.subject = text("subject", subject);
-    this.data = payload(data);
+    this.data = payload("Output", data, "Output.json");
     this.type = type === undefined || type === null ? undefined : text("type", type);
     this.headers = pairs(headers);
   }
 
   static json(subject, value, options) {
-    const told = JSON.stringify(value);
-    if (told === undefined) {
-      throw new TypeError(`Output.json: ${typeof value} has no JSON form`);
-    }
-    const output = new Output(subject, told, options);
+    const output = new Output(subject, toJson("Output.json", value), options);
     output.headers.unshift(["content-type", "application/json"]);
     return output;
   }
@@ -96,19 +96,6 @@ export class Output {
   }
 }
 
-function payload(data) {
-  if (typeof data === "string" || data instanceof Uint8Array) {
-    return data;
-  }
-  if (data instanceof ArrayBuffer) {
-    return new Uint8Array(data);
-  }
-  if (ArrayBuffer.isView(data)) {
-    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  }
-  throw new TypeError("Output: data is neither text nor bytes; Output.json takes any other value");
-}
-
 function pairs(headers) {
   if (headers === undefined || headers === null) {
     return [];
@@ -123,23 +110,6 @@ function text(what, value) {
   }
   return value;
 }
-
-/** Thrown: the event may work later and shall be delivered again. */
-export class Retry extends Error {
-  constructor(reason = "", { afterMs } = {}) {
-    super(reason);
-    if (afterMs !== undefined && !(Number.isFinite(afterMs) && afterMs >= 0)) {
-      throw new TypeError(`Retry: afterMs is ${afterMs}, not a number of milliseconds`);
-    }
-    this.afterMs = afterMs;
-  }
-}
-
-/** Thrown: the event will never work and becomes a dead letter with this reason. */
-export class Reject extends Error {}
-
-Retry.prototype.name = "Retry";
-Reject.prototype.name = "Reject";
 
 /** The `[config]` table of the manifest. */
 export const config = Object.freeze({

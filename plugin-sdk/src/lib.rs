@@ -8,6 +8,7 @@
 //! - [`state`], [`timers`], [`lookup`], [`migrate`]: what a plugin with a `key` has beside; [`sketch`] for its state.
 //! - [`aggregate`], [`window`], [`join`]: what plugins with a key keep of many events: counts to quantiles, windows over
 //!   event time, joins within a time bound. Pure data, the same in every language: `WINDOWS.md`.
+//! - [`pattern`]: sequences of events, and events that fail to come.
 //! - [`json`]: fields and comparisons as the configs of plugins write them.
 //! - [`testing`]: all of the above in native unit tests. Not part of the component.
 
@@ -32,6 +33,7 @@ pub mod json;
 pub mod log;
 pub mod lookup;
 pub mod migrate;
+pub mod pattern;
 pub mod random;
 pub mod sketch;
 pub mod state;

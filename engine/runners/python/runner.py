@@ -11,15 +11,16 @@ from wasmill import _stdlib, _trace
 from wasmill._about import About
 from wasmill._event import Event
 from wasmill._output import Output
-from wasmill._serve import about, find, recover, serve, settle
+from wasmill._serve import Plugin, about, recover, settle, told, wire
+from wasmill.timers import Timer
 from wasmill_world.exports.script import Fault
 from wasmill_world.imports import source
 
 MOST_EXCERPT = 500
 """Characters of a line that a fault shows."""
 
-_handle = None
-"""The author's handler, once the source has run."""
+_plugin = None
+"""The author's functions, once the source has run."""
 
 
 class Handler:
@@ -27,7 +28,23 @@ class Handler:
 
     def handle(self, event: Event) -> "list[Output]":
         """Handles one event."""
-        return serve(_handle or _first, event)
+        return (_plugin or begin(wire)).handle(event)
+
+
+class Timers:
+    """The contract's export ``timers``."""
+
+    def on_timer(self, timer: Timer) -> "list[Output]":
+        """Handles one due timer."""
+        return (_plugin or begin(wire)).on_timer(timer)
+
+
+class Migrate:
+    """The contract's export ``migrate``."""
+
+    def migrate_field(self, from_version: str, name: str, value: bytes) -> "bytes | None":
+        """Turns one field into its present shape."""
+        return (_plugin or begin(told)).migrate(from_version, name, value)
 
 
 class Script:
@@ -43,17 +60,22 @@ class Script:
         raise Err(fault)
 
 
-def _first(event: Event) -> "object":
-    run(source.read())
-    return _handle(event)
+def begin(explain) -> Plugin:
+    """Runs the source. ``explain`` makes of an exception what the contract has in its place."""
+    try:
+        run(source.read())
+        return _plugin
+    except BaseException as err:
+        failure = explain(err)
+    raise Err(failure)
 
 
 def run(file) -> ModuleType:
-    """Compiles the source, runs its top level and remembers its handler.
+    """Compiles the source, runs its top level and remembers its functions.
 
     Raises what the source raises, and NotAPlugin if it has no handler.
     """
-    global _handle
+    global _plugin
     code = compile(file.text, file.name, "exec", dont_inherit=True)
     lines = file.text.splitlines(keepends=True)
     linecache.cache[file.name] = (len(file.text), None, lines, file.name)
@@ -62,7 +84,7 @@ def run(file) -> ModuleType:
     # Dataclasses and the like look their module up by name.
     sys.modules["plugin"] = module
     exec(code, module.__dict__)
-    _handle = find(module)
+    _plugin = Plugin(module)
     return module
 
 

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import json as _json
-from typing import Any, NoReturn, Optional, Union
+from typing import Any, Optional, Union
 
+from . import _codec
 from ._failure import Reject
-
-DEEPEST = 500
-"""Levels of nesting that JSON may have. Reading it takes a call for each, and in a component too many of them are a trap."""
 
 Kind = Union[type, "tuple[type, ...]"]
 """A type that a value must have, or several."""
 
 _UNSET: Any = object()
-_BRACKETS = bytes.maketrans(b"{}", b"[]")
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-
-
-def _constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-_decoder = _json.JSONDecoder(parse_constant=_constant)
-_scan: Any = _decoder.scan_once  # type: ignore[attr-defined]
 
 
 class Event:
@@ -109,9 +96,9 @@ class Event:
         Raises Reject if it is not UTF-8, with the place.
         """
         try:
-            return self.data.decode()
-        except UnicodeDecodeError as err:
-            raise Reject(f"the payload is not UTF-8: byte {err.start} of {len(self.data)}: {err.reason}") from None
+            return _codec.text(self.data)
+        except _codec.Unreadable as err:
+            raise Reject(f"the payload {err}") from None
 
     def json(self) -> Any:
         """The payload read as JSON, once: later calls give the same value.
@@ -119,15 +106,10 @@ class Event:
         Raises Reject if it is not JSON, with what is wrong and where.
         """
         if self._json is _UNSET:
-            text = self.text()
-            if _too_deep(self.data):
-                raise Reject(f"the payload is not read as JSON: it is nested more than {DEEPEST} levels deep")
             try:
-                value, end = _scan(text, 0)
-            except (ValueError, StopIteration):
-                end = -1
-            # What is not the value alone takes the slow road: white space around it, or what is wrong with it.
-            self._json = value if end == len(text) else _decode(text)
+                self._json = _codec.decode(self.data)
+            except _codec.Unreadable as err:
+                raise Reject(f"the payload {err}") from None
         return self._json
 
     def field(self, path: str, kind: Kind = object, default: Any = _UNSET) -> Any:
@@ -150,34 +132,6 @@ class Event:
 
     def __repr__(self) -> str:
         return f"Event(id={self.id!r}, subject={self.subject!r}, data={self.data[:80]!r})"
-
-
-def _decode(text: str) -> Any:
-    try:
-        return _decoder.decode(text)
-    except _json.JSONDecodeError as err:
-        problem = f"{err.msg} at line {err.lineno} column {err.colno}"
-    except ValueError as err:
-        problem = str(err)
-    raise Reject(f"the payload is not JSON: {problem}")
-
-
-def _too_deep(data: bytes) -> bool:
-    """Whether JSON is nested too deep, told without reading it: pairs of brackets are taken out from the inside."""
-    if data.count(b"[") + data.count(b"{") <= DEEPEST:
-        return False
-    if b"\\" in data:
-        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
-    outside_strings = b"".join(data.split(b'"')[::2])
-    brackets = outside_strings.translate(_BRACKETS, _NO_BRACKETS)
-    for _ in range(DEEPEST):
-        left = brackets.replace(b"[]", b"")
-        if not left:
-            return False
-        if len(left) == len(brackets):
-            return len(left) > DEEPEST  # They do not match; reading says where.
-        brackets = left
-    return True
 
 
 def checked(value: Any, kind: Kind, path: str) -> Any:

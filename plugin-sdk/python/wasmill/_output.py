@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json as _json
 from typing import Any, Iterable, Mapping, Optional, Union
+
+from . import _codec
 
 Headers = Union[Mapping[str, str], Iterable[tuple[str, str]], None]
 """Names and values; a name may stand more than once in the form of pairs."""
-
-_encoder = _json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_make_encoder: Any = getattr(_json.encoder, "c_make_encoder", None)
-_quoted = _json.encoder.encode_basestring
 
 
 class Output:
@@ -30,7 +27,7 @@ class Output:
     def __init__(
         self,
         subject: str,
-        data: Union[bytes, bytearray, memoryview, str] = b"",
+        data: _codec.Data = b"",
         *,
         type: Optional[str] = None,
         headers: Headers = None,
@@ -43,7 +40,7 @@ class Output:
         self.type = type
         self.headers = _pairs(headers) if headers else []
         if data.__class__ is not bytes:
-            data = _bytes(data)
+            data = _codec.payload("Output", data, "Output.json")
         self.data = data
 
     @classmethod
@@ -59,7 +56,7 @@ class Output:
 
         Raises TypeError or ValueError if the value has no JSON form, such as a set or a NaN.
         """
-        output = cls(subject, _encode(value).encode(), type=type, headers=headers)
+        output = cls(subject, _codec.encode(value), type=type, headers=headers)
         output.headers.insert(0, ("content-type", "application/json"))
         return output
 
@@ -79,39 +76,31 @@ class Output:
         return f"Output({self.subject!r}, {self.data!r}, type={self.type!r}, headers={self.headers!r})"
 
 
-def _bytes(data: object) -> bytes:
-    if isinstance(data, str):
-        return data.encode()
-    if isinstance(data, (bytes, bytearray, memoryview)):
-        return bytes(data)
-    raise TypeError(f"Output takes bytes or str as data, not {type(data).__name__}; use Output.json for a value")
-
-
 def _pairs(headers: Any) -> list[tuple[str, str]]:
     items = headers.items() if hasattr(headers, "items") else headers
     return [(name, value) for name, value in items]
 
 
-def check(outputs: list[Output]) -> None:
-    """Raises TypeError or ValueError for what could not cross the border to the engine.
+def check(name: str, outputs: list[Output]) -> None:
+    """Raises TypeError or ValueError for what the plugin's function of this name gives and could not cross the border to the engine.
 
     Attributes can be set to anything after the output was made, and the border answers a wrong type with a trap.
     """
     for output in outputs:
         if output.__class__ is not Output and not isinstance(output, Output):
-            raise TypeError(f"handle gave {type(output).__name__} as an output; it takes Output, a list of them or None")
+            raise TypeError(f"{name} gave {type(output).__name__} as an output; it takes Output, a list of them or None")
         _check_text(output, "subject", output.subject)
         if output.type is not None:
             _check_text(output, "type", output.type)
         if output.data.__class__ is not bytes:
-            output.data = _bytes(output.data)
+            output.data = _codec.payload("Output", output.data, "Output.json")
         headers = output.headers
         if headers:
             if headers.__class__ is not list:
                 output.headers = headers = _pairs(headers)
-            for name, value in headers:
-                _check_text(output, "a header's name", name)
-                _check_text(output, f"header {name}", value)
+            for header, value in headers:
+                _check_text(output, "a header's name", header)
+                _check_text(output, f"header {header}", value)
 
 
 def _check_text(output: Output, what: str, value: object) -> None:
@@ -122,10 +111,3 @@ def _check_text(output: Output, what: str, value: object) -> None:
             value.encode()
         except UnicodeEncodeError as err:
             raise ValueError(f"output to {output.subject!r}: {what} is no Unicode text: {err.reason}") from None
-
-
-def _encode(value: Any) -> str:
-    if _make_encoder is None:
-        return _encoder.encode(value)
-    # What `_encoder.encode` does, without making closures first: that takes longer than writing a small value.
-    return "".join(_make_encoder({}, _encoder.default, _quoted, None, ":", ",", False, False, False)(value, 0))

@@ -1,6 +1,6 @@
 // Does what every language must: see the README.md of the folder above.
 
-import { Output, Reject, Retry, clock, config, log, random } from "wasmill";
+import { Output, Refused, Reject, Retry, clock, config, log, lookup, random, state, timers } from "wasmill";
 
 const OUT = "conformance.out";
 
@@ -21,6 +21,21 @@ export function handle(event) {
     throw new Reject(`unknown token ${token}`);
   }
   return does(event);
+}
+
+export function onTimer(timer) {
+  const headers = { "x-name": timer.name, "x-key": timer.key, "x-due": String(timer.dueNs), "x-now": String(clock.now()) };
+  return new Output(`${OUT}.timer`, answers(timer.text()), { headers });
+}
+
+export function migrate(version, name, value) {
+  if (name === "drop") {
+    return null;
+  }
+  if (name === "bad") {
+    throw new Error(`bad of ${version}`);
+  }
+  return joined([new TextEncoder().encode(`${version}:`), value]);
 }
 
 function echo(event) {
@@ -99,6 +114,63 @@ function draw() {
   return new Output(OUT, `${numbers} ${bytes.join("")}`);
 }
 
+function swap(event) {
+  const before = state.get("raw");
+  state.set("raw", event.data);
+  return new Output(OUT, before ?? "", { headers: { "x-before": before === undefined ? "no" : "yes" } });
+}
+
+function answers(text) {
+  const lines = text === "" ? [] : text.split("\n").map(obey);
+  return joined(lines.flatMap((line, index) => (index === 0 ? [line] : [Uint8Array.of(10), line])));
+}
+
+function joined(parts) {
+  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  parts.reduce((start, part) => (all.set(part, start), start + part.length), 0);
+  return all;
+}
+
+function obey(line) {
+  const [command, ...words] = line.split(" ");
+  const does = commands.get(command);
+  if (!does) {
+    throw new Reject(`unknown command ${command}`);
+  }
+  // The last word is the rest of the line.
+  const last = does.length - 1;
+  const given = [...words.slice(0, last), words.slice(last).join(" ")];
+  try {
+    const answer = does(...given) ?? "ok";
+    return typeof answer === "string" ? new TextEncoder().encode(answer) : answer;
+  } catch (err) {
+    if (err instanceof Refused) {
+      return new TextEncoder().encode(["error", err.kind, err.limit ?? []].flat().join(" "));
+    }
+    throw err;
+  }
+}
+
+function value(found) {
+  return found === undefined ? "none" : joined([new TextEncoder().encode("value "), found]);
+}
+
+const commands = new Map([
+  ["get", (name) => value(state.get(name))],
+  ["set", (name, data) => state.set(name, data)],
+  ["delete", (name) => state.delete(name)],
+  ["names", (prefix) => ["names", ...state.names(prefix)].join(" ")],
+  ["at", (name, due, data) => timers.set(name, BigInt(due), data)],
+  ["after", (name, wait, data) => timers.after(name, Number(wait), data)],
+  ["cancel", (name) => timers.cancel(name)],
+  ["lookup", (table, key) => value(lookup.get(table, key))],
+  ["fail", (_) => { throw new Reject("never: ü"); }],
+  ["count", (name, n) => `value ${new state.Counter(name).add(BigInt(n))}`],
+  ["push", (name, most, item) => `value ${new state.List(name, Number(most)).push(item)}`],
+  ["put", (name, key, item) => void new state.Map(name).set(key, item)],
+  ["add", (name, member) => (new state.Set(name).add(member) ? "value new" : "value known")],
+]);
+
 const tokens = new Map([
   ["echo", echo],
   ["plain", () => new Output(OUT, "plain")],
@@ -120,4 +192,6 @@ const tokens = new Map([
   ["clock", () => new Output(OUT, String(clock.now()))],
   ["random", draw],
   ["count", () => new Output(OUT, String((counted += 1)))],
+  ["script", (event) => new Output(OUT, answers(event.text()))],
+  ["swap", swap],
 ]);

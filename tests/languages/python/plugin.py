@@ -2,7 +2,7 @@
 
 import os
 
-from wasmill import About, Output, Reject, Retry, clock, config, log, random
+from wasmill import About, Output, Refused, Reject, Retry, clock, config, log, lookup, random, state, timers
 
 OUT = "conformance.out"
 
@@ -23,6 +23,19 @@ def handle(event):
     if does is None:
         raise Reject(f"unknown token {token}")
     return does(event)
+
+
+def on_timer(timer):
+    headers = {"x-name": timer.name, "x-key": timer.key, "x-due": str(timer.due_ns), "x-now": str(clock.now())}
+    return Output(f"{OUT}.timer", answers(timer.text()), headers=headers)
+
+
+def migrate(version, name, value):
+    if name == "drop":
+        return state.DROP
+    if name == "bad":
+        raise ValueError(f"bad of {version}")
+    return version.encode() + b":" + value
 
 
 def echo(event):
@@ -130,6 +143,56 @@ def count(event):
     return Output(OUT, str(counted))
 
 
+def swap(event):
+    before = state.get("raw")
+    state.set("raw", event.data)
+    return Output(OUT, before or b"", headers={"x-before": "no" if before is None else "yes"})
+
+
+def script(event):
+    return Output(OUT, answers(event.text()))
+
+
+def answers(text):
+    return b"\n".join([obey(line) for line in text.split("\n")]) if text else b""
+
+
+def obey(line):
+    command, _, rest = line.partition(" ")
+    if command not in COMMANDS:
+        raise Reject(f"unknown command {command}")
+    count, does = COMMANDS[command]
+    words = rest.split(" ", count - 1)
+    try:
+        return does(*words, *[""] * (count - len(words)))
+    except Refused as err:
+        return f"error {err.kind}{'' if err.limit is None else f' {err.limit}'}".encode()
+
+
+def value(found):
+    return b"none" if found is None else b"value " + found
+
+
+def done(_):
+    return b"ok"
+
+
+COMMANDS = {
+    "get": (1, lambda name: value(state.get(name))),
+    "set": (2, lambda name, data: done(state.set(name, data))),
+    "delete": (1, lambda name: done(state.delete(name))),
+    "names": (1, lambda prefix: " ".join(["names", *state.names(prefix)]).encode()),
+    "at": (3, lambda name, due, data: done(timers.set(name, int(due), data))),
+    "after": (3, lambda name, wait, data: done(timers.after(name, int(wait), data))),
+    "cancel": (1, lambda name: done(timers.cancel(name))),
+    "lookup": (2, lambda table, key: value(lookup.get(table, key))),
+    "fail": (1, lambda _: reject(None)),
+    "count": (2, lambda name, n: value(b"%d" % state.Counter(name).add(int(n)))),
+    "push": (3, lambda name, most, item: value(b"%d" % state.List(name, int(most)).append(item))),
+    "put": (3, lambda name, key, item: done(state.Map(name).__setitem__(key, item))),
+    "add": (2, lambda name, member: value(b"new" if state.Set(name).add(member) else b"known")),
+}
+
 TOKENS = {
     "echo": echo,
     "plain": plain,
@@ -150,4 +213,6 @@ TOKENS = {
     "clock": now,
     "random": draw,
     "count": count,
+    "script": script,
+    "swap": swap,
 }

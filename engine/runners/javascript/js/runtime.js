@@ -1,11 +1,26 @@
-// The glue between the runtime and an author's module: makes events, calls the handler, explains what it throws.
+// The glue between the runtime and an author's module: makes events and timers, calls the author's functions, explains what
+// they throw.
 
-import { Event, Reject, Retry, shown, title } from "./index.js";
-import { answer } from "./answer.js";
+import { Event, Refused, Reject, Retry, Timer, shown, title } from "./index.js";
+import { answer, migrated } from "./answer.js";
+import { cache } from "./host.js";
 
 /** Handles one event, given field by field in the order of the contract. */
 export function serve(handle, id, source, type, subject, timeNs, key, headers, data, attempt, replyTo) {
-  return answer(handle, new Event(id, source, type, subject, timeNs, key, headers, data, attempt, replyTo));
+  return answer(handle, new Event(id, source, type, subject, timeNs, key, headers, data, attempt, replyTo), "handle");
+}
+
+/** Handles one timer, given field by field in the order of the contract. */
+export function fire(module, name, key, dueNs, data) {
+  if (module.onTimer === undefined) {
+    throw new TypeError(`timer "${name}" came due, and the plugin exports no \`onTimer\``);
+  }
+  return answer(module.onTimer, new Timer(name, key, dueNs, data), "onTimer");
+}
+
+/** Turns a field into its present shape; it stays as it is if the author has no function for that. */
+export function upgrade(module, version, name, value) {
+  return module.migrate === undefined ? value : migrated(module.migrate, version, name, value);
 }
 
 /** What was thrown, for the contract: kind, text, stack, and after how many milliseconds to try again. */
@@ -15,6 +30,9 @@ export function explain(thrown) {
   }
   if (thrown instanceof Reject) {
     return ["reject", String(thrown.message), "", -1];
+  }
+  if (thrown instanceof Refused) {
+    return [thrown.mayPass ? "retry" : "reject", thrown.message, "", -1];
   }
   return ["exception", message(thrown), thrown instanceof Error ? stack(thrown) : "", -1];
 }
@@ -32,8 +50,9 @@ function stack(thrown) {
   return told;
 }
 
-/** What the author's module says about itself, checked. Throws TypeError if it makes no sense. */
+/** Takes note of the author's module. What it says about itself, checked. Throws TypeError if it makes no sense. */
 export function about(module) {
+  cache.hasOnTimer = module.onTimer !== undefined;
   const told = module.about;
   if (told === undefined) {
     return undefined;

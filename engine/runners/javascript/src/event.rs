@@ -1,9 +1,9 @@
-//! From the contract's event to the arguments that the SDK makes its own of.
+//! From the contract's event and timer to the arguments that the SDK makes its own of.
 
 use rquickjs::function::Args;
-use rquickjs::{Array, BigInt, Ctx, Function, IntoJs, Result, TypedArray, Undefined};
+use rquickjs::{Array, BigInt, Ctx, Function, IntoJs, Object, Result, TypedArray, Undefined};
 
-use crate::world::types::Event;
+use crate::world::types::{Event, Timer};
 
 /// The handler and an event's fields in the order of the contract. The payload is handed over without a copy.
 ///
@@ -23,6 +23,20 @@ pub fn arguments<'js>(ctx: &Ctx<'js>, handle: Function<'js>, event: Event) -> Re
     // The engine's integers have 31 bits: what is larger would come out negative.
     args.push_arg(f64::from(event.attempt))?;
     push_option(&mut args, event.reply_to)?;
+    Ok(args)
+}
+
+/// The author's module and a timer's fields in the order of the contract.
+///
+/// # Errors
+/// A JavaScript exception if the memory ran out.
+pub fn timer_arguments<'js>(ctx: &Ctx<'js>, module: Object<'js>, timer: Timer) -> Result<Args<'js>> {
+    let mut args = Args::new(ctx.clone(), 5);
+    args.push_arg(module)?;
+    args.push_arg(timer.name)?;
+    args.push_arg(timer.key)?;
+    args.push_arg(BigInt::from_u64(ctx.clone(), timer.due)?)?;
+    args.push_arg(TypedArray::new(ctx.clone(), timer.data)?)?;
     Ok(args)
 }
 

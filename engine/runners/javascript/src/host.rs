@@ -7,6 +7,7 @@ use rquickjs::{
 };
 
 use crate::build::refuse_while_building;
+use crate::keyed;
 use crate::output::text_of;
 use crate::place;
 use crate::world::{clock, config, log, random};
@@ -34,7 +35,7 @@ const NAMES: [&str; 12] = [
 
 impl ModuleDef for Host {
     fn declare(declared: &Declarations<'_>) -> Result<()> {
-        for name in NAMES {
+        for name in NAMES.into_iter().chain(keyed::NAMES) {
             declared.declare(name)?;
         }
         Ok(())
@@ -52,6 +53,7 @@ impl ModuleDef for Host {
         exports.export("decode", Function::new(ctx.clone(), decode)?)?;
         exports.export("decodeLossy", Function::new(ctx.clone(), decode_lossy)?)?;
         exports.export("parseJson", Function::new(ctx.clone(), parse_json)?)?;
+        keyed::export(ctx, exports)?;
         exports.export("trace", Function::new(ctx.clone(), |stack: String| place::trace(&stack))?)?;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Runs plugins written in JavaScript: QuickJS behind the plugin contract.
 //!
-//! [`vm`] is the engine and what is loaded in it, [`modules`] what can be imported, [`host`] what of it is native,
+//! [`vm`] is the engine and what is loaded in it, [`modules`] what can be imported, [`host`] and [`keyed`] what of it is native,
 //! [`event`] and [`output`] the way in and out of a handler, [`thrown`] what becomes of an exception, [`place`] and [`map`]
 //! where in the source it was, [`build`] how a source gets into a component.
 //!
@@ -10,6 +10,7 @@
 mod build;
 mod event;
 mod host;
+mod keyed;
 mod map;
 mod memory;
 mod modules;

@@ -15,9 +15,14 @@ pub const SDK: &str = "wasmill";
 /// What the names of the other modules begin with. No file has a colon in its name here.
 pub const OWN: &str = "wasmill:";
 
-const TEXTS: [(&str, &str); 5] = [
+const TEXTS: [(&str, &str); 10] = [
     (SDK, include_str!("../../../../plugin-sdk/javascript/index.js")),
     ("wasmill:answer", include_str!("../../../../plugin-sdk/javascript/answer.js")),
+    ("wasmill:data", include_str!("../../../../plugin-sdk/javascript/data.js")),
+    ("wasmill:failure", include_str!("../../../../plugin-sdk/javascript/failure.js")),
+    ("wasmill:lookup", include_str!("../../../../plugin-sdk/javascript/lookup.js")),
+    ("wasmill:state", include_str!("../../../../plugin-sdk/javascript/state.js")),
+    ("wasmill:timers", include_str!("../../../../plugin-sdk/javascript/timers.js")),
     ("wasmill:shape", include_str!("../../../../plugin-sdk/javascript/shape.js")),
     ("wasmill:runtime", include_str!("../js/runtime.js")),
     ("wasmill:globals", include_str!("../js/globals.js")),

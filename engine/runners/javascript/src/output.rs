@@ -35,8 +35,16 @@ fn data(ctx: &Ctx<'_>, value: &Value<'_>) -> Result<Vec<u8>> {
     }
     match value.as_object().and_then(|object| object.as_typed_array::<u8>()) {
         Some(array) => Ok(bytes_of(array).to_vec()),
-        None => Err(Exception::throw_type(ctx, "an output's data is neither text nor bytes")),
+        None => Err(Exception::throw_type(ctx, "data is neither text nor bytes")),
     }
+}
+
+/// What `migrate` made of a field; none deletes it.
+///
+/// # Errors
+/// A JavaScript exception if it is no field.
+pub fn field(ctx: &Ctx<'_>, value: &Value<'_>) -> Result<Option<Vec<u8>>> {
+    if value.is_null() { Ok(None) } else { data(ctx, value).map(Some) }
 }
 
 fn text_field(ctx: &Ctx<'_>, item: &Object<'_>, name: &str) -> Result<String> {

@@ -7,11 +7,11 @@ wit_bindgen::generate!({
     disable_run_ctors_once_workaround: true,
 });
 
-use exports::wasmill::plugin::handler;
+use exports::wasmill::plugin::{handler, migrate, timers};
 use exports::wasmill::runner::script;
 use wasmill::runner::source;
 
-pub use wasmill::plugin::{clock, config, log, random, types};
+pub use wasmill::plugin::{clock, config, log, lookup, random, state, timer_control, types};
 
 use crate::thrown::Fault;
 use crate::vm::{self, Source};
@@ -21,6 +21,22 @@ struct Runner;
 impl handler::Guest for Runner {
     fn handle(event: types::Event) -> Result<Vec<types::Output>, types::Failure> {
         vm::handle(event)
+    }
+}
+
+impl timers::Guest for Runner {
+    fn on_timer(timer: types::Timer) -> Result<Vec<types::Output>, types::Failure> {
+        vm::on_timer(timer)
+    }
+}
+
+impl migrate::Guest for Runner {
+    fn migrate_field(
+        from_version: String,
+        name: String,
+        value: Vec<u8>,
+    ) -> Result<Option<Vec<u8>>, String> {
+        vm::migrate(&from_version, &name, value)
     }
 }
 

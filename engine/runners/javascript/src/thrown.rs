@@ -75,6 +75,13 @@ pub fn failure(ctx: &Ctx<'_>, vm: &Vm, err: Error) -> Failure {
     }
 }
 
+/// Tells what was thrown as one text.
+pub fn told(ctx: &Ctx<'_>, vm: &Vm, err: Error) -> String {
+    let told = explain(ctx, vm, err);
+    let trace = place::trace(&told.stack);
+    if trace.is_empty() { told.message } else { format!("{}\n{trace}", told.message) }
+}
+
 /// Turns what was thrown while a source was loaded into what is wrong with it, and where.
 pub fn fault(ctx: &Ctx<'_>, vm: &Vm, err: Error, source: &Source) -> Fault {
     let told = explain(ctx, vm, err);

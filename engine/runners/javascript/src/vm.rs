@@ -4,13 +4,13 @@ use std::cell::{OnceCell, RefCell};
 
 use rquickjs::function::Args;
 use rquickjs::{
-    Array, Context, Ctx, Error, Function, Module, Object, Persistent, Promise, Result, Runtime, Type, Value,
+    Array, Context, Ctx, Error, Function, Module, Object, Persistent, Promise, Result, Runtime, Type, TypedArray, Value,
 };
 
 use crate::map::Map;
 use crate::modules::{self, Own};
 use crate::thrown::Fault;
-use crate::world::types::{About, Event, Failure, Output};
+use crate::world::types::{About, Event, Failure, Output, Timer};
 use crate::{event, output, thrown, world};
 
 /// How deep JavaScript may call: it throws an error before the stack of the component, 1 MiB, is at its end.
@@ -46,9 +46,12 @@ fn track<'js>(ctx: Ctx<'js>, promise: Value<'js>, reason: Value<'js>, is_handled
 pub struct Vm {
     context: Context,
     serve: Persistent<Function<'static>>,
+    fire: Persistent<Function<'static>>,
+    upgrade: Persistent<Function<'static>>,
     explain: Persistent<Function<'static>>,
     about: Persistent<Function<'static>>,
     handle: OnceCell<Persistent<Function<'static>>>,
+    module: OnceCell<Persistent<Object<'static>>>,
     told: OnceCell<About>,
     map: OnceCell<Map>,
 }
@@ -78,10 +81,34 @@ pub fn start() -> std::result::Result<(), Fault> {
 pub fn handle(event: Event) -> std::result::Result<Vec<Output>, Failure> {
     VM.with(|vm| {
         vm.context.with(|ctx| {
-            if vm.handle.get().is_none() {
-                vm.load(&ctx, world::source()).map_err(thrown::failure_of_fault)?;
-            }
-            vm.call(&ctx, event).map_err(|err| thrown::failure(&ctx, vm, err))
+            vm.begin(&ctx).map_err(thrown::failure_of_fault)?;
+            vm.handle(&ctx, event).map_err(|err| thrown::failure(&ctx, vm, err))
+        })
+    })
+}
+
+/// Handles one timer that has come due; see [`handle`].
+///
+/// # Errors
+/// What the author's function throws, or that there is none.
+pub fn on_timer(timer: Timer) -> std::result::Result<Vec<Output>, Failure> {
+    VM.with(|vm| {
+        vm.context.with(|ctx| {
+            vm.begin(&ctx).map_err(thrown::failure_of_fault)?;
+            vm.on_timer(&ctx, timer).map_err(|err| thrown::failure(&ctx, vm, err))
+        })
+    })
+}
+
+/// Turns a field of an older version into its present shape; none deletes it. Without a function of the author's it stays.
+///
+/// # Errors
+/// What the author's function throws.
+pub fn migrate(version: &str, name: &str, value: Vec<u8>) -> std::result::Result<Option<Vec<u8>>, String> {
+    VM.with(|vm| {
+        vm.context.with(|ctx| {
+            vm.begin(&ctx).map_err(|fault| fault.to_string())?;
+            vm.migrate(&ctx, version, name, value).map_err(|err| thrown::told(&ctx, vm, err))
         })
     })
 }
@@ -118,39 +145,84 @@ impl Vm {
         runtime.set_loader(Own, Own);
         runtime.set_host_promise_rejection_tracker(Some(Box::new(track)));
         let context = Context::full(&runtime)?;
-        let (serve, explain, about) = context.with(|ctx| {
+        let [serve, fire, upgrade, explain, about] = context.with(|ctx| {
             evaluate_own(&ctx, "wasmill:globals")?;
             let runtime = evaluate_own(&ctx, "wasmill:runtime")?;
             let function =
                 |name: &str| Result::Ok(Persistent::save(&ctx, runtime.get::<_, Function<'_>>(name)?));
-            Result::Ok((function("serve")?, function("explain")?, function("about")?))
+            Result::Ok([
+                function("serve")?,
+                function("fire")?,
+                function("upgrade")?,
+                function("explain")?,
+                function("about")?,
+            ])
         })?;
         Ok(Self {
             context,
             serve,
+            fire,
+            upgrade,
             explain,
             about,
             handle: OnceCell::new(),
+            module: OnceCell::new(),
             told: OnceCell::new(),
             map: OnceCell::new(),
         })
     }
 
-    fn call(&self, ctx: &Ctx<'_>, event: Event) -> Result<Vec<Output>> {
+    fn begin(&self, ctx: &Ctx<'_>) -> std::result::Result<(), Fault> {
+        if self.handle.get().is_none() {
+            self.load(ctx, world::source())?;
+        }
+        Ok(())
+    }
+
+    fn handle(&self, ctx: &Ctx<'_>, event: Event) -> Result<Vec<Output>> {
         let handle = self.handle.get().expect("a loaded source").clone().restore(ctx)?;
-        let args: Args<'_> = event::arguments(ctx, handle, event)?;
+        let answered = self.call(ctx, &self.serve, event::arguments(ctx, handle, event)?, "handle")?;
+        output::outputs(ctx, &answered.into_array().ok_or(Error::Unknown)?)
+    }
+
+    fn on_timer(&self, ctx: &Ctx<'_>, timer: Timer) -> Result<Vec<Output>> {
+        let args = event::timer_arguments(ctx, self.module(ctx)?, timer)?;
+        let answered = self.call(ctx, &self.fire, args, "onTimer")?;
+        output::outputs(ctx, &answered.into_array().ok_or(Error::Unknown)?)
+    }
+
+    fn migrate(&self, ctx: &Ctx<'_>, version: &str, name: &str, value: Vec<u8>) -> Result<Option<Vec<u8>>> {
+        let mut args = Args::new(ctx.clone(), 4);
+        args.push_arg(self.module(ctx)?)?;
+        args.push_arg(version)?;
+        args.push_arg(name)?;
+        args.push_arg(TypedArray::new(ctx.clone(), value)?)?;
+        output::field(ctx, &self.call(ctx, &self.upgrade, args, "migrate")?)
+    }
+
+    fn module<'js>(&self, ctx: &Ctx<'js>) -> Result<Object<'js>> {
+        self.module.get().expect("a loaded source").clone().restore(ctx)
+    }
+
+    /// Calls one of the runtime's functions around one of the author's, and waits for what it promises.
+    fn call<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        function: &Persistent<Function<'static>>,
+        args: Args<'js>,
+        name: &str,
+    ) -> Result<Value<'js>> {
         REJECTED.take();
-        let answered: Value<'_> = self.serve.clone().restore(ctx)?.call_arg(args)?;
-        let list: Array<'_> = match answered.as_promise() {
-            Some(promise) => settled(ctx, promise, "handle")?,
-            None => answered.into_array().ok_or(Error::Unknown)?,
-        };
+        let mut answered: Value<'_> = function.clone().restore(ctx)?.call_arg(args)?;
+        if let Some(promise) = answered.as_promise() {
+            answered = settled(ctx, promise, name)?;
+        }
         // What nobody waits for is done before the call ends, not in the next one.
         while ctx.execute_pending_job() {}
         if let Some((_, reason)) = REJECTED.take().into_iter().next() {
             return Err(ctx.throw(reason.restore(ctx)?));
         }
-        output::outputs(ctx, &list)
+        Ok(answered)
     }
 
     fn load(&self, ctx: &Ctx<'_>, source: Option<Source>) -> std::result::Result<Option<About>, Fault> {
@@ -168,10 +240,17 @@ impl Vm {
         let exports = module.namespace()?;
         let handle: Value<'_> = exports.get("handle")?;
         let Some(handle) = handle.as_function() else {
-            return Err(no_handle(ctx, &handle));
+            return Err(no_function(ctx, "handle", &handle));
         };
+        for name in ["onTimer", "migrate"] {
+            let found: Value<'_> = exports.get(name)?;
+            if !(found.is_undefined() || found.is_function()) {
+                return Err(no_function(ctx, name, &found));
+            }
+        }
         let about: Option<Array<'_>> = self.about.clone().restore(ctx)?.call((exports.clone(),))?;
         let about = about.map(|fields| read_about(&fields)).transpose()?;
+        let _ = self.module.set(Persistent::save(ctx, exports));
         let _ = self.handle.set(Persistent::save(ctx, handle.clone()));
         if let Some(about) = &about {
             let _ = self.told.set(about.clone());
@@ -205,13 +284,13 @@ fn settled<'js, T: rquickjs::FromJs<'js>>(ctx: &Ctx<'js>, promise: &Promise<'js>
     }
 }
 
-fn no_handle(ctx: &Ctx<'_>, found: &Value<'_>) -> Error {
+fn no_function(ctx: &Ctx<'_>, name: &str, found: &Value<'_>) -> Error {
     let problem = match found.type_of() {
-        Type::Undefined => "nothing named `handle` is exported".to_owned(),
-        Type::Int | Type::Float => "the export `handle` is a number, not a function".to_owned(),
-        other => format!("the export `handle` is of type {other}, not a function"),
+        Type::Undefined => format!("nothing named `{name}` is exported"),
+        Type::Int | Type::Float => format!("the export `{name}` is a number, not a function"),
+        other => format!("the export `{name}` is of type {other}, not a function"),
     };
-    thrown::refusal(ctx, &format!("{problem}\nhint: write `export function handle(event) {{ ... }}`"))
+    thrown::refusal(ctx, &format!("{problem}\nhint: write `export function {name}(...) {{ ... }}`"))
 }
 
 fn read_about(fields: &Array<'_>) -> Result<About> {

@@ -22,7 +22,7 @@ const COMPONENTIZE_PY: Tool = Tool {
 pub const RECIPE: Recipe = Recipe { tools: &[&COMPONENTIZE_PY], compile };
 
 /// The part of the contract that the SDK implements.
-const WORLD: &str = "wasmill:plugin/described-plugin";
+const WORLD: &str = "wasmill:plugin/full-plugin";
 /// What the SDK calls the module that componentize-py makes of the contract.
 const BINDINGS: &str = "wasmill_world";
 /// Where componentize-py's Python looks for packages in a virtual environment.

@@ -1,0 +1,105 @@
+//! A pattern in a keyed plugin: its state in a field of the event's key, its time in a timer of the same name.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Pattern, State, Step};
+use crate::state::Value;
+use crate::timers::{self, Timer};
+use crate::{Failure, clock};
+
+/// A pattern that remembers, per key, under one name: a state field and a timer are called so.
+///
+/// ```
+/// use std::time::Duration;
+/// use wasmill_sdk::pattern::{Kept, Pattern};
+/// use wasmill_sdk::{Event, Failure, Output, timers::Timer};
+///
+/// #[derive(Clone, serde::Serialize, serde::Deserialize)]
+/// struct Cart {
+///     kind: String,
+/// }
+///
+/// fn abandoned() -> Kept<Cart> {
+///     Pattern::begin("filled", |cart: &Cart, _| cart.kind == "filled")
+///         .not_followed_by(|cart, _| cart.kind == "bought")
+///         .within(Duration::from_secs(600))
+///         .kept("abandoned")
+/// }
+///
+/// fn handle(event: Event<Cart>) -> Result<(), Failure> {
+///     abandoned().advance(event.data)?;
+///     Ok(())
+/// }
+///
+/// fn on_timer(timer: Timer) -> Result<Vec<Output>, Failure> {
+///     let step = abandoned().on_timer(&timer)?;
+///     Ok(step.matches.iter().map(|_| Output::bytes(format!("carts.abandoned.{}", timer.key), "")).collect())
+/// }
+///
+/// # use wasmill_sdk::testing::{Delivery, Keyed, json};
+/// let mut engine = Keyed::new(handle).on_timer(on_timer);
+/// let mut send = |kind: &str, key: &str| engine.deliver(Delivery::json(json!({"kind": kind})).key(key)).outputs();
+/// send("filled", "anna");
+/// send("filled", "ben");
+/// send("bought", "ben");
+/// let fired = engine.advance(Duration::from_secs(600)).outputs();
+/// assert_eq!(fired.iter().map(|output| output.subject.as_str()).collect::<Vec<_>>(), ["carts.abandoned.anna"]);
+/// ```
+///
+/// Its clock is [`clock::now`]: the time of the event, or of the timer.
+pub struct Kept<E> {
+    pattern: Pattern<E>,
+    state: Value<State<E>>,
+}
+
+impl<E> Pattern<E> {
+    /// Keeps the pattern's state for each key, in a field and a timer of this name.
+    pub fn kept(self, name: &str) -> Kept<E> {
+        Kept { pattern: self, state: Value::named(name) }
+    }
+}
+
+impl<E: Clone + Serialize + DeserializeOwned> Kept<E> {
+    /// Takes one event of the current key. Matches and timeouts may also come of time that passed before it.
+    ///
+    /// # Errors
+    /// What the pattern refuses, see [`Error`](super::Error), and what state and timers refuse.
+    pub fn advance(&self, event: E) -> Result<Step<E>, Failure> {
+        self.step(|state| self.pattern.advance(state, event, clock::now()))
+    }
+
+    /// Handles a timer of the plugin. One of another name is not the pattern's, and brings nothing about.
+    ///
+    /// # Errors
+    /// As [`advance`](Self::advance).
+    pub fn on_timer<T>(&self, timer: &Timer<T>) -> Result<Step<E>, Failure> {
+        if timer.name != self.state.name() {
+            return Ok(Step::default());
+        }
+        self.step(|state| self.pattern.on_time(state, timer.due))
+    }
+
+    /// A timer that has fired is gone, so it is set anew whenever something still waits.
+    fn step(
+        &self,
+        change: impl FnOnce(&mut State<E>) -> Result<Step<E>, super::Error>,
+    ) -> Result<Step<E>, Failure> {
+        let stored = self.state.get()?;
+        let known = stored.is_some();
+        let mut state = stored.unwrap_or_default();
+        let due_before = self.pattern.due(&state);
+        let step = change(&mut state)?;
+        match self.pattern.due(&state) {
+            Some(due) if due_before != Some(due) => timers::set(self.state.name(), due, "")?,
+            None if due_before.is_some() => timers::cancel(self.state.name())?,
+            _ => {}
+        }
+        if !state.is_idle() {
+            self.state.set(&state)?;
+        } else if known {
+            self.state.delete()?;
+        }
+        Ok(step)
+    }
+}
