@@ -209,7 +209,7 @@ impl Keyed {
         sent: Instant,
         stop: &CancellationToken,
     ) -> Result<Ended, LeaseError> {
-        let Held { mut owner, last, .. } = held;
+        let Held { mut owner, last } = held;
         let sources = self.sources(manifest, &mut owner).await?;
         let (journal, writer) = Journal::new(Arc::clone(&self.bus), bucket.clone(), owner.clone(), last);
         let writer = AbortOnDropHandle::new(tokio::spawn(writer));
