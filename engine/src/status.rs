@@ -121,6 +121,9 @@ pub struct PluginStatus {
     pub last_failure: Option<FailureStatus>,
     /// What may go wrong as things are set up: promises that the surroundings do not keep.
     pub warnings: Vec<String>,
+    /// How it stands with the partitions of its keys, if it has a key: `0: owned`, or who else owns it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<String>,
     /// What it receives, as `STREAM: subject` or `subject`.
     pub subscriptions: Vec<String>,
     /// Where it may emit.

@@ -211,8 +211,7 @@ static wasmill_str flaw(const wasmill_output *output) {
     return NOTHING;
 }
 
-wasmill_answer wasmill_call(const wasmill_event *event) {
-    wasmill_answer answer = wasmill_handle(event);
+wasmill_answer wasmill_sound(wasmill_answer answer) {
     if (answer.failed) return answer;
     for (size_t i = 0; i < answer.outputs.count; i++) {
         wasmill_str what = flaw(&answer.outputs.items[i]);

@@ -255,5 +255,6 @@ void wasmill_reset(void);
 #endif
 
 #include "wasmill_json.h"
+#include "wasmill_keyed.h"
 
 #endif

@@ -14,6 +14,13 @@ wasmill_str wasmill_host_config_json(void);
 uint64_t wasmill_host_random(void);
 /* At most 65,536 bytes at a time. */
 void wasmill_host_random_bytes(void *into, uint32_t len);
+wasmill_refusal wasmill_host_state_get(wasmill_str name, wasmill_maybe *value);
+wasmill_refusal wasmill_host_state_set(wasmill_str name, wasmill_str value);
+wasmill_refusal wasmill_host_state_delete(wasmill_str name);
+wasmill_refusal wasmill_host_state_names(wasmill_str prefix, wasmill_strs *names);
+wasmill_refusal wasmill_host_timer_set(wasmill_str name, uint64_t due_ns, wasmill_str data);
+wasmill_refusal wasmill_host_timer_cancel(wasmill_str name);
+wasmill_refusal wasmill_host_lookup(wasmill_str table, wasmill_str key, wasmill_maybe *row);
 
 /* Memory of the call, at a multiple of `align`; a block that is the last one taken grows in place. */
 void *wasmill_realloc(void *old, size_t old_len, size_t align, size_t len);
@@ -26,7 +33,7 @@ wasmill_str wasmill_lossy(wasmill_str text);
 size_t wasmill_utf8_sequence(const char *text, size_t len);
 bool wasmill_is_utf8(wasmill_str text);
 
-/* The handler's answer, or the exception that it is in place of one that the engine could not read. */
-wasmill_answer wasmill_call(const wasmill_event *event);
+/* A handler's answer, or the exception that it is in place of one that the engine could not read. */
+wasmill_answer wasmill_sound(wasmill_answer answer);
 
 #endif

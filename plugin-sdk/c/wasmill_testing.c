@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "wasmill_internal.h"
+#include "wasmill_testing_internal.h"
 
 enum { LINES_MAX = 1000 };
 
@@ -26,6 +27,7 @@ void wasmill_test_start(const char *with) {
     now = DEFAULT_NOW;
     seed = 1;
     line_count = 0;
+    wasmill_test_forget();
 }
 
 void wasmill_test_set_now(uint64_t time_ns) {
@@ -44,12 +46,14 @@ wasmill_event wasmill_test_event(const char *data) {
         .subject = wasmill_s("test.subject"),
         .time_ns = now,
         .data = wasmill_s(data),
+        .key = wasmill_test_key_of_events(),
         .attempt = 1,
     };
 }
 
 wasmill_answer wasmill_test_deliver(const wasmill_event *event) {
-    return wasmill_call(event);
+    wasmill_test_keep();
+    return wasmill_test_ended(wasmill_sound(wasmill_handle(event)));
 }
 
 wasmill_str wasmill_test_reason(const wasmill_answer *answer) {
@@ -98,7 +102,7 @@ int wasmill_test_end(void) {
     return failures == 0 ? 0 : 1;
 }
 
-static wasmill_str copy(wasmill_str text) {
+wasmill_str wasmill_test_copy(wasmill_str text) {
     char *made = wasmill_alloc(text.len + 1);
     if (text.len != 0) memcpy(made, text.ptr, text.len);
     made[text.len] = 0;
@@ -109,9 +113,9 @@ void wasmill_host_log(wasmill_level level, wasmill_str message, wasmill_headers 
     if (line_count == LINES_MAX) return;
     wasmill_header *items = wasmill_alloc(fields.count * sizeof *items);
     for (size_t i = 0; i < fields.count; i++) {
-        items[i] = (wasmill_header){copy(fields.items[i].name), copy(fields.items[i].value)};
+        items[i] = (wasmill_header){wasmill_test_copy(fields.items[i].name), wasmill_test_copy(fields.items[i].value)};
     }
-    lines[line_count++] = (wasmill_test_line){level, copy(message), {items, fields.count}};
+    lines[line_count++] = (wasmill_test_line){level, wasmill_test_copy(message), {items, fields.count}};
 }
 
 uint64_t wasmill_host_now(void) {
@@ -122,7 +126,7 @@ wasmill_maybe wasmill_host_config_get(wasmill_str key) {
     wasmill_reader in = wasmill_read("the test's config", wasmill_s(config));
     for (const wasmill_json *field = in.root->first; field != NULL; field = field->next) {
         bool same = field->name.len == key.len && memcmp(field->name.ptr, key.ptr, key.len) == 0;
-        if (same) return (wasmill_maybe){true, copy(field->text)};
+        if (same) return (wasmill_maybe){true, wasmill_test_copy(field->text)};
     }
     return (wasmill_maybe){false, {"", 0}};
 }

@@ -39,6 +39,23 @@ wasmill_answer wasmill_test_deliver(const wasmill_event *event);
 /* Why the handler failed: the reason, or the exception's message; empty if it did not. */
 wasmill_str wasmill_test_reason(const wasmill_answer *answer);
 
+/* Gives the plugin a key, with no state and no timers. An event of a test needs none of its own. */
+void wasmill_test_key(const char *key);
+/* How large the key's record may be, in bytes, and how many timers it may have. */
+void wasmill_test_limits(size_t record_bytes, size_t timers);
+/* One field of the key's state as it is between calls: a call that failed changed nothing. */
+wasmill_maybe wasmill_test_state(const char *name);
+/* Sets a field, as if an earlier call had. */
+void wasmill_test_set_state(const char *name, const char *value);
+/* The timers that are set, in the order in which they will fire. */
+size_t wasmill_test_timer_count(void);
+const wasmill_timer *wasmill_test_timer_at(size_t i);
+/* Hands the first timer that is due by then to its handler, with the plugin clock at its time. False if there is none: the
+ * clock is then `until_ns`. */
+bool wasmill_test_fire(uint64_t until_ns, wasmill_answer (*handler)(const wasmill_timer *timer), wasmill_answer *answer);
+/* Grants a lookup table: its rows are the members of a JSON object. NULL is a table that is not loaded yet. */
+void wasmill_test_table(const char *name, const char *rows);
+
 /* How many lines were logged since the engine started anew (the first thousand are kept), and the i-th of them. */
 size_t wasmill_test_line_count(void);
 const wasmill_test_line *wasmill_test_line_at(size_t i);

@@ -345,6 +345,7 @@ inline void error(std::string_view message, std::initializer_list<Field> fields 
 } // namespace wasmill
 
 #include "wasmill_json.hpp"
+#include "wasmill_keyed.hpp"
 
 #ifdef __wasm__
 // Where an exception would be thrown, were there any, the library says so and ends the instance: into the log, not to a

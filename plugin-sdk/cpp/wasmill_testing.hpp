@@ -57,6 +57,31 @@ inline std::vector<Line> lines() {
     return all;
 }
 
+// Gives the plugin a key, with no state and no timers.
+inline void key(const char *key) {
+    wasmill_test_key(key);
+}
+
+// One field of the key's state as it is between calls.
+inline std::optional<std::string_view> state(const char *name) {
+    return detail::view(wasmill_test_state(name));
+}
+
+// Hands every timer that is due by then to the handler, with the plugin clock at its time, and answers the results in order.
+template <typename Handler> std::vector<Result> fire(std::uint64_t until_ns, Handler on_timer) {
+    static Handler *handler;
+    static std::vector<Result> results;
+    handler = &on_timer;
+    results.clear();
+    auto call = [](const wasmill_timer *timer) {
+        results.push_back((*handler)(Timer(*timer)));
+        return detail::lowered(results.back());
+    };
+    wasmill_answer answer;
+    while (wasmill_test_fire(until_ns, call, &answer)) {}
+    return std::move(results);
+}
+
 // Prints how many checks failed; what `main` should return. `wasmill_check(condition)` makes them.
 inline int end() {
     return wasmill_test_end();

@@ -15,9 +15,13 @@ func reallocate(old, oldSize, align, size uint32) uint32 {
 
 //go:wasmexport wasmill:plugin/handler@0.1.0#handle
 func exportHandle(address uint32) uint32 {
-	event := lift(address)
+	return answer(plugin.handler, lift(address))
+}
+
+// answer calls a handler and writes its answer down for the engine.
+func answer(handler Handler, event *Event) uint32 {
 	host.Enter()
-	outputs, err := plugin.handler.Call(event)
+	outputs, err := handler.Call(event)
 	host.Leave()
 	if err != nil {
 		lowered.lowerFailure(err)
@@ -25,6 +29,15 @@ func exportHandle(address uint32) uint32 {
 		*(*wireList)(unsafe.Pointer(&lowered.answer.failure)) = lowered.lowerOutputs(outputs)
 	}
 	return uint32(uintptr(unsafe.Pointer(&lowered.answer)))
+}
+
+func init() {
+	host.Answer = func(handler, event any) uint32 {
+		return answer(handler.(Handler), event.(*Event))
+	}
+	host.Release = func() {
+		lowered.release()
+	}
 }
 
 //go:wasmexport cabi_post_wasmill:plugin/handler@0.1.0#handle

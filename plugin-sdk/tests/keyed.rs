@@ -211,12 +211,14 @@ fn limits_hold_as_the_manifest_sets_them() {
 
 /// The contract has no word for a timer that is too large: an engine ends the call.
 #[test]
-#[should_panic(expected = "over its limit of 1024")]
-fn a_timer_that_is_too_large_ends_the_test() {
+fn a_timer_that_is_too_large_fails_the_call() {
     let mut engine = engine().limits(1, 2);
     let name = "x".repeat(256);
-    let orders = json!([{"fill": 800}, {"timer": [name, 5]}]);
-    let _ = engine.deliver(event("k", 1_000, orders));
+    let handled = engine.deliver(event("k", 1_000, json!([{"fill": 800}, {"timer": [name, 5]}])));
+    let failure = handled.failure().unwrap();
+    assert!(failure.reason().ends_with("over its limit of 1024"), "{failure}");
+    assert_eq!((engine.names("k").len(), engine.timers("k").len()), (0, 0));
+    assert_eq!(engine.deliver(event("k", 1_000, json!([{"fill": 800}]))).outputs(), []);
 }
 
 #[test]

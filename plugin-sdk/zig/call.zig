@@ -14,9 +14,9 @@ pub const Answer = union(enum) {
     failure: failure.Failure,
 };
 
-/// Calls a handler: `fn (*const Event) R`, where `R` is `void`, `Output`, `?Output`, `[]const Output`, or an error
+/// Calls a handler with what it handles: `fn (*const Event) R` or `fn (*const Timer) R`, where `R` is `void`, `Output`, `?Output`, `[]const Output`, or an error
 /// union of one of these.
-pub fn run(comptime handler: anytype, message: *const event.Event) Answer {
+pub fn run(comptime handler: anytype, message: anytype) Answer {
     const Result = @typeInfo(@TypeOf(handler)).@"fn".return_type.?;
     const value = if (@typeInfo(Result) == .error_union)
         handler(message) catch |err| return .{ .failure = failure.of(err) }

@@ -37,11 +37,11 @@ pub const RetryOptions = struct {
     after_ms: ?u64 = null,
 };
 
-const Raised = struct { err: anyerror, message: []const u8, trace: []const u8 };
+const Noted = struct { err: anyerror, failure: Failure };
 
 var rejected: []const u8 = "";
 var retried: Failure.Retry = .{ .reason = "" };
-var raised: ?Raised = null;
+var noted: ?Noted = null;
 
 /// It will never work: `return wasmill.reject("no account {s}", .{id});`
 pub fn reject(comptime format: []const u8, args: anytype) error{Reject} {
@@ -63,21 +63,23 @@ pub fn raise(
     comptime format: []const u8,
     args: anytype,
 ) @TypeOf(err) {
-    raised = .{
-        .err = err,
+    note(err, .{ .exception = .{
         .message = text.print("error.{s}: " ++ format, .{@errorName(err)} ++ args),
         .trace = text.print("{s} ({s}:{d}:{d})", .{ place.fn_name, place.file, place.line, place.column }),
-    };
+    } });
     return err;
+}
+
+/// Says what becomes of the event if the handler returns this error next.
+pub fn note(err: anyerror, failure: Failure) void {
+    noted = .{ .err = err, .failure = failure };
 }
 
 /// What the engine is told of an error that the handler returned.
 pub fn of(err: anyerror) Failure {
     if (err == error.Reject) return .{ .reject = rejected };
     if (err == error.Retry) return .{ .retry = retried };
-    if (raised) |it| if (it.err == err) {
-        return .{ .exception = .{ .message = it.message, .trace = it.trace } };
-    };
+    if (noted) |it| if (it.err == err) return it.failure;
     return .{ .exception = .{ .message = text.print("error.{s}", .{@errorName(err)}), .trace = "" } };
 }
 
@@ -85,5 +87,5 @@ pub fn of(err: anyerror) Failure {
 pub fn reset() void {
     rejected = "";
     retried = .{ .reason = "" };
-    raised = null;
+    noted = null;
 }

@@ -8,6 +8,7 @@ const events = @import("event.zig");
 const failures = @import("failure.zig");
 const host = @import("host.zig");
 const json = @import("json.zig");
+const keyed = @import("keyed.zig");
 const text = @import("text.zig");
 
 pub const Event = events.Event;
@@ -19,6 +20,11 @@ pub const RetryOptions = failures.RetryOptions;
 pub const reject = failures.reject;
 pub const retry = failures.retry;
 pub const raise = failures.raise;
+pub const Timer = keyed.Timer;
+pub const state = keyed.state;
+pub const timers = keyed.timers;
+pub const lookup = keyed.lookup;
+pub const limit = keyed.limit;
 pub const testing = @import("testing.zig");
 
 /// Memory that lasts until the call ends. Nothing taken from it need be freed; what shall outlive the call, in `reuse`
@@ -135,4 +141,5 @@ pub const internal = struct {
     pub const wire = @import("wire.zig");
     pub const call = @import("call.zig");
     pub const reset = failures.reset;
+    pub const failure = failures.of;
 };

@@ -94,3 +94,85 @@ test "headers compare without case" {
     try expectEqualStrings("1", event.header("trace").?);
     try expectEqual(null, event.header("other"));
 }
+
+const seen: wasmill.state.Counter = .{ .name = "n" };
+const last: wasmill.state.List([]const u8) = .{ .name = "l", .bound = 2 };
+const held: wasmill.state.Map([]const u8) = .{ .name = "m" };
+const cards: wasmill.state.Set = .{ .name = "s" };
+
+test "typed fields are stored as in every language" {
+    start(.{ .key = "k" });
+    try expectEqual(3, try seen.add(3));
+    try expectEqual(-2, try seen.add(-5));
+    try std.testing.expectError(error.Reject, seen.add(std.math.minInt(i64)));
+    for ([_][]const u8{ "a", "b", "c ü" }) |value| _ = try last.push(value);
+    try (try held.entry("k")).set("v");
+    try expectEqual(true, try cards.add("x"));
+    try expectEqual(false, try cards.add("x"));
+    const wanted = [_][2][]const u8{ .{ "l", "[\"b\",\"c ü\"]" }, .{ "m/k", "\"v\"" }, .{ "n", "-2" }, .{ "s/x", "true" } };
+    try expectEqual(wanted.len, wasmill.testing.fields().len);
+    for (wanted, wasmill.testing.fields()) |pair, field| {
+        try expectEqualStrings(pair[0], field.name);
+        try expectEqualStrings(pair[1], field.value);
+    }
+    try expectEqualStrings("k", (try held.keys())[0]);
+    try expectEqualStrings("x", (try cards.all())[0]);
+    try cards.remove("x");
+    try last.delete();
+    try expectEqual(2, (try wasmill.state.names("")).len);
+    try wasmill.state.set("n", "{}");
+    try std.testing.expectError(error.Retry, seen.get());
+}
+
+fn refused(event: *const wasmill.Event) !void {
+    switch (event.attempt) {
+        1 => try wasmill.state.set("name", "eighty bytes of value, or with the name and the cost of a field some more"),
+        2 => for (0..3) |i| try wasmill.timers.set(try std.fmt.allocPrint(wasmill.allocator, "{d}", .{i}), 1, ""),
+        3 => _ = try wasmill.state.get("\xFF"),
+        4 => _ = try wasmill.lookup.get("late", "7"),
+        5 => _ = try wasmill.lookup.get("other", "7"),
+        else => try wasmill.timers.cancel(&@as([257]u8, @splat('n'))),
+    }
+}
+
+test "what the engine refuses becomes a failure" {
+    start(.{});
+    try expectEqual(0, std.mem.find(u8, deliver(refused, .{ .attempt = 1 }).failure.retry.reason, "the plugin has no key").?);
+    const rows = [_]wasmill.testing.Field{.{ .name = "7", .value = "x" }};
+    start(.{ .key = "k", .record_bytes = 80, .max_timers = 2, .tables = &.{ .{ .name = "late", .rows = null }, .{ .name = "blocked", .rows = &rows } } });
+    try expectEqualStrings("the key's record would pass its limit of 80 bytes", deliver(refused, .{ .attempt = 1 }).failure.reject);
+    try expectEqual(80, wasmill.limit());
+    try expectEqualStrings("the key has 2 timers, as many as it may have", deliver(refused, .{ .attempt = 2 }).failure.reject);
+    try expectEqual(0, wasmill.testing.timers().len);
+    try std.testing.expect(deliver(refused, .{ .attempt = 3 }).failure == .reject);
+    try std.testing.expect(deliver(refused, .{ .attempt = 4 }).failure == .retry);
+    try std.testing.expect(deliver(refused, .{ .attempt = 5 }).failure == .retry);
+    try std.testing.expect(deliver(refused, .{ .attempt = 6 }).failure == .reject);
+    try expectEqualStrings("x", (try wasmill.lookup.get("blocked", "7")).?);
+    try expectEqual(null, try wasmill.lookup.get("blocked", "8"));
+}
+
+fn onTimer(timer: *const wasmill.Timer) !wasmill.Output {
+    try wasmill.state.set("fired", timer.name);
+    try wasmill.timers.set("again", timer.due_ns + 300, timer.data);
+    if (std.mem.eql(u8, timer.name, "fails")) return wasmill.reject("it does", .{});
+    return .print("out", "{s} {s} at {d}", .{ timer.name, timer.data, wasmill.clock.now() });
+}
+
+test "timers fire in order at their time" {
+    start(.{ .key = "k", .now = 1000 });
+    try wasmill.timers.set("b", 1100, "x");
+    try wasmill.timers.set("a", 1100, "");
+    try wasmill.timers.set("fails", 1200, "");
+    try wasmill.timers.set("gone", 1, "");
+    try wasmill.timers.cancel("gone");
+    try wasmill.timers.after("never", std.math.maxInt(u64), "");
+    try expectEqualStrings("b x at 1100", wasmill.testing.fire(onTimer, 1400).?.outputs[0].data);
+    try expectEqualStrings("a  at 1100", wasmill.testing.fire(onTimer, 1400).?.outputs[0].data);
+    try expectEqualStrings("it does", wasmill.testing.fire(onTimer, 1400).?.failure.reject);
+    try expectEqualStrings("a", (try wasmill.state.get("fired")).?);
+    try expectEqualStrings("again  at 1400", wasmill.testing.fire(onTimer, 1400).?.outputs[0].data);
+    try expectEqual(null, wasmill.testing.fire(onTimer, 1400));
+    try expectEqual(1400, wasmill.clock.now());
+    try expectEqual(2, wasmill.testing.timers().len);
+}

@@ -85,6 +85,21 @@ pub const Answer = extern struct {
     }
 };
 
+/// `result<option<list<u8>>, string>`.
+pub const Migrated = extern struct {
+    case: enum(u8) { ok, err },
+    of: extern union { ok: Option, err: Bytes },
+
+    pub fn write(value: anyerror!?[]const u8) Migrated {
+        const bytes = value catch |err| return .{ .case = .err, .of = .{ .err = .of(switch (failure.of(err)) {
+            .retry => |retry| retry.reason,
+            .reject => |reason| reason,
+            .exception => |exception| exception.message,
+        }) } };
+        return .{ .case = .ok, .of = .{ .ok = .of(bytes) } };
+    }
+};
+
 /// `record about`.
 pub const About = extern struct {
     name: Bytes,
@@ -145,6 +160,6 @@ comptime {
         std.debug.assert(@sizeOf(Output) == 36 and @offsetOf(Output, "data") == 28);
         std.debug.assert(@sizeOf(Answer) == 40 and @offsetOf(Answer, "of") == 8);
         std.debug.assert(@sizeOf(Failure) == 32 and @offsetOf(Retry, "reason") == 16);
-        std.debug.assert(@sizeOf(About) == 40);
+        std.debug.assert(@sizeOf(About) == 40 and @sizeOf(Migrated) == 16);
     }
 }

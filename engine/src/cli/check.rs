@@ -21,7 +21,7 @@ use crate::digest::Digest;
 use crate::limits::{DEFAULT_WEIGHT, Limits};
 use crate::lookup::NoTables;
 use crate::manifest::{Manifest, ManifestError, PluginName};
-use crate::sandbox::{LoadSpec, LogLine, LogSink, Sandbox, this_program};
+use crate::sandbox::{LoadSpec, LogLine, LogSink, Sandbox, Shape, this_program};
 use crate::subject::Pattern;
 
 /// Check plugins: contract, description, manifest, limits
@@ -187,6 +187,9 @@ async fn judge(
         Err(fault) => report.faults.push(fault.to_string()),
         Ok(prepared) => {
             report.shape = Some(prepared.shape().clone());
+            if let Some(manifest) = manifest.as_ref().filter(|_| !artifact.is_source()) {
+                compare_needs(manifest, &prepared.needs_key(), prepared.shape(), &mut report.warnings);
+            }
             if let Some(about) = prepared.about() {
                 if let Some(manifest) = &manifest {
                     compare("subjects", &about.subjects, &subscribed(manifest), &mut report.warnings);
@@ -233,6 +236,26 @@ fn compare(what: &str, described: &[String], granted: &[Pattern], warnings: &mut
     }
 }
 
+/// Imports that this manifest leaves without an answer, and grants that nothing comes of. A runner imports all that there is, so
+/// that source says nothing of itself here.
+fn compare_needs(manifest: &Manifest, needs_key: &[&str], shape: &Shape, warnings: &mut Vec<String>) {
+    if manifest.key.is_none() && !needs_key.is_empty() {
+        warnings.push(format!(
+            "it imports {}, and the manifest names no key: it will have neither state nor timers",
+            needs_key.join(" and ")
+        ));
+    }
+    let looks_up = shape.imports.iter().any(|name| name.starts_with("wasmill:plugin/lookup@"));
+    if looks_up && manifest.lookup.is_empty() {
+        warnings
+            .push("it imports wasmill:plugin/lookup, and the manifest's [lookup] grants no table".to_owned());
+    } else if !looks_up && !manifest.lookup.is_empty() {
+        warnings.push(
+            "the manifest's [lookup] grants tables, and it does not import wasmill:plugin/lookup".to_owned(),
+        );
+    }
+}
+
 fn log_sink(file: &Path) -> LogSink {
     let file = file.display().to_string();
     Arc::new(move |line: LogLine| out::say(format_args!("{file}: {} {}", line.level, line.message)))
@@ -241,6 +264,28 @@ fn log_sink(file: &Path) -> LogSink {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_component_needs_is_held_against_the_manifest() {
+        let manifest = |lines: &str| {
+            Manifest::parse(&format!("{lines}\n[[subscribe]]\nstream = \"S\"\nsubjects = [\"a.>\"]\n"))
+                .unwrap()
+        };
+        let (state, lookup) = ("wasmill:plugin/state@0.1.0", "wasmill:plugin/lookup@0.1.0");
+        for (lines, imports, wanted) in [
+            ("", &[][..], &[][..]),
+            ("", &[state, lookup], &["it imports wasmill:plugin/state@0.1.0, and", "grants no table"]),
+            ("key = { token = 2 }\nlookup = { t = \"B\" }", &[state, lookup], &[]),
+            ("lookup = { t = \"B\" }", &[], &["does not import"]),
+        ] {
+            let needs: Vec<&str> = imports.iter().copied().filter(|name| *name == state).collect();
+            let imports = imports.iter().map(|name| (*name).to_owned()).collect();
+            let mut warnings = Vec::new();
+            compare_needs(&manifest(lines), &needs, &Shape { imports, exports: Vec::new() }, &mut warnings);
+            assert_eq!(warnings.len(), wanted.len(), "{warnings:?}");
+            assert!(warnings.iter().zip(wanted).all(|(told, wanted)| told.contains(wanted)), "{warnings:?}");
+        }
+    }
 
     #[test]
     fn the_description_is_held_against_the_manifest() {

@@ -5,7 +5,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::bus::{Bus, StreamInfo};
-use crate::manifest::{Manifest, OutputDelivery};
+use super::view::Views;
+use crate::manifest::{Manifest, OutputDelivery, PluginName};
+
+/// Tells what is wrong with the streams that a plugin emits to.
+pub(super) async fn tell(bus: &dyn Bus, plugin: &PluginName, manifest: &Manifest, views: &Views) {
+    let warnings = warnings(bus, manifest).await;
+    for warning in &warnings {
+        tracing::warn!(plugin = plugin.as_str(), "{warning}");
+    }
+    views.warnings(plugin, warnings);
+}
 
 /// What is wrong with the streams that a plugin emits to.
 pub(super) async fn warnings(bus: &dyn Bus, manifest: &Manifest) -> Vec<String> {

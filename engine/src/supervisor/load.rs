@@ -10,8 +10,7 @@ use crate::effects::Emitter;
 use crate::lookup::NoTables;
 use crate::manifest::{Manifest, PluginName};
 use crate::plan::Files;
-use crate::sandbox::{LoadError, LoadSpec, Sandbox};
-use crate::unkeyed::Version;
+use crate::sandbox::{LoadError, LoadSpec, Sandbox, Workers};
 
 /// The bytes of a plugin's two files.
 pub(super) struct Source {
@@ -22,8 +21,15 @@ pub(super) struct Source {
 
 /// A version that may be put into service, with the files it came from.
 pub(super) struct Candidate {
-    pub version: Version,
+    pub ready: Ready,
     pub source: Source,
+}
+
+/// A version that may be put into service.
+pub(super) struct Ready {
+    pub workers: Workers,
+    pub manifest: Arc<Manifest>,
+    pub emitter: Emitter,
 }
 
 /// Why files make no version.
@@ -107,13 +113,16 @@ pub(super) async fn load(
     if serves {
         prepare(&*around.bus, name, &manifest).await?;
     }
-    let version = Version { handler: Box::new(workers), manifest: Arc::new(manifest), emitter };
-    Ok(Candidate { version, source })
+    let ready = Ready { workers, manifest: Arc::new(manifest), emitter };
+    Ok(Candidate { ready, source })
 }
 
 /// Sees to it that what the version subscribes to stands. The last step before it takes over: from here on the version
 /// before it may be handed events of the new subjects.
 async fn prepare(bus: &dyn Bus, name: &PluginName, manifest: &Manifest) -> Result<(), Refusal> {
+    if manifest.key.is_some() {
+        return prepare_keyed(bus, name, manifest).await;
+    }
     for spec in manifest.subscribe.iter().filter_map(|entry| durable_spec(name, manifest, entry)) {
         match bus.prepare(&spec).await {
             Ok(()) => {}
@@ -123,6 +132,16 @@ async fn prepare(bus: &dyn Bus, name: &PluginName, manifest: &Manifest) -> Resul
             // Without an answer nothing is known against it: the subscription finds out.
             Err(err) if err.is_transient() => {}
             Err(err) => return Err(Refusal::Because(format!("{name}.toml: {err}"))),
+        }
+    }
+    Ok(())
+}
+
+/// The same for a plugin with a key: it has no consumers that could be there already.
+async fn prepare_keyed(bus: &dyn Bus, name: &PluginName, manifest: &Manifest) -> Result<(), Refusal> {
+    for stream in manifest.subscribe.iter().filter_map(|entry| entry.stream.as_ref()) {
+        if let Err(err @ BusError::StreamMissing(_)) = bus.stream(stream).await {
+            return Err(Refusal::NotYet(format!("{name}.toml: {err}")));
         }
     }
     Ok(())

@@ -9,10 +9,12 @@
 
 mod guest_log;
 mod horizon;
+mod keyed_service;
 mod load;
 mod look;
 mod reload;
 mod service;
+mod serving;
 mod view;
 
 use std::path::{Path, PathBuf};
@@ -32,6 +34,13 @@ use crate::plugin_dir::{DirError, PluginDir};
 use crate::sandbox::{LoadError, Sandbox};
 use crate::status::{PluginState, PluginStatus};
 use crate::telemetry::Telemetry;
+
+/// Names this run of the engine alone: whoever looks at a lease is to know where to look.
+fn engine_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { "engine" } else { host.trim() };
+    format!("{host}-{}-{:08x}", std::process::id(), fastrand::u32(..))
+}
 
 /// Requests that may wait for the supervisor.
 const MAX_WAITING_REQUESTS: usize = 16;
@@ -125,6 +134,12 @@ pub enum RollbackError {
 
 enum Request {
     RollBack(PluginName, oneshot::Sender<Result<(), RollbackError>>),
+    /// A version in service turned out not to be fit for it.
+    Withdraw {
+        plugin: PluginName,
+        digest: String,
+        why: String,
+    },
     Stop,
 }
 
@@ -167,6 +182,8 @@ impl Engine {
         let (requests, inbox) = mpsc::channel(MAX_WAITING_REQUESTS);
         let listener = tokio::spawn(listen(bus.events(), bus.is_connected(), telemetry.clone()));
         let reload = reload::Reload::new(reload::Surroundings {
+            engine: engine_name(),
+            requests: requests.clone(),
             load: load::Around { sandbox, bus: Arc::clone(&bus), strict: settings.delivery.strict },
             dead_letters,
             telemetry,

@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::load::{Around, Candidate, Refusal, Source, load};
-use super::service::Service;
+use super::load::{Around, Candidate, Ready, Refusal, Source, load};
+use super::serving::Serving;
 use super::view::Views;
 use super::{Request, RollbackError};
 use crate::dead_letter::DeadLetters;
@@ -25,6 +25,10 @@ use crate::telemetry::{PluginMetrics, Telemetry};
 
 /// What every plugin shares.
 pub(super) struct Surroundings {
+    /// Names this run of the engine.
+    pub engine: String,
+    /// How services ask for something.
+    pub requests: mpsc::Sender<Request>,
     pub load: Around,
     pub dead_letters: DeadLetters,
     pub telemetry: Telemetry,
@@ -39,7 +43,7 @@ pub(super) struct Plugin {
     pub(super) tried: Option<Files>,
     /// A load under way; its number tells it from one that was overtaken.
     loading: Option<u64>,
-    pub(super) service: Option<Service>,
+    pub(super) service: Option<Serving>,
     /// The problem told last, so that it is told once however often it is met.
     told: Option<String>,
 }
@@ -50,6 +54,8 @@ enum Origin {
     Directory,
     /// What the directory holds is no good, or was set aside; this one was in service before. With the reason.
     Kept(String),
+    /// The version after it was withdrawn. With the reason.
+    Withdrawn(String),
     /// An operator wants it back.
     RollBack(oneshot::Sender<Result<(), RollbackError>>),
 }
@@ -100,6 +106,7 @@ impl Reload {
             tokio::select! {
                 request = inbox.recv() => match request {
                     Some(Request::RollBack(name, reply)) => self.roll_back(name, reply),
+                    Some(Request::Withdraw { plugin, digest, why }) => self.withdraw(plugin, &digest, why),
                     Some(Request::Stop) | None => break,
                 },
                 Some(loaded) = self.loads.join_next() => match loaded {
@@ -216,7 +223,7 @@ impl Reload {
     }
 
     fn put_into_service(&mut self, name: &PluginName, candidate: Candidate, origin: Origin) {
-        let Candidate { version, source } = candidate;
+        let Candidate { ready, source } = candidate;
         let Source { files, component, manifest } = source;
         failpoint!("swap-loaded");
         let tried = self.plugins.get(name).and_then(|plugin| plugin.tried);
@@ -224,7 +231,7 @@ impl Reload {
         let record = match &origin {
             Origin::Directory => kept.keep(name, files, &component, &manifest),
             Origin::Kept(_) => kept.record(name),
-            Origin::RollBack(_) => kept.roll_back(name, tried),
+            Origin::RollBack(_) | Origin::Withdrawn(_) => kept.roll_back(name, tried),
         };
         let record = record.unwrap_or_else(|err| {
             tracing::error!(plugin = name.as_str(), "this version cannot be kept for a rollback: {err}");
@@ -233,7 +240,7 @@ impl Reload {
         let told = VersionStatus {
             artifact: files.artifact,
             digest: files.component.to_string(),
-            version: version.emitter.version.clone(),
+            version: ready.emitter.version.clone(),
             since: jiff::Timestamp::now().to_string(),
         };
         tracing::info!(
@@ -243,11 +250,11 @@ impl Reload {
             "in service"
         );
         failpoint!("swap-kept");
-        let manifest = Arc::clone(&version.manifest);
-        self.serve(name, version);
+        let manifest = Arc::clone(&ready.manifest);
+        self.serve(name, ready);
         let (problem, reply) = match origin {
             Origin::Directory => (None, None),
-            Origin::Kept(why) => (Some(why), None),
+            Origin::Kept(why) | Origin::Withdrawn(why) => (Some(why), None),
             Origin::RollBack(reply) => (None, Some(reply)),
         };
         self.around.views.in_service(name, told, manifest, record, problem);
@@ -256,20 +263,28 @@ impl Reload {
         }
     }
 
-    fn serve(&mut self, name: &PluginName, version: crate::unkeyed::Version) {
+    fn serve(&mut self, name: &PluginName, ready: Ready) {
         let plugin = self.plugin(name);
         plugin.metrics.swapped();
         plugin.told = None;
         let metrics = plugin.metrics.clone();
-        match plugin.service.take() {
-            Some(mut service) => {
-                service.replace(version);
-                self.plugin(name).service = Some(service);
-            }
-            None => {
-                let service = Service::start(name.clone(), &self.around, metrics, version);
-                self.plugin(name).service = Some(service);
-            }
+        let service = match plugin.service.take() {
+            Some(service) => service.replace(name, &self.around, metrics, ready),
+            None => Serving::start(name.clone(), &self.around, metrics, ready, Vec::new()),
+        };
+        self.plugin(name).service = Some(service);
+    }
+
+    /// Puts the version before a version that is not fit for service back. If there is none, it goes on trying.
+    fn withdraw(&mut self, name: PluginName, digest: &str, why: String) {
+        let record = self.record(&name);
+        let current = record.current.is_some_and(|files| files.component.to_string() == digest);
+        if !current || self.plugin(&name).loading.is_some() {
+            return;
+        }
+        match record.previous {
+            Some(previous) => self.load_kept(name, previous, Origin::Withdrawn(why)),
+            None => self.problem(&name, PluginState::Refused, why),
         }
     }
 
@@ -300,7 +315,7 @@ impl Reload {
                 self.try_again(name);
                 answer(reply, Err(RollbackError::Refused { plugin: name.to_string(), reason }));
             }
-            Origin::Kept(why) => {
+            Origin::Kept(why) | Origin::Withdrawn(why) => {
                 let problem = format!("{why}\nthe version that served before does not run either: {reason}");
                 self.problem(name, PluginState::Refused, problem);
             }
@@ -337,7 +352,7 @@ impl Reload {
         );
     }
 
-    fn finish(&mut self, service: Option<Service>) {
+    fn finish(&mut self, service: Option<Serving>) {
         self.finishing.retain(|task| !task.is_finished());
         if let Some(service) = service {
             self.finishing.extend(service.stop());

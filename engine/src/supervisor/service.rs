@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::load::Ready;
 use super::reload::Surroundings;
 use super::view::Views;
 use crate::breaker::Gate;
@@ -49,8 +50,10 @@ impl Service {
         plugin: PluginName,
         around: &Surroundings,
         metrics: PluginMetrics,
-        version: Version,
+        ready: Ready,
+        finishing: Vec<JoinHandle<()>>,
     ) -> Self {
+        let version = version(ready);
         let deliverer = Arc::new(Deliverer {
             plugin,
             bus: Arc::clone(&around.load.bus),
@@ -66,19 +69,21 @@ impl Service {
         });
         let ended = CancellationToken::new();
         let views = around.views.clone();
-        tokio::spawn(ended.clone().run_until_cancelled_owned(tell(Arc::clone(&deliverer), views.clone())));
+        let telling = tell(Arc::clone(&deliverer), |told| (&told.plugin, &told.guard), views.clone());
+        tokio::spawn(ended.clone().run_until_cancelled_owned(telling));
         let sinks = Arc::clone(&deliverer);
         tokio::spawn(ended.clone().run_until_cancelled_owned(async move { sinks.keep_sinks().await }));
         let stop = CancellationToken::new();
         let mut service = Self { deliverer, views, stop, intakes: Vec::new(), _telling: ended.drop_guard() };
-        service.attend(Vec::new());
+        service.attend(finishing);
         service.warn();
         service
     }
 
     /// Puts another version into service. Events in flight stay with the one that took them; subscriptions are touched only
     /// if the manifest asks for others.
-    pub fn replace(&mut self, version: Version) {
+    pub fn replace(&mut self, ready: Ready) {
+        let version = version(ready);
         let manifest = Arc::clone(&version.manifest);
         let before = self.deliverer.version.swap(Arc::new(version));
         if before.manifest.emit != manifest.emit {
@@ -146,22 +151,23 @@ impl Service {
         let (deliverer, views) = (Arc::clone(&self.deliverer), self.views.clone());
         tokio::spawn(async move {
             let manifest = Arc::clone(&deliverer.version.load().manifest);
-            let warnings = super::horizon::warnings(&*deliverer.bus, &manifest).await;
-            for warning in &warnings {
-                tracing::warn!(plugin = deliverer.plugin.as_str(), "{warning}");
-            }
-            views.warnings(&deliverer.plugin, warnings);
+            super::horizon::tell(&*deliverer.bus, &deliverer.plugin, &manifest, &views).await;
         });
     }
 }
 
+fn version(ready: Ready) -> Version {
+    Version { handler: Box::new(ready.workers), manifest: ready.manifest, emitter: ready.emitter }
+}
+
 /// Tells whoever asks what is in the way of a plugin's events, whenever that changes.
-async fn tell(deliverer: Arc<Deliverer>, views: Views) {
-    let mut watch = deliverer.guard.watch();
+pub(super) async fn tell<T>(told: Arc<T>, of: impl Fn(&T) -> (&PluginName, &Guard), views: Views) {
+    let (plugin, guard) = of(&told);
+    let mut watch = guard.watch();
     loop {
         let condition = watch.borrow_and_update().clone();
-        views.condition(&deliverer.plugin, condition);
-        // The deliverer, and so the sender, is held here.
+        views.condition(plugin, condition);
+        // The guard, and so the sender, is held here.
         let _changed = watch.changed().await;
     }
 }

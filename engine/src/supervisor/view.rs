@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::cycles::cycles;
 use crate::dead_letter::REDRIVES;
+use crate::keyed::Standing;
 use crate::kept::Record;
 use crate::manifest::{Isolation, Manifest, PluginName};
 use crate::status::{PluginState, PluginStatus, QuarantineStatus, VersionStatus};
@@ -34,6 +35,8 @@ pub(super) struct View {
     /// Why its outputs are not stored.
     outputs: Option<String>,
     manifest: Option<Arc<Manifest>>,
+    /// How it stands with the partitions of its keys.
+    partitions: BTreeMap<u32, String>,
 }
 
 /// All plugins, and a signal whenever something about one has changed.
@@ -93,6 +96,7 @@ impl Views {
                 dead_letters: None,
                 outputs: None,
                 manifest: None,
+                partitions: BTreeMap::new(),
             })
             .state;
         metrics.state(None, Some(added));
@@ -156,6 +160,7 @@ impl Views {
             view.problem = None;
             view.subscription_problems.clear();
             view.redrives_problem = None;
+            view.partitions.clear();
             view.quarantine = None;
             view.dead_letters = None;
             view.outputs = None;
@@ -176,7 +181,26 @@ impl Views {
     }
 
     pub fn forget_subscriptions(&self, name: &PluginName) {
-        self.change(name, |view| view.subscription_problems.clear());
+        self.change(name, |view| {
+            view.subscription_problems.clear();
+            view.partitions.clear();
+        });
+    }
+
+    /// How it stands with a partition of its keys.
+    pub fn partition(&self, name: &PluginName, partition: u32, standing: Standing) {
+        let (told, problem) = match standing {
+            Standing::Owned => ("owned".to_owned(), None),
+            Standing::Standby { owner } => (format!("standby: {owner} owns it"), None),
+            Standing::Problem(problem) => ("not owned".to_owned(), Some(problem)),
+        };
+        if self.lock().get(name).is_some_and(|view| {
+            view.partitions.get(&partition) == Some(&told) && problem.is_none()
+        }) {
+            return;
+        }
+        self.subscription(name, &format!("partition {partition}"), problem);
+        self.change(name, |view| _ = view.partitions.insert(partition, told));
     }
 
     pub fn warnings(&self, name: &PluginName, warnings: Vec<String>) {
@@ -264,6 +288,11 @@ impl View {
             last_failure: self.metrics.last_failure(),
             quarantine: self.quarantine.clone(),
             warnings: self.warnings.iter().chain(&self.cycle).cloned().chain(redrives).collect(),
+            partitions: self
+                .partitions
+                .iter()
+                .map(|(partition, told)| format!("{partition}: {told}"))
+                .collect(),
             subscriptions: manifest.map(subscriptions).unwrap_or_default(),
             emits: manifest
                 .map(|m| m.emit.subjects.iter().map(ToString::to_string).collect())

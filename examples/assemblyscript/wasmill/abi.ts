@@ -1,26 +1,32 @@
 // How values lie in memory where engine and plugin meet: the component model's canonical ABI, for the few shapes that the
 // contract has. Numbers in this file are offsets of fields in bytes.
 
-/** Reads text that the engine wrote, and gives its memory back. */
-export function takeText(address: usize, at: usize): string {
-  const start = load<u32>(address + at) as usize;
-  const length = load<u32>(address + at + 4) as usize;
+/** Text that the engine wrote; its memory is given back. */
+export function ownText(start: usize, length: u32): string {
   if (length == 0) return "";
-  const text = String.UTF8.decodeUnsafe(start, length);
+  const text = String.UTF8.decodeUnsafe(start, length as usize);
   heap.free(start);
   return text;
 }
 
-/** Reads bytes that the engine wrote, and gives their memory back. */
-export function takeBytes(address: usize, at: usize): Uint8Array {
-  const start = load<u32>(address + at) as usize;
-  const length = load<u32>(address + at + 4);
+/** Bytes that the engine wrote; their memory is given back. */
+export function ownBytes(start: usize, length: u32): Uint8Array {
   const bytes = new Uint8Array(length);
   if (length > 0) {
     memory.copy(bytes.dataStart, start, length as usize);
     heap.free(start);
   }
   return bytes;
+}
+
+/** Reads text that the engine wrote, and gives its memory back. */
+export function takeText(address: usize, at: usize): string {
+  return ownText(load<u32>(address + at) as usize, load<u32>(address + at + 4));
+}
+
+/** Reads bytes that the engine wrote, and gives their memory back. */
+export function takeBytes(address: usize, at: usize): Uint8Array {
+  return ownBytes(load<u32>(address + at) as usize, load<u32>(address + at + 4));
 }
 
 /** Reads an `option<string>`. */

@@ -41,11 +41,20 @@ export class Output {
 export abstract class Answer {
   /** Writes a `result<list<output>, failure>`. */
   abstract write(to: usize, area: Area): void;
+
+  /** Whether the event was handled. */
+  get ok(): bool {
+    return false;
+  }
 }
 
 class Done extends Answer {
   constructor(private outputs: Output[]) {
     super();
+  }
+
+  get ok(): bool {
+    return true;
   }
 
   write(to: usize, area: Area): void {

@@ -2,16 +2,24 @@
 // this file gives these functions the names that the contract has for them.
 
 import { Area } from "./abi";
+import { Answer } from "./answer";
 import { takeEvent } from "./event";
+import { takeRefusal } from "./keyed";
 import { about, handler } from "./plugin";
 
-let area: Area = new Area();
+export let area: Area = new Area();
+
+/** Writes an answer down; what was refused, and not asked for, takes the place of one that is well. */
+export function written(answer: Answer): usize {
+  const refusal = takeRefusal();
+  const last = refusal !== null && answer.ok ? refusal.answer() : answer;
+  const to = area.reserve(40);
+  last.write(to, area);
+  return to;
+}
 
 export function wasmillHandle(event: usize): usize {
-  const answer = handler(takeEvent(event));
-  const to = area.reserve(40);
-  answer.write(to, area);
-  return to;
+  return written(handler(takeEvent(event)));
 }
 
 export function wasmillDescribe(): usize {

@@ -6,3 +6,6 @@ export { Json } from "./json";
 export { console } from "./console";
 export { clock, config, log, random } from "./host";
 export { About, plugin } from "./plugin";
+export { Refusal, lookup, state, takeRefusal, timers } from "./keyed";
+export { Timer, onTimer } from "./timer";
+export { Migrated, onMigrate } from "./migrate";

@@ -2,13 +2,14 @@
 // of the language can be.
 
 const NAMES = {
-  wasmillHandle: ["wasmill:plugin/handler@0.1.0#handle"],
-  wasmillDescribe: ["wasmill:plugin/description@0.1.0#describe"],
-  wasmillRead: [
-    "cabi_post_wasmill:plugin/handler@0.1.0#handle",
-    "cabi_post_wasmill:plugin/description@0.1.0#describe",
-  ],
+  wasmillHandle: "wasmill:plugin/handler@0.1.0#handle",
+  wasmillDescribe: "wasmill:plugin/description@0.1.0#describe",
+  wasmillOnTimer: "wasmill:plugin/timers@0.1.0#on-timer",
+  wasmillMigrate: "wasmill:plugin/migrate@0.1.0#migrate-field",
 };
+
+// Called when the engine has read the answer of any of them.
+const READ = "wasmillRead";
 
 export default class Names {
   afterCompile(module) {
@@ -16,11 +17,15 @@ export default class Names {
     this.binaryen.setPassArgument("no-inline", "assembly/*");
     module.runPasses(["no-inline"]);
     const kept = new Set(["memory", "cabi_realloc", "_initialize"]);
-    for (let i = module.getNumExports() - 1; i >= 0; i--) {
-      const { name, value } = this.binaryen.getExportInfo(module.getExportByIndex(i));
-      if (kept.has(name)) continue;
+    const exports = Array.from({ length: module.getNumExports() }, (_, i) =>
+      this.binaryen.getExportInfo(module.getExportByIndex(i)),
+    );
+    const read = exports.find(({ name }) => name === READ)?.value;
+    for (const { name, value } of exports.filter(({ name }) => !kept.has(name))) {
       module.removeExport(name);
-      for (const external of NAMES[name] ?? []) module.addFunctionExport(value, external);
+      if (!(name in NAMES)) continue;
+      module.addFunctionExport(value, NAMES[name]);
+      module.addFunctionExport(read, `cabi_post_${NAMES[name]}`);
     }
   }
 }

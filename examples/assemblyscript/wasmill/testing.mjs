@@ -1,5 +1,7 @@
 // Runs a plugin's core module in Node, without an engine: for its author's unit tests.
 
+import { Record } from "./testing-keyed.mjs";
+
 const LEVELS = ["trace", "debug", "info", "warn", "error"];
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -8,26 +10,47 @@ const decoder = new TextDecoder();
  * Makes an instance of a plugin.
  *
  * @param {Uint8Array} bytes What the compiler made.
- * @param {Record<string, unknown>} config The `[config]` table of its manifest.
+ * @param {object} config The `[config]` table of its manifest.
+ * @param {{key?: string, state?: object, tables?: object}} keyed The key, if the plugin has one, with what is stored for it; and
+ * the lookup tables that are granted, each an object of its rows, or null for one that is not loaded yet.
  * @returns An object with `log`, the lines so far, and `handle(event)`, which answers `{ outputs }`, `{ retry }` or
- * `{ reject }`. An event has the fields that it has in the plugin; those left out have a value of some kind.
+ * `{ reject }`. An event has the fields that it has in the plugin; those left out have a value of some kind. `state()` is an
+ * object of the key's fields as text, `timers()` the timers in the order in which they will fire, and `fire(untilNs)` hands over
+ * those that are due by then, with the plugin clock at their time, and answers as many answers.
  */
-export async function plugin(bytes, config = {}) {
+export async function plugin(bytes, config = {}, keyed = {}) {
   const log = [];
-  const { instance } = await WebAssembly.instantiate(bytes, imports(log, config, () => new Memory(instance.exports)));
+  const clock = { now: 0n };
+  const record = new Record(keyed);
+  const memory = () => new Memory(instance.exports);
+  const offered = { ...imports(log, config, clock, memory), ...record.imports(memory) };
+  const { instance } = await WebAssembly.instantiate(bytes, offered);
   const { exports } = instance;
   exports._initialize();
-  const handle = (event) => {
-    const memory = new Memory(exports);
-    const answer = exports["wasmill:plugin/handler@0.1.0#handle"](memory.event(event));
-    const told = memory.answer(answer);
-    exports["cabi_post_wasmill:plugin/handler@0.1.0#handle"](answer);
+  const call = (name, ...values) => {
+    const answer = exports[name](...values);
+    const told = memory().answer(answer);
+    exports[`cabi_post_${name}`](answer);
     return told;
   };
-  return { log, handle };
+  const step = (...values) => record.attempt(() => call(...values), (told) => told.outputs === undefined);
+  const handle = (event) => step("wasmill:plugin/handler@0.1.0#handle", memory().event({ key: record.key, ...event }));
+  const fire = (untilNs) => {
+    const answers = [];
+    for (let [due] = record.inOrder(); due?.due <= untilNs; [due] = record.inOrder()) {
+      record.timers.delete(due.name);
+      clock.now = due.due;
+      const [name, key, data] = [due.name, record.key, due.data].map((value) => memory().place(value));
+      answers.push(step("wasmill:plugin/timers@0.1.0#on-timer", ...name, ...key, due.due, ...data));
+    }
+    clock.now = BigInt(untilNs);
+    return answers;
+  };
+  const state = () => Object.fromEntries([...record.fields].map(([name, value]) => [name, decoder.decode(value)]));
+  return { log, handle, fire, state, timers: () => record.inOrder() };
 }
 
-function imports(log, config, memory) {
+function imports(log, config, clock, memory) {
   const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
   return {
     "wasmill:plugin/log@0.1.0": {
@@ -36,7 +59,7 @@ function imports(log, config, memory) {
         log.push({ level: LEVELS[level], message: read.slice(message, length), fields: read.pairs(fields, count) });
       },
     },
-    "wasmill:plugin/clock@0.1.0": { now: () => 0n },
+    "wasmill:plugin/clock@0.1.0": { now: () => clock.now },
     "wasmill:plugin/config@0.1.0": {
       get(key, length, answer) {
         const to = memory();
@@ -78,20 +101,61 @@ class Memory {
     return Array.from({ length: count }, (_, i) => [this.read(start + 16 * i), this.read(start + 16 * i + 8)]);
   }
 
-  bytes(at, bytes) {
+  copy(start, length) {
+    return new Uint8Array(this.exports.memory.buffer).slice(start, start + length);
+  }
+
+  /** Puts text or bytes into memory, and answers where they are and how many. */
+  place(value) {
+    const bytes = typeof value === "string" ? encoder.encode(value) : value;
     const start = this.exports.cabi_realloc(0, 0, 1, bytes.length);
     new Uint8Array(this.exports.memory.buffer).set(bytes, start);
+    return [start, bytes.length];
+  }
+
+  bytes(at, bytes) {
+    const [start, length] = this.place(bytes);
     this.view.setUint32(at, start, true);
-    this.view.setUint32(at + 4, bytes.length, true);
+    this.view.setUint32(at + 4, length, true);
   }
 
   text(at, text) {
     this.bytes(at, encoder.encode(text));
   }
 
-  option(at, text) {
-    this.view.setUint8(at, text === null ? 0 : 1);
-    if (text !== null) this.text(at + 4, text);
+  option(at, value) {
+    this.view.setUint8(at, value === null ? 0 : 1);
+    if (value !== null) this.bytes(at + 4, typeof value === "string" ? encoder.encode(value) : value);
+  }
+
+  /** Writes the result of a function of state. */
+  stateAnswer(at, told) {
+    this.view.setUint8(at, "error" in told ? 1 : 0);
+    if ("error" in told) {
+      this.view.setUint8(at + 8, told.error);
+      this.view.setBigUint64(at + 16, BigInt(told.limit ?? 0), true);
+    } else if ("names" in told) {
+      const table = this.exports.cabi_realloc(0, 0, 4, 8 * told.names.length);
+      told.names.forEach((name, i) => this.text(table + 8 * i, name));
+      this.view.setUint32(at + 8, table, true);
+      this.view.setUint32(at + 12, told.names.length, true);
+    } else if ("option" in told) {
+      this.option(at + 8, told.option);
+    }
+  }
+
+  /** Writes the result of a function of timer-control. */
+  timerAnswer(at, told) {
+    this.view.setUint8(at, "error" in told ? 1 : 0);
+    this.view.setUint8(at + 4, told.error ?? 0);
+    this.view.setUint32(at + 8, told.limit ?? 0, true);
+  }
+
+  /** Writes the result of lookup. */
+  lookupAnswer(at, told) {
+    this.view.setUint8(at, "error" in told ? 1 : 0);
+    if ("error" in told) this.view.setUint8(at + 4, told.error);
+    else this.option(at + 4, told.option);
   }
 
   event(event) {

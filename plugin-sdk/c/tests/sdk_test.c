@@ -1,4 +1,4 @@
-/* The SDK's own tests: `cc -I. *.c tests/sdk_test.c -lm -o build/test && build/test` in its folder. */
+/* The SDK's own tests: `cargo xtask languages --only c` runs them. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +8,11 @@ static int what;
 
 wasmill_answer wasmill_handle(const wasmill_event *event) {
     wasmill_outputs outputs = {0};
+    if (what < 0) {
+        wasmill_state_set(wasmill_s("tried"), event->key.value);
+        wasmill_timer_after(wasmill_s("t"), 1000, wasmill_s(""));
+        return what == -1 ? wasmill_reject("after it") : wasmill_nothing();
+    }
     switch (what) {
     case 0: return wasmill_nothing();
     case 1: return wasmill_reject("no %s", "account \xFF");
@@ -166,6 +171,95 @@ static void memory(void) {
     wasmill_check_text(many.items[77777].name, "77777");
 }
 
+static wasmill_answer fired(const wasmill_timer *timer) {
+    wasmill_timer_set(wasmill_format("again-%s", timer->name.ptr), timer->due_ns + 300, timer->data);
+    if (wasmill_is(timer->name, "fails")) return wasmill_reject("it does");
+    return wasmill_one(wasmill_text("out", wasmill_format("%s at %llu", timer->name.ptr, (unsigned long long)wasmill_now()).ptr));
+}
+
+static wasmill_migrated migrated(wasmill_str from, wasmill_str name, wasmill_str value) {
+    if (wasmill_is(name, "gone")) return wasmill_migrate_delete();
+    if (wasmill_is(name, "bad")) return wasmill_migrate_fail("no %s", "\xFF");
+    return wasmill_migrate_to(wasmill_format("%s of %s", value.ptr, from.ptr));
+}
+
+WASMILL_TIMERS(fired)
+WASMILL_MIGRATE(migrated)
+
+static void keyed(void) {
+    wasmill_test_start("{}");
+    wasmill_maybe value;
+    wasmill_answer answer = wasmill_refused(wasmill_state_get(wasmill_s("a"), &value));
+    wasmill_check(answer.failure.kind == WASMILL_RETRY);
+    wasmill_test_key("k");
+    wasmill_test_set_state("b/2", "");
+    wasmill_check(wasmill_state_set(wasmill_s("b/1"), (wasmill_str){"\xFF\0", 2}).kind == WASMILL_OK);
+    wasmill_check(wasmill_state_get(wasmill_s("b/1"), &value).kind == WASMILL_OK && value.is_some && value.value.len == 2);
+    wasmill_check(wasmill_state_get(wasmill_s("none"), &value).kind == WASMILL_OK && !value.is_some);
+    wasmill_strs names;
+    wasmill_check(wasmill_state_names(wasmill_s("b/"), &names).kind == WASMILL_OK && names.count == 2);
+    wasmill_check_text(names.items[0], "b/1");
+    wasmill_check(wasmill_state_delete(wasmill_s("b/1")).kind == WASMILL_OK && !wasmill_test_state("b/1").is_some);
+    const int64_t more[] = {3, -5, 0, INT64_MAX, -1};
+    const int64_t sums[] = {3, -2, -2, INT64_MAX - 2, INT64_MAX - 3};
+    for (size_t i = 0; i < sizeof more / sizeof more[0]; i++) {
+        int64_t count = 0;
+        wasmill_check(wasmill_state_add(wasmill_s("n"), more[i], &count).kind == WASMILL_OK && count == sums[i]);
+    }
+    wasmill_check(wasmill_state_add(wasmill_s("n"), 4, NULL).kind == WASMILL_OVERFLOW);
+    wasmill_check_text(wasmill_test_state("n").value, "9223372036854775804");
+    wasmill_test_set_state("n", "1.5");
+    wasmill_check(wasmill_state_add(wasmill_s("n"), 1, NULL).kind == WASMILL_BAD_VALUE);
+    wasmill_check(wasmill_state_set(wasmill_s("\xFF"), wasmill_s("")).kind == WASMILL_BAD_NAME);
+    wasmill_test_key("k");
+    wasmill_test_limits(40, 1);
+    wasmill_refusal why = wasmill_state_set(wasmill_s("name"), wasmill_s("29 bytes of value in a field  "));
+    wasmill_check(why.kind == WASMILL_TOO_LARGE && why.limit == 40);
+    wasmill_check(wasmill_refused(why).failure.kind == WASMILL_REJECT);
+    wasmill_check(wasmill_timer_after(wasmill_s("t"), 1, wasmill_s("")).kind == WASMILL_OK);
+    wasmill_check(wasmill_timer_set(wasmill_s("u"), 1, wasmill_s("")).kind == WASMILL_TOO_MANY);
+    answer = wasmill_refused(wasmill_timer_cancel(wasmill_s("")));
+    wasmill_check(answer.failure.kind == WASMILL_REJECT);
+    wasmill_test_table("late", NULL);
+    wasmill_test_table("blocked", "{\"7\": \"x\"}");
+    wasmill_check(wasmill_lookup(wasmill_s("late"), wasmill_s("7"), &value).kind == WASMILL_NOT_READY);
+    wasmill_check(wasmill_lookup(wasmill_s("other"), wasmill_s("7"), &value).kind == WASMILL_NOT_GRANTED);
+    wasmill_check(wasmill_lookup(wasmill_s("blocked"), wasmill_s("8"), &value).kind == WASMILL_OK && !value.is_some);
+    wasmill_check(wasmill_lookup(wasmill_s("blocked"), wasmill_s("7"), &value).kind == WASMILL_OK && value.is_some);
+}
+
+static void timers(void) {
+    wasmill_test_start("{}");
+    wasmill_test_key("k");
+    wasmill_test_set_now(1000);
+    const char *const names[] = {"b", "a", "fails", "never", "gone"};
+    for (size_t i = 0; i < 5; i++) {
+        wasmill_timer_set(wasmill_s(names[i]), i == 2 ? 1200 : 1100, wasmill_s("x"));
+    }
+    wasmill_timer_cancel(wasmill_s("gone"));
+    wasmill_timer_after(wasmill_s("never"), UINT64_MAX, wasmill_s(""));
+    const char *const wanted[] = {"b at 1100", "a at 1100", NULL, "again-b at 1400", "again-a at 1400"};
+    wasmill_answer answer;
+    for (size_t i = 0; i < 5; i++) {
+        wasmill_check(wasmill_test_fire(1400, fired, &answer) && answer.failed == (wanted[i] == NULL));
+        if (!answer.failed) wasmill_check_text(answer.outputs.items[0].data, wanted[i]);
+    }
+    wasmill_check(!wasmill_test_fire(1400, fired, &answer) && wasmill_now() == 1400);
+    wasmill_check(wasmill_test_timer_count() == 3 && wasmill_test_timer_at(2)->due_ns == UINT64_MAX);
+    wasmill_check_text(migrated(wasmill_s("1"), wasmill_s("a"), wasmill_s("v")).value.value, "v of 1");
+    wasmill_check(!migrated(wasmill_s("1"), wasmill_s("gone"), wasmill_s("v")).value.is_some);
+    wasmill_check_text(migrated(wasmill_s("1"), wasmill_s("bad"), wasmill_s("v")).error, "no \xEF\xBF\xBD");
+}
+
+static void rollback(void) {
+    wasmill_test_start("{}");
+    wasmill_test_key("k");
+    wasmill_check(handled(-1).failed && !wasmill_test_state("tried").is_some && wasmill_test_timer_count() == 0);
+    wasmill_check(!handled(-2).failed);
+    wasmill_check_text(wasmill_test_state("tried").value, "k");
+    wasmill_check(wasmill_test_timer_count() == 1);
+}
+
 int main(void) {
     answers();
     faults();
@@ -173,5 +267,8 @@ int main(void) {
     written();
     host();
     memory();
+    keyed();
+    timers();
+    rollback();
     return wasmill_test_end();
 }

@@ -1,4 +1,4 @@
-// The SDK's own tests: the C files of ../c compiled by cc, then `c++ -I. -I../c tests/sdk_test.cpp *.o -lm`.
+// The SDK's own tests: `cargo xtask languages --only cpp` runs them.
 #include "wasmill_testing.hpp"
 
 using wasmill::Event;
@@ -89,13 +89,54 @@ void host() {
     wasmill_check(wasmill::random::bytes(9) == drawn && wasmill::testing::lines().empty());
 }
 
+Result on_timer(const wasmill::Timer &timer) {
+    if (timer.name == "fails") {
+        wasmill::state::set("left", "behind");
+        return wasmill::reject("it does");
+    }
+    return Output("out", wasmill::text(timer.key, " ", timer.name, " ", timer.data, " at ", wasmill::clock::now()));
+}
+
+wasmill::Migrated migrate(std::string_view from, std::string_view name, std::string_view value) {
+    if (name == "gone") return std::nullopt;
+    if (name == "bad") return wasmill::migration_failed("no \xFF");
+    return wasmill::text(value, " of ", from);
+}
+
+void keyed() {
+    wasmill::testing::start();
+    wasmill_check(wasmill::state::get("a").kind() == WASMILL_NO_KEY);
+    wasmill_check(wasmill::timers::cancel("a").refuse().kind == WASMILL_RETRY);
+    wasmill::testing::key("k");
+    wasmill_check(wasmill::state::set("a/1", "\xFF") && *wasmill::state::get("a/1") == "\xFF");
+    wasmill_check(!*wasmill::state::get("none") && *wasmill::state::add("n", 2) == 2 && *wasmill::state::add("n", -5) == -3);
+    wasmill_check(wasmill::state::names("a/")->size() == 1 && wasmill::testing::state("n") == "-3");
+    wasmill_check(wasmill::state::remove("a/1") && wasmill::state::names("")->size() == 1);
+    wasmill_check(wasmill::state::set("", "").refuse().kind == WASMILL_REJECT);
+    wasmill_check(wasmill::lookup("t", "k").kind() == WASMILL_NOT_GRANTED);
+    wasmill_test_table("t", R"({"k": "row"})");
+    wasmill_check(**wasmill::lookup("t", "k") == "row" && !*wasmill::lookup("t", "other"));
+    wasmill::testing::set_now(7);
+    wasmill_check(wasmill::timers::after("later", 1) && wasmill::timers::set("first", 8, "x"));
+    wasmill_check(wasmill::timers::set("gone", 9) && wasmill::timers::cancel("gone") && wasmill::timers::set("fails", 10));
+    auto results = wasmill::testing::fire(1000007, on_timer);
+    wasmill_check(results.size() == 3 && results[0].outputs()[0].data == "k first x at 8");
+    wasmill_check(results[1].failure() != nullptr && !wasmill::testing::state("left"));
+    wasmill_check(results[2].outputs()[0].data == "k later  at 1000007");
+    wasmill_check(migrate("1", "a", "v").value() == "v of 1" && !migrate("1", "gone", "v").value());
+    wasmill_check_text(wasmill::detail::lowered(migrate("1", "bad", "v")).error, "no \xEF\xBF\xBD");
+}
+
 } // namespace
 
 WASMILL_PLUGIN(handle)
+WASMILL_PLUGIN_TIMERS(on_timer)
+WASMILL_PLUGIN_MIGRATE(migrate)
 
 int main() {
     answers();
     json();
     host();
+    keyed();
     return wasmill::testing::end();
 }

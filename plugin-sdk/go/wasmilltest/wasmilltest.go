@@ -85,11 +85,24 @@ func (e *Engine) Lines() []Line {
 	return lines
 }
 
-// Deliver calls a handler as the engine does. The error is nil, a [*wasmill.RetryError], a [*wasmill.RejectError], or a
-// [*wasmill.ExceptionError] if the handler panics or returns any other error.
+// Deliver calls a handler as the engine does: with a key, a call that fails changes no state and sets no timer. The error is nil,
+// a [*wasmill.RetryError], a [*wasmill.RejectError], or a [*wasmill.ExceptionError] if the handler panics or returns any other
+// error.
 func (e *Engine) Deliver(handler wasmill.Handler, event *wasmill.Event) ([]wasmill.Output, error) {
 	e.t.Helper()
-	return handler.Call(event)
+	if e.world.Keyed != nil && event.Key == "" {
+		event.Key = e.world.Keyed.Key
+	}
+	return e.step(handler, event)
+}
+
+func (e *Engine) step(handler wasmill.Handler, event *wasmill.Event) ([]wasmill.Output, error) {
+	before := e.world.Keyed.Copy()
+	outputs, err := handler.Call(event)
+	if err != nil {
+		e.world.Keyed = before
+	}
+	return outputs, err
 }
 
 // Event returns an event with this payload. Its attributes are plausible, and there to be set.

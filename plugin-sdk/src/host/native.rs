@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::record::{Limits, Record};
 use crate::log::Level;
-use crate::testing::Line;
+use crate::testing::{Line, fail};
 use crate::{lookup, state, timers};
 
 /// The rows of a lookup table; none while it is not loaded.
@@ -23,6 +23,19 @@ pub struct World {
     pub record: Option<Record>,
     pub limits: Limits,
     pub tables: BTreeMap<String, Table>,
+    pub call: Call,
+}
+
+/// Who sees that an engine would have ended a call.
+#[derive(Debug, Default)]
+pub enum Call {
+    /// Nobody: the test calls by itself.
+    #[default]
+    Untold,
+    /// The keyed engine, which takes the call for failed.
+    Told,
+    /// Ended, for this reason.
+    Ended(String),
 }
 
 impl World {
@@ -35,6 +48,7 @@ impl World {
             record: None,
             limits: Limits::default(),
             tables: BTreeMap::new(),
+            call: Call::default(),
         }
     }
 }
@@ -104,7 +118,17 @@ pub fn state_names(prefix: &str) -> Result<Vec<String>, state::Error> {
 }
 
 pub fn timer_set(name: &str, due: u64, data: &[u8]) -> Result<(), timers::Error> {
-    with(|world| world.record.as_mut().ok_or(timers::Error::NoKey)?.set_timer(name, due, data, world.limits))
+    with(|world| {
+        let record = world.record.as_mut().ok_or(timers::Error::NoKey)?;
+        if let Some(fault) = record.set_timer(name, due, data, world.limits)? {
+            match world.call {
+                Call::Untold => fail(&fault),
+                Call::Told => world.call = Call::Ended(fault),
+                Call::Ended(_) => {}
+            }
+        }
+        Ok(())
+    })
 }
 
 pub fn timer_cancel(name: &str) -> Result<(), timers::Error> {

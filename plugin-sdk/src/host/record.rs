@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::testing::fail;
 use crate::{state, timers};
 
 /// The most bytes of the name of a field or timer, as the contract has it.
@@ -90,30 +89,30 @@ impl Record {
         self.fields.keys().filter(|name| name.starts_with(prefix)).cloned().collect()
     }
 
-    #[track_caller]
+    /// Sets a timer. What the contract has no word for, since an engine ends the call there, is answered as text.
     pub fn set_timer(
         &mut self,
         name: &str,
         due: u64,
         data: &[u8],
         limits: Limits,
-    ) -> Result<(), timers::Error> {
+    ) -> Result<Option<String>, timers::Error> {
         timer_name(name)?;
         if !self.timers.contains_key(name) && self.timers.len() >= limits.timers as usize {
             return Err(timers::Error::TooMany { name: name.to_owned(), limit: limits.timers });
         }
         let before = self.timers.get(name).map_or(0, |timer| timer_bytes(name, &timer.data));
         if let Some(bytes) = self.oversize(before, timer_bytes(name, data), limits) {
-            // The contract has no word for it: an engine ends the call here.
-            fail(&format!(
-                "with timer {name:?} the key's record would have {bytes} bytes, over its limit of {}",
-                limits.record_bytes
-            ))
+            let limit = limits.record_bytes;
+            let fault = format!(
+                "with timer {name:?} the key's record would have {bytes} bytes, over its limit of {limit}"
+            );
+            return Ok(Some(fault));
         }
         self.settings += 1;
         let setting = Setting { due, data: data.to_vec(), number: self.settings };
         self.timers.insert(name.to_owned(), setting);
-        Ok(())
+        Ok(None)
     }
 
     pub fn cancel(&mut self, name: &str) -> Result<(), timers::Error> {

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::mem;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
 use super::handled::{Cause, Handled, Step};
 use super::{Delivery, Line, Test, fail};
-use crate::host::{self, Record};
+use crate::host::{self, Call, Record};
 use crate::migrate::{Field, Migrated};
 use crate::timers::Timer;
 use crate::{Event, Failure, IntoOutputs, Output, Payload, RawEvent, answer};
@@ -46,6 +47,8 @@ type Handler<I> = Box<dyn FnMut(I) -> Result<Vec<Output>, Failure>>;
 /// move it back, and [`advance`](Self::advance) is an idle time. Timers that are due by then fire first, of all keys, in
 /// order of their time, then key, then setting. During a call [`clock::now`](crate::clock::now) is the event's time, or
 /// the time the timer was due.
+///
+/// What an engine ends for its record's size, a timer that does not fit, is an exception here.
 ///
 /// Nothing is delivered again by itself. A timer that asks for a retry stays set, and fires again with the next call; one
 /// that fails otherwise is gone.
@@ -327,13 +330,18 @@ impl Keyed {
         host::with(|world| {
             world.now = now;
             world.record = Some(record);
+            world.call = Call::Told;
         });
         let answer = handler(self);
         let clock = self.clock;
-        let record = host::with(|world| {
+        let (record, call) = host::with(|world| {
             world.now = clock;
-            world.record.take()
+            (world.record.take(), mem::take(&mut world.call))
         });
+        let answer = match call {
+            Call::Ended(fault) => Err(Failure::exception(fault, "")),
+            Call::Untold | Call::Told => answer,
+        };
         (answer, record.unwrap_or_default())
     }
 }

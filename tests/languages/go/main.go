@@ -54,6 +54,11 @@ func handle(event *wasmill.Event) ([]wasmill.Output, error) {
 		return one(random())
 	case "count":
 		return one(count())
+	case "script":
+		answers, err := script(event.Data)
+		return wasmill.One(wasmill.Bytes(out, answers), err)
+	case "swap":
+		return swap(event.Data)
 	default:
 		return nil, fail(token)
 	}

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
 use serde_json::Value;
 use wasmill::digest::Digest;
-use wasmill::lookup::NoTables;
+use wasmill::lookup::{LookupError, Tables};
 use wasmill::manifest::{Isolation, Manifest, PluginName};
 use wasmill::sandbox::{Caller, LoadSpec, LogLine, LogSink, Prepared, Sandbox};
 
@@ -71,6 +72,23 @@ impl Heard {
     #[must_use]
     pub fn take(&self) -> Vec<LogLine> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The lookup tables: `rows`, and `late`, which is never loaded.
+#[derive(Debug)]
+struct Rows;
+
+impl Tables for Rows {
+    fn get(&self, table: &str, key: &str) -> Result<Option<Bytes>, LookupError> {
+        match (table, key) {
+            ("rows", "k") => Ok(Some("row".into())),
+            ("rows", "grüße 🦀") => Ok(Some("世界".into())),
+            ("rows", "empty") => Ok(Some(Bytes::new())),
+            ("rows", _) => Ok(None),
+            ("late", _) => Err(LookupError::NotReady),
+            _ => Err(LookupError::NotGranted),
+        }
     }
 }
 
@@ -143,7 +161,7 @@ impl Loaded {
             weight: manifest.weight,
             emit: manifest.emit.clone(),
             config: manifest.config_json(),
-            lookup: Arc::new(NoTables),
+            lookup: Arc::new(Rows),
         };
         let prepared = self.sandbox.load(&self.bytes, &spec, Heard::default().sink()).await?;
         Ok(Served { manifest: Arc::new(manifest), prepared })

@@ -3,6 +3,7 @@
 //!
 //! - [`rows`]: the languages, with what each cannot do and why.
 //! - [`checks`]: what is asked of each: events, and what must come of them. A new part of the contract is one more check.
+//! - [`turn`]: events of one key that are handed over together.
 //! - [`play`]: hands the events of a check to a plugin and compares.
 //! - [`compare`]: what is said of a difference.
 //! - [`loaded`]: a language's plugin in a sandbox, as an engine would load it.
@@ -14,6 +15,7 @@ pub mod loaded;
 pub mod matrix;
 pub mod play;
 pub mod rows;
+pub mod turn;
 
 use std::sync::Arc;
 

@@ -5,11 +5,13 @@ use wasmill::event::Event;
 use wasmill::manifest::Isolation;
 use wasmill::outcome::Failure;
 use wasmill::sandbox::{Caller, LogLine};
+use wasmill::state::KeyState;
 
-use super::checks::{Case, Check, Step, Wanted};
+use super::checks::{Case, Check, Step, Wanted, event};
 use super::compare;
 use super::loaded::{Heard, Loaded, Served};
 use super::matrix::Verdict;
+use super::turn::Turn;
 
 /// The largest message of a bus that is set up for events of 1 MiB.
 const MAX_MESSAGE_BYTES: usize = 8 * 1_048_576;
@@ -62,6 +64,7 @@ async fn play(loaded: &mut Loaded, check: &Check, isolation: Isolation) -> Resul
 
 fn play_steps(served: &Served, mut caller: Caller, heard: &Heard, steps: Vec<Step>) -> Result<(), String> {
     let mut told = Vec::new();
+    let mut state = KeyState::default();
     for (at, step) in steps.into_iter().enumerate() {
         match step {
             Step::Describes(wanted) => {
@@ -69,6 +72,12 @@ fn play_steps(served: &Served, mut caller: Caller, heard: &Heard, steps: Vec<Ste
                 if about != wanted {
                     return Err(format!("{wanted:?} was wanted, it says {about:?}"));
                 }
+            }
+            Step::Turn(turn) => {
+                let placed = |why: String| format!("turn {}: {why}", at + 1);
+                let (left, steps) = turn.play(&mut caller, &state).map_err(placed)?;
+                state = left;
+                judge_turn(served, &turn, steps, heard).map_err(placed)?;
             }
             Step::Call { event, wanted } => {
                 let answer = caller.call(&event).map_err(|cut| (cut.failure, cut.backtrace));
@@ -81,6 +90,22 @@ fn play_steps(served: &Served, mut caller: Caller, heard: &Heard, steps: Vec<Ste
         }
     }
     Ok(())
+}
+
+/// Judges the steps of a turn.
+fn judge_turn(served: &Served, turn: &Turn, steps: Vec<Told>, heard: &Heard) -> Result<(), String> {
+    let (wanted, came) = (turn.wanted.len(), steps.len());
+    let base = event("script");
+    for (at, (wanted, told)) in turn.wanted.iter().zip(steps).enumerate() {
+        judge(served, &base, wanted, &[told]).map_err(|why| format!("step {}: {why}", at + 1))?;
+    }
+    if wanted != came {
+        return Err(format!("{wanted} steps were wanted, {came} came"));
+    }
+    match heard.take() {
+        lines if lines.is_empty() => Ok(()),
+        lines => Err(format!("nothing was to be logged, and this was: {}", compare::lines(&lines))),
+    }
 }
 
 /// Judges the last of what was told.

@@ -43,6 +43,8 @@ pub enum Can {
     Trap,
     /// Tell an empty key from none.
     EmptyKey,
+    /// Keep lists, maps and sets in fields. Without it, there are the bytes of a field, and counters.
+    TypedFields,
 }
 
 impl Can {
@@ -53,6 +55,7 @@ impl Can {
             Self::Raise => "raise an exception",
             Self::Trap => "trap on purpose",
             Self::EmptyKey => "tell an empty key from none",
+            Self::TypedFields => "keep lists, maps and sets in fields",
         }
     }
 }
@@ -97,12 +100,15 @@ impl Row {
 const PANICS: &[(Can, &str)] = &[(Can::Raise, "a panic ends the instance: it traps, with a backtrace")];
 
 const ABORTS: &[(Can, &str)] =
-    &[(Can::Raise, "an error that is thrown ends the instance: it is logged, and traps")];
+    &[(Can::Raise, "an error that is thrown ends the instance: it is logged, and traps"), BYTES_AND_COUNTS];
 
 const NO_TRAP: &[(Can, &str)] = &[(Can::Trap, "nothing in the language ends the instance but its limits")];
 
 const ZERO_VALUE: &[(Can, &str)] =
     &[(Can::EmptyKey, "a key is a string, which is empty where there is none")];
+
+const BYTES_AND_COUNTS: (Can, &str) =
+    (Can::TypedFields, "a field is bytes, or a count; its SDK brings JSON for the rest");
 
 /// Every row.
 pub const ROWS: &[Row] = &[
@@ -116,9 +122,9 @@ pub const ROWS: &[Row] = &[
     Row::new("typescript", "typescript", Kind::Component, "plugin.ts").lacks(NO_TRAP),
     Row::new("go", "go", Kind::Component, "harm.go").lacks(ZERO_VALUE),
     Row::new("go-module", "go", Kind::Module, "harm.go").lacks(ZERO_VALUE),
-    Row::new("c", "c", Kind::Component, "plugin.c"),
-    Row::new("c-module", "c", Kind::Module, "plugin.c"),
-    Row::new("cpp", "cpp", Kind::Component, "plugin.cpp"),
+    Row::new("c", "c", Kind::Component, "plugin.c").lacks(&[BYTES_AND_COUNTS]),
+    Row::new("c-module", "c", Kind::Module, "plugin.c").lacks(&[BYTES_AND_COUNTS]),
+    Row::new("cpp", "cpp", Kind::Component, "plugin.cpp").lacks(&[BYTES_AND_COUNTS]),
     Row::new("zig", "zig", Kind::Component, "plugin.zig"),
     Row::new("zig-module", "zig", Kind::Module, "plugin.zig"),
     Row::new("assemblyscript", "assemblyscript", Kind::Module, "conformance.ts").lacks(ABORTS),

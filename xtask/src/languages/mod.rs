@@ -5,7 +5,7 @@
 //! - [`node`]: what runs the tools of JavaScript.
 //! - [`plugins`]: the conformance plugin of each language, built as its author would, and the template tried out.
 //! - [`runners`]: the components that run plugins given as source.
-//! - [`sdks`]: the SDKs that have tests of their own.
+//! - [`sdks`]: the tests that the SDKs have of their own.
 //! - [`stamp`]: what is up to date, so that a second run is quick.
 
 mod assemblyscript;
@@ -93,17 +93,12 @@ pub fn languages(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     for runner in RUNNERS.iter().filter(|runner| wanted.wants_runner(runner.language)) {
         runners::build(workspace, &engine, runner)?;
     }
-    if wanted.has("python") {
-        sdks::python(workspace)?;
-    }
-    if wanted.wants_runner("javascript") {
-        node::provide(workspace)?;
-        sdks::javascript(workspace)?;
-    }
     let mut made_by = String::new();
     for language in LANGUAGES.iter().filter(|language| wanted.has(language.name)) {
         plugins::source(workspace, language)?;
         plugins::conformance(workspace, &engine, language)?;
+        // What they need has been installed for the plugin.
+        sdks::test(workspace, language.name)?;
         plugins::template(workspace, &engine, language)?;
         made_by.push_str(&format!("{}\t{}\n", language.name, plugins::versions(workspace, language)?));
     }
@@ -127,10 +122,10 @@ pub fn languages(workspace: &Workspace, arguments: &[String]) -> Result<()> {
 /// What the default tests need: an interpreter with its runner, and a core module. Those of SDKs that take seconds are run.
 pub fn for_tests(workspace: &Workspace) -> Result<()> {
     let engine = workspace.binary("debug", "wasmill");
-    sdks::python(workspace)?;
+    sdks::test(workspace, "python")?;
     // Node.js is not fetched for this.
     if node::is_there(workspace) {
-        sdks::javascript(workspace)?;
+        sdks::test(workspace, "javascript")?;
     }
     for language in LANGUAGES {
         plugins::source(workspace, language)?;

@@ -1,53 +1,61 @@
-//! The SDKs of interpreted languages, tested natively as an author's own tests run: seconds, and nothing to build.
+//! The tests that the SDKs have of their own: they run on the machine itself, without an engine.
 
-use std::path::PathBuf;
+use std::fs;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::{stamp::Stamp, with_tools};
 use crate::process::run;
 use crate::workspace::Workspace;
 
-/// One SDK.
-struct Sdk {
-    /// The language whose folder under `plugin-sdk` it is.
+/// One SDK's tests. That of Rust is a crate of the workspace, whose tests are among all others.
+struct Tests {
+    /// The language, which is also the SDK's folder.
     language: &'static str,
-    /// What runs its tests, in that folder.
-    program: &'static str,
-    /// What that is told.
-    arguments: &'static [&'static str],
+    /// Another SDK that it stands on.
+    base: Option<&'static str>,
+    /// What runs them, in the SDK's folder; `$MADE` is a folder for what it builds.
+    command: &'static str,
 }
 
-const PYTHON: Sdk = Sdk {
-    language: "python",
-    program: "python3",
-    arguments: &["-m", "unittest", "discover", "-q", "-s", "tests"],
-};
-const JAVASCRIPT: Sdk =
-    Sdk { language: "javascript", program: "node", arguments: &["--test", "--test-reporter=dot", "tests/"] };
+const TESTS: &[Tests] = &[
+    Tests { language: "go", base: None, command: "go vet ./... && go test ./..." },
+    Tests {
+        language: "c",
+        base: None,
+        command: "cc -std=gnu11 -Wall -Wextra -Werror -I. *.c tests/sdk_test.c -lm -o $MADE/test && $MADE/test",
+    },
+    Tests {
+        language: "cpp",
+        base: Some("c"),
+        command: "for file in ../c/*.c; do cc -std=gnu11 -c $file -o $MADE/$(basename $file).o || exit; done && \
+                  c++ -std=c++17 -Wall -Wextra -Werror -I. -I../c tests/sdk_test.cpp $MADE/*.o -lm -o $MADE/test && $MADE/test",
+    },
+    Tests { language: "zig", base: None, command: "python3 -m ziglang test tests.zig" },
+    Tests {
+        language: "python",
+        base: None,
+        command: "PYTHONPATH=. python3 -m unittest discover -q -s tests",
+    },
+    Tests { language: "javascript", base: None, command: "node --test --test-reporter=dot tests/*.test.js" },
+];
 
-/// Tests the SDK of Python.
-pub fn python(workspace: &Workspace) -> Result<()> {
-    test(workspace, &PYTHON)
-}
-
-/// Tests the SDK of JavaScript and TypeScript; Node.js must be there.
-pub fn javascript(workspace: &Workspace) -> Result<()> {
-    test(workspace, &JAVASCRIPT)
-}
-
-/// Runs the tests of an SDK, unless they passed and neither it nor the vectors of all languages changed since.
-fn test(workspace: &Workspace, sdk: &Sdk) -> Result<()> {
-    let folder = workspace.root.join("plugin-sdk").join(sdk.language);
-    let inputs: [PathBuf; 2] = [folder.clone(), workspace.root.join("plugin-sdk/tests/vectors")];
-    let stamp = Stamp::new(workspace, &format!("sdk-{}", sdk.language), &inputs, "")?;
+/// Runs the tests of a language's SDK, unless they have passed.
+pub fn test(workspace: &Workspace, language: &str) -> Result<()> {
+    let Some(tests) = TESTS.iter().find(|tests| tests.language == language) else { return Ok(()) };
+    let sdks = workspace.root.join("plugin-sdk");
+    // The vectors are what several languages answer alike.
+    let parts = [Some(language), tests.base, Some("tests/vectors")];
+    let inputs: Vec<_> = parts.into_iter().flatten().map(|part| sdks.join(part)).collect();
+    let stamp = Stamp::new(workspace, &format!("sdk-{language}"), &inputs, tests.command)?;
     if stamp.is_fresh(&[]) {
         return Ok(());
     }
-    let mut command = with_tools(workspace, sdk.program)?;
-    command.current_dir(&folder).args(sdk.arguments);
-    // What Python would leave behind does not belong into the folder.
-    command.env("PYTHONPATH", ".").env("PYTHONDONTWRITEBYTECODE", "1");
-    run(&format!("tests of the SDK for {}", sdk.language), &mut command)?;
+    let made = workspace.languages().join("sdk-tests").join(language);
+    fs::create_dir_all(&made).with_context(|| format!("cannot create {}", made.display()))?;
+    let mut command = with_tools(workspace, "sh")?;
+    command.current_dir(sdks.join(language)).args(["-c", tests.command]).env("MADE", &made);
+    command.env("ZIG_LOCAL_CACHE_DIR", &made).env("PYTHONDONTWRITEBYTECODE", "1");
+    run(&format!("tests of the SDK of {language}"), &mut command)?;
     stamp.set()
 }

@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::cli::out::grouped;
 use crate::digest::Digest;
+use crate::key::KeySource;
 use crate::manifest::{Isolation, Manifest};
 use crate::sandbox::{About, Shape};
 
@@ -69,6 +70,13 @@ impl Report {
         if let Some(manifest) = &self.manifest {
             let subscriptions: Vec<String> = manifest.subscribe.iter().map(subscription).collect();
             line("receives", listed(&subscriptions));
+            if let Some(source) = &manifest.key {
+                line("key", key(source));
+            }
+            if !manifest.lookup.is_empty() {
+                let tables = manifest.lookup.iter().map(|(name, bucket)| format!("{name} ({bucket})"));
+                line("looks up", listed(&tables.collect::<Vec<_>>()));
+            }
             line(
                 "may emit",
                 listed(&manifest.emit.subjects.iter().map(ToString::to_string).collect::<Vec<_>>()),
@@ -84,6 +92,14 @@ fn subscription(entry: &crate::manifest::Subscribe) -> String {
     match &entry.stream {
         Some(stream) => format!("{stream}: {subjects}"),
         None => format!("{subjects} (core, at most once)"),
+    }
+}
+
+fn key(source: &KeySource) -> String {
+    match source {
+        KeySource::Token(token) => format!("token {token} of the subject"),
+        KeySource::Header(name) => format!("header {name}"),
+        KeySource::Pointer(pointer) => format!("{pointer} of the payload"),
     }
 }
 

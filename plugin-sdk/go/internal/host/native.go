@@ -22,6 +22,10 @@ type World struct {
 	Lines  []Line
 	// OnLine is told of each line, if it is set.
 	OnLine func(Line)
+	// Keyed is the record of the key, if the plugin has one.
+	Keyed *Keyed
+	// Tables are the tables that are granted; one that is nil is not loaded yet.
+	Tables map[string]map[string][]byte
 }
 
 // Current is the world of the test that runs.

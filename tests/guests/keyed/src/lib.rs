@@ -95,10 +95,10 @@ fn obey(order: &[Value]) -> Result<Value, Failure> {
             done(state::set("count", (count + number(1)).to_string().as_bytes()))
         }
         "set-zeros" => done(state::set(text(1), &vec![0; size(2)])),
-        "set-many" => (0..number(1)).map(|n| done(state::set(&format!("{n:08}"), b""))).next_back().into(),
+        "set-many" => last(number(1), |n| done(state::set(&format!("{n:08}"), b""))),
         "set-over-and-over" => {
             let zeros = vec![0; size(2)];
-            (0..number(1)).map(|_| done(state::set("again", &zeros))).next_back().into()
+            last(number(1), |_| done(state::set("again", &zeros)))
         }
         "delete" => done(state::delete(text(1))),
         "names" => match state::names(text(1)) {
@@ -110,10 +110,7 @@ fn obey(order: &[Value]) -> Result<Value, Failure> {
         },
         "timer" => done(timer_control::set(text(1), number(2), text(3).as_bytes())),
         "timer-of-zeros" => done(timer_control::set(text(1), 0, &vec![0; size(2)])),
-        "timers" => {
-            let set = |n| done(timer_control::set(&format!("{n}"), number(2) + n, b"[]"));
-            (0..number(1)).map(set).next_back().into()
-        }
+        "timers" => last(number(1), |n| done(timer_control::set(&format!("{n}"), number(2) + n, b"[]"))),
         "cancel" => done(timer_control::cancel(text(1))),
         "name-of" => {
             let name = "n".repeat(size(1));
@@ -145,6 +142,11 @@ fn obey(order: &[Value]) -> Result<Value, Failure> {
         "reject" => return Err(Failure::Reject(text(1).to_owned())),
         other => return Err(Failure::Reject(format!("what is {other:?}?"))),
     })
+}
+
+/// Does something so many times; what the last said.
+fn last(count: u64, mut act: impl FnMut(u64) -> Value) -> Value {
+    (0..count).fold(Value::Null, |_, n| act(n))
 }
 
 fn done<E: std::fmt::Debug>(result: Result<(), E>) -> Value {

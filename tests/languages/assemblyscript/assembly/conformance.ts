@@ -12,13 +12,18 @@ import {
   emit,
   emitAll,
   log,
+  onMigrate,
+  onTimer,
   plugin,
   random,
   reject,
   retry,
 } from "../../../../examples/assemblyscript/wasmill";
+import { fired, migrated, script, swap } from "./keyed";
 
 export * from "../../../../examples/assemblyscript/wasmill/exports";
+export * from "../../../../examples/assemblyscript/wasmill/migrate-exports";
+export * from "../../../../examples/assemblyscript/wasmill/timer-exports";
 
 const OUT = "conformance.out";
 
@@ -47,6 +52,8 @@ function handle(event: Event): Answer {
   if (token == "clock") return emit(Output.text(OUT, clock.now().toString()));
   if (token == "random") return drawn();
   if (token == "count") return emit(Output.text(OUT, (++count).toString()));
+  if (token == "script") return script(event);
+  if (token == "swap") return swap(event);
   return reject("unknown token " + token);
 }
 
@@ -138,3 +145,5 @@ const about = new About("conformance", "1.2.3", "Does what every language must")
 about.subjects = ["conformance.in.>"];
 about.emits = ["conformance.out.>"];
 plugin(handle, about);
+onTimer(fired);
+onMigrate(migrated);

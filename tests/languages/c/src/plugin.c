@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wasmill.h"
+#include "keyed.h"
 
 static const char OUT[] = "conformance.out";
 
@@ -184,7 +184,7 @@ static const struct {
     {"retry", retry},   {"retry-default", retry_default},             {"reject", reject},
     {"raise", raise_},  {"trap", trap},     {"loop", loop},           {"hog", hog},   {"deep", deep},
     {"config", config}, {"log", log_lines}, {"print", print},         {"clock", clock_},
-    {"random", random_}, {"count", count},
+    {"random", random_}, {"count", count}, {"script", script},     {"swap", swap},
 };
 
 wasmill_answer wasmill_handle(const wasmill_event *event) {

@@ -5,7 +5,7 @@
 #include <map>
 #include <memory>
 
-#include "wasmill.hpp"
+#include "keyed.hpp"
 
 using wasmill::Event;
 using wasmill::Output;
@@ -122,6 +122,8 @@ Result handle(const Event &event) {
     if (token == "print") return print();
     if (token == "clock") return Output(OUT, text(wasmill::clock::now()));
     if (token == "random") return random();
+    if (token == "script") return script(event);
+    if (token == "swap") return swap(event);
     if (token == "count") return Output(OUT, text(++counted));
     return wasmill::reject(text("unknown token ", token));
 }

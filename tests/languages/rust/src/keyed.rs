@@ -9,7 +9,7 @@ use wasmill_sdk::state::{self, Counter, List, Map, Set};
 use wasmill_sdk::timers::{self, Timer};
 use wasmill_sdk::{Failure, Output, RawEvent, clock, lookup, reject};
 
-use crate::{Answer, OUT};
+use super::{Answer, OUT};
 
 /// What one command comes to: its answer, or the engine's refusal by name.
 type Line = Result<String, Refusal>;

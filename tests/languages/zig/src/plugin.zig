@@ -1,6 +1,7 @@
 //! The conformance plugin in Zig; `../README.md` says what it does.
 
 const std = @import("std");
+const keyed = @import("keyed.zig");
 const wasmill = @import("wasmill");
 
 const Event = wasmill.Event;
@@ -37,7 +38,12 @@ const Token = enum {
     clock,
     random,
     count,
+    script,
+    swap,
 };
+
+pub const onTimer = keyed.onTimer;
+pub const migrate = keyed.migrate;
 
 pub fn handle(event: *const Event) ![]const Output {
     const name = event.subject[if (std.mem.findScalarLast(u8, event.subject, '.')) |dot| dot + 1 else 0..];
@@ -62,6 +68,8 @@ pub fn handle(event: *const Event) ![]const Output {
         .clock => return one(try .print(out, "{d}", .{wasmill.clock.now()})),
         .random => return one(try random()),
         .count => return one(try count()),
+        .script => return one(.{ .subject = out, .data = try keyed.run(event.data) }),
+        .swap => return one(try keyed.swap(out, event.data)),
     }
     return &.{};
 }

@@ -3,8 +3,10 @@
 //! - `values`: what goes through a handler and comes out again.
 //! - `ends`: how a call can end otherwise, and what the next one sees of it.
 //! - `surroundings`: what the engine offers a handler, and that it is the same at every replay.
+//! - `keyed`: what a plugin with a key has beside: state, timers, lookup tables, and fields of older versions.
 
 mod ends;
+mod keyed;
 mod surroundings;
 mod values;
 
@@ -17,6 +19,7 @@ use wasmill::sandbox::About;
 
 use super::play::Told;
 use super::rows::Row;
+use super::turn::Turn;
 
 /// When the events of the checks happened. Its digits are more than a floating-point number holds.
 pub const TIME_NS: u64 = 1_700_000_000_123_456_789;
@@ -69,6 +72,8 @@ pub enum Step {
     },
     /// Looks at what the component says about itself.
     Describes(About),
+    /// Hands over events of one key.
+    Turn(Turn),
 }
 
 /// What must come of an event.
@@ -241,6 +246,19 @@ pub const CHECKS: &[Check] = &[
     Check::new("count", surroundings::count),
     Check::new("description", surroundings::description),
     Check::new("replay", surroundings::replay).only(&[Isolation::Fresh]),
+    Check::new("no key", keyed::no_key),
+    Check::new("state", keyed::state),
+    Check::new("state bytes", keyed::state_bytes).limits("output_bytes = 2_097_152"),
+    Check::new("state limits", keyed::state_limits),
+    Check::new("state undone", keyed::state_undone),
+    Check::new("batch", keyed::batch),
+    Check::new("counter", keyed::counter),
+    Check::new("typed fields", keyed::typed_fields),
+    Check::new("timers", keyed::timers),
+    Check::new("timer fails", keyed::timer_fails),
+    Check::new("many timers", keyed::many_timers),
+    Check::new("lookup", keyed::lookup),
+    Check::new("migrate", keyed::migrate),
 ];
 
 #[cfg(test)]
@@ -258,7 +276,11 @@ mod tests {
             );
             for isolation in check.isolations {
                 let steps = (check.steps)(Case { row: &ROWS[0], isolation: *isolation });
-                let asks = |step: &Step| !matches!(step, Step::Call { wanted, .. } if wanted.is_empty());
+                let asks = |step: &Step| match step {
+                    Step::Call { wanted, .. } => !wanted.is_empty(),
+                    Step::Turn(turn) => !turn.wanted.is_empty(),
+                    Step::Describes(_) => true,
+                };
                 assert!(!steps.is_empty() && steps.iter().all(asks), "{}", check.name);
             }
         }
