@@ -65,7 +65,10 @@ pub(super) struct Bad {
 /// What a reader has to say.
 pub(super) enum Told {
     /// It stands, with so many messages to read.
-    Opened { source: usize, pending: u64 },
+    Opened {
+        source: usize,
+        pending: u64,
+    },
     Read(Box<Read>),
     /// It ended.
     Ended(BusError),

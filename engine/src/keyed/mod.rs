@@ -138,7 +138,11 @@ impl Keyed {
             let problem = match self.own(partition, &stop).await {
                 Ok(Ended::Stopped) => return,
                 Ok(Ended::Fenced) => {
-                    tracing::warn!(plugin = self.plugin.as_str(), partition, "another engine has taken it over");
+                    tracing::warn!(
+                        plugin = self.plugin.as_str(),
+                        partition,
+                        "another engine has taken it over"
+                    );
                     continue;
                 }
                 Ok(Ended::Broken(err)) => err.to_string(),
@@ -270,7 +274,8 @@ impl Keyed {
     ) -> Vec<AbortOnDropHandle<()>> {
         let Some(key) = &manifest.key else { return Vec::new() };
         let read = |(at, source): (usize, &Source)| {
-            let entry = manifest.subscribe.iter().find(|entry| entry.stream.as_ref() == Some(&source.stream.name))?;
+            let entry =
+                manifest.subscribe.iter().find(|entry| entry.stream.as_ref() == Some(&source.stream.name))?;
             let reading = Reading {
                 bus: Arc::clone(&self.bus),
                 source: at,

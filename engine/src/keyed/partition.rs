@@ -16,10 +16,10 @@ use super::ground::Ground;
 use super::intake::{Found, Read, Told, What};
 use super::journal::Fenced;
 use super::memory::Memory;
-use super::source::Source;
-use super::turn::{Held, Queued, Tries, Turn};
 use super::setback::set_aside;
+use super::source::Source;
 use super::timers;
+use super::turn::{Held, Queued, Tries, Turn};
 use crate::breaker::Gate;
 use crate::bus::BusError;
 use crate::faults::failpoint;
@@ -273,7 +273,8 @@ impl Partition {
                 keyed.metrics.received();
                 source.progress.read(sequence);
                 let ground = Arc::clone(&self.ground);
-                self.aside.push(Box::pin(async move { set_aside(&ground, bad).await.then_some((at, sequence)) }));
+                self.aside
+                    .push(Box::pin(async move { set_aside(&ground, bad).await.then_some((at, sequence)) }));
             }
             What::Event { key, event, message, origin, input } => {
                 keyed.metrics.received();
@@ -313,7 +314,8 @@ impl Partition {
     /// How long nothing has to be looked at, if anything will have to be.
     fn sleep(&self) -> Option<Duration> {
         let retry = self.waiting.first_key_value().map(|((at, _), _)| at.duration_since(Instant::now()));
-        let timer = self.memory.next_wake().map(|due| Duration::from_nanos(due.saturating_sub(self.clock_ns())));
+        let timer =
+            self.memory.next_wake().map(|due| Duration::from_nanos(due.saturating_sub(self.clock_ns())));
         let by_wall = self.ground.keyed.version.load().manifest.state.clock == PluginClock::Wall;
         let timer = timer.filter(|_| by_wall && self.sources.iter().all(|source| source.behind == 0));
         let soonest = retry.into_iter().chain(timer).min()?;

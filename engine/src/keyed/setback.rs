@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use super::Version;
 use super::ground::Ground;
+use super::intake::Bad;
 use super::journal::Fenced;
 use super::timers;
-use super::intake::Bad;
 use super::turn::{Held, Tries, Turn, timer_of};
 use crate::dead_letter::Failed;
+use crate::event::Origin;
 use crate::faults::failpoint;
 use crate::message::Message;
-use crate::event::Origin;
 use crate::outcome::{Outcome, Trouble};
 use crate::record::Reached;
 use crate::sandbox::Cause;

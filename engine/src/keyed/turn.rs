@@ -124,11 +124,8 @@ impl Turn {
         self.skip_applied(ground, &held.record);
         let clock_ns = self.queue.front().map(|queued| queued.clock_ns).or(self.due_by).unwrap_or_default();
         ground.expire(&version, &mut held.record, clock_ns);
-        let ended = if self.has_work(&held.record) {
-            self.step(ground, &version, &mut held).await
-        } else {
-            Ok(())
-        };
+        let ended =
+            if self.has_work(&held.record) { self.step(ground, &version, &mut held).await } else { Ok(()) };
         self.held = Some(held);
         ended
     }
@@ -163,7 +160,11 @@ impl Turn {
         let handled = match handled {
             Ok(handled) => handled,
             Err(failure) => {
-                tracing::warn!(plugin = keyed.plugin.as_str(), "events of key {:?} wait: {failure}", self.key);
+                tracing::warn!(
+                    plugin = keyed.plugin.as_str(),
+                    "events of key {:?} wait: {failure}",
+                    self.key
+                );
                 self.wait = LEAST_WAIT;
                 return Ok(());
             }
@@ -189,7 +190,8 @@ impl Turn {
         } else {
             // Handling these once more, should it come to that, would come to nothing again.
             held.record.applied = record.applied;
-            self.traceless.extend(self.queue.iter().take(events).map(|queued| (queued.source, queued.sequence)));
+            self.traceless
+                .extend(self.queue.iter().take(events).map(|queued| (queued.source, queued.sequence)));
         }
         for queued in self.queue.drain(..events) {
             self.done.push((queued.source, queued.sequence));
@@ -204,10 +206,12 @@ impl Turn {
     fn batch(&self, version: &Version, record: &Record) -> Batch {
         let settings = &version.manifest.state;
         let most = settings.batch as usize;
-        let mut inputs: Vec<_> = self.queue.iter().take(most).map(|queued| Input {
-            event: Arc::clone(&queued.event),
-            clock_ns: queued.clock_ns,
-        }).collect();
+        let mut inputs: Vec<_> = self
+            .queue
+            .iter()
+            .take(most)
+            .map(|queued| Input { event: Arc::clone(&queued.event), clock_ns: queued.clock_ns })
+            .collect();
         if let Some(head) = inputs.first_mut()
             && self.tries.failed > 0
         {
@@ -235,7 +239,8 @@ impl Turn {
     ) -> Checked {
         let BatchHandled { steps, failed, .. } = handled;
         let failed = failed.map(|failed| (failed.cause, failed.trouble));
-        let mut all = Checked { record: before.clone(), outputs: Vec::new(), events: 0, changed: false, failed };
+        let mut all =
+            Checked { record: before.clone(), outputs: Vec::new(), events: 0, changed: false, failed };
         all.record.outbox.clear();
         let mut outbox_bytes = 0;
         for step in steps {
@@ -291,7 +296,13 @@ impl Turn {
         let outputs = match &step.cause {
             Cause::Event(at) => {
                 let queued = &self.queue[*at];
-                effects::check(&version.emitter, &queued.event, &(queued.input.clone() + &resets), proposed, rules)?
+                effects::check(
+                    &version.emitter,
+                    &queued.event,
+                    &(queued.input.clone() + &resets),
+                    proposed,
+                    rules,
+                )?
             }
             Cause::Timer { name, timer } => {
                 let event = timers::event(&keyed.plugin, &self.key, name, timer);

@@ -20,6 +20,7 @@ mod demo;
 mod examples;
 mod hostile;
 mod keyed_batches;
+mod keyed_runners;
 mod keyed_sdk;
 mod kill;
 mod languages;
