@@ -76,9 +76,11 @@ async fn run(sandbox: &Arc<Sandbox>, file: &str, artifact: Artifact) -> (Vec<Val
     assert_eq!(handled.failed, None, "{file}");
     let json = |data: &[u8]| serde_json::from_slice(data).unwrap();
     let told = handled.steps.iter().flat_map(|step| &step.answer).map(|output| json(&output.data)).collect();
-    let left = ["hour", "minutes", "pairs", "rise", "visits"].into_iter().map(|name| match handled.state.field(name) {
-        Some(data) => json(&data.to_vec()),
-        None => Value::Null,
+    let left = ["hour", "minutes", "pairs", "rise", "visits"].into_iter().map(|name| {
+        match handled.state.field(name) {
+            Some(data) => json(&data.to_vec()),
+            None => Value::Null,
+        }
     });
     (told, left.collect())
 }
