@@ -69,7 +69,9 @@ pub struct Record {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// Written by a later engine.
-    #[error("it has format {0}, this engine reads format {FORMAT}\n  hint: an engine of a later version wrote it")]
+    #[error(
+        "it has format {0}, this engine reads format {FORMAT}\n  hint: an engine of a later version wrote it"
+    )]
     Format(u64),
     /// Not what this engine writes.
     #[error("it is no record: {0}")]

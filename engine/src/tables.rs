@@ -146,7 +146,8 @@ impl Watch {
         *wait = AGAIN.0;
         while let Some(followed) = next(&mut *follow).await? {
             let Followed { message, pending, .. } = followed;
-            let place = message.subject.as_str().strip_prefix("$KV.").and_then(|s| s.strip_prefix(&*self.bucket));
+            let place =
+                message.subject.as_str().strip_prefix("$KV.").and_then(|s| s.strip_prefix(&*self.bucket));
             if let Some(key) = place.and_then(|place| place.strip_prefix('.')) {
                 let gone = message.headers.get(OPERATION_HEADER).is_some_and(|operation| operation != "PUT");
                 if !self.table.put(key, (!gone).then_some(message.payload)) {

@@ -161,12 +161,13 @@ impl Ground {
         let bytes = record.encode();
         let stored = Bytes::from(bytes.clone());
         let sequence = self.write(version, key, bytes).await?;
-        *held = Held { record: std::mem::take(record), stored: Some((stored, sequence)), settled: false };
+        *held = Held { record: std::mem::take(record), stored: Some((stored, sequence)), ..Held::default() };
         Ok(())
     }
 
     async fn write(&self, version: &Version, key: &str, bytes: Vec<u8>) -> Result<u64, Fenced> {
-        let ttl_s = version.manifest.state.ttl_s.map(|ttl_s| ttl_s.saturating_mul(2).saturating_add(TTL_MARGIN_S));
+        let ttl_s =
+            version.manifest.state.ttl_s.map(|ttl_s| ttl_s.saturating_mul(2).saturating_add(TTL_MARGIN_S));
         match self.bucket.message(key, bytes, ttl_s) {
             Ok(message) => self.journal.write(message).await,
             Err(err) => {
@@ -190,7 +191,10 @@ impl Ground {
                 self.keyed.sinks.look_again();
                 self.keyed.guard.output(Err(err.to_string()));
             }
-            tracing::warn!(plugin = self.keyed.plugin.as_str(), "an output was not stored, trying again: {err}");
+            tracing::warn!(
+                plugin = self.keyed.plugin.as_str(),
+                "an output was not stored, trying again: {err}"
+            );
             self.stopped()?;
             backoff.wait().await;
         }

@@ -102,7 +102,8 @@ impl Journal {
         let (writes, waiting) = mpsc::channel(WAITING);
         let settled = Settled(Arc::new(Mutex::new(Progress::new(owner.settled))));
         let journal = Self { writes, settled: settled.clone() };
-        let writer = Writer { bus, stream: bucket.stream(), bucket, owner, last, failed: Vec::new(), settled };
+        let writer =
+            Writer { bus, stream: bucket.stream(), bucket, owner, last, failed: Vec::new(), settled };
         (journal, writer.run(waiting))
     }
 
@@ -185,7 +186,11 @@ impl Writer {
             Ok(_) if !self.failed.is_empty() => self.failed.push(write),
             Ok(stored) if stored.sequence == sequence => self.finish(write, sequence),
             Ok(stored) => {
-                tracing::warn!(bucket = self.bucket.name(), "stored at {} instead of {sequence}", stored.sequence);
+                tracing::warn!(
+                    bucket = self.bucket.name(),
+                    "stored at {} instead of {sequence}",
+                    stored.sequence
+                );
                 self.failed.push(write);
             }
             Err(err) => self.note(write, &err),
@@ -215,7 +220,10 @@ impl Writer {
         let mut wait = AGAIN.0;
         while let Err(err) = self.refence().await? {
             if !err.is_transient() {
-                tracing::warn!(bucket = self.bucket.name(), "the state cannot be written: {err}; trying again in {wait:?}");
+                tracing::warn!(
+                    bucket = self.bucket.name(),
+                    "the state cannot be written: {err}; trying again in {wait:?}"
+                );
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(AGAIN.1);
@@ -249,7 +257,8 @@ impl Writer {
             let last = self.bus.stream(&self.stream).await?.last_sequence;
             let found = self.bus.last(&self.stream, &self.bucket.owner()?).await?;
             let found = found.and_then(|stored| Owner::read(&stored.message.payload));
-            if found.is_none_or(|owner| owner.epoch != self.owner.epoch || owner.engine != self.owner.engine) {
+            if found.is_none_or(|owner| owner.epoch != self.owner.epoch || owner.engine != self.owner.engine)
+            {
                 return Ok(Err(Fenced));
             }
             self.last = fence(&*self.bus, &self.owner.message(&self.bucket)?, last).await?;

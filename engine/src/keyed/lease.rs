@@ -70,7 +70,13 @@ pub(super) struct Lease<'a> {
 }
 
 impl<'a> Lease<'a> {
-    pub fn new(bus: &'a dyn Bus, bucket: &'a Bucket, engine: &'a str, partitions: u32, lease: Duration) -> Self {
+    pub fn new(
+        bus: &'a dyn Bus,
+        bucket: &'a Bucket,
+        engine: &'a str,
+        partitions: u32,
+        lease: Duration,
+    ) -> Self {
         Self { bus, bucket, engine, partitions, lease, seen: None }
     }
 

@@ -26,7 +26,14 @@ impl Source {
     /// One that has come this far.
     pub fn new(stream: StreamAt, cursor: u64, clock_ns: u64) -> Self {
         // Until it has been opened nobody knows that there is nothing to read.
-        Self { stream, progress: Progress::new(cursor), behind: 1, stored_ns: 0, marks: VecDeque::new(), clock_ns }
+        Self {
+            stream,
+            progress: Progress::new(cursor),
+            behind: 1,
+            stored_ns: 0,
+            marks: VecDeque::new(),
+            clock_ns,
+        }
     }
 
     /// Takes note of a message.

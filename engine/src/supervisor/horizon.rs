@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::bus::{Bus, StreamInfo};
 use super::view::Views;
+use crate::bus::{Bus, StreamInfo};
 use crate::manifest::{Manifest, OutputDelivery, PluginName};
 
 /// Tells what is wrong with the streams that a plugin emits to.

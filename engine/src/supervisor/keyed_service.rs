@@ -80,7 +80,8 @@ impl KeyedService {
         });
         let ended = CancellationToken::new();
         let views = around.views.clone();
-        let telling = super::service::tell(Arc::clone(&keyed), |keyed| (&keyed.plugin, &keyed.guard), views.clone());
+        let telling =
+            super::service::tell(Arc::clone(&keyed), |keyed| (&keyed.plugin, &keyed.guard), views.clone());
         tokio::spawn(ended.clone().run_until_cancelled_owned(telling));
         let sinks = Arc::clone(&keyed);
         tokio::spawn(ended.clone().run_until_cancelled_owned(async move {

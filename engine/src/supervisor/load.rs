@@ -9,8 +9,8 @@ use crate::bus::{Bus, BusError};
 use crate::effects::Emitter;
 use crate::manifest::{Manifest, PluginName};
 use crate::plan::Files;
-use crate::tables::BucketTables;
 use crate::sandbox::{LoadError, LoadSpec, Sandbox, Workers};
+use crate::tables::BucketTables;
 
 /// The bytes of a plugin's two files.
 pub(super) struct Source {

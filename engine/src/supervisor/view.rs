@@ -7,8 +7,8 @@ use tokio::sync::watch;
 
 use crate::cycles::cycles;
 use crate::dead_letter::REDRIVES;
-use crate::keyed::Standing;
 use crate::kept::Record;
+use crate::keyed::Standing;
 use crate::manifest::{Isolation, Manifest, PluginName};
 use crate::status::{PluginState, PluginStatus, QuarantineStatus, VersionStatus};
 use crate::telemetry::PluginMetrics;
@@ -194,9 +194,11 @@ impl Views {
             Standing::Standby { owner } => (format!("standby: {owner} owns it"), None),
             Standing::Problem(problem) => ("not owned".to_owned(), Some(problem)),
         };
-        if self.lock().get(name).is_some_and(|view| {
-            view.partitions.get(&partition) == Some(&told) && problem.is_none()
-        }) {
+        if self
+            .lock()
+            .get(name)
+            .is_some_and(|view| view.partitions.get(&partition) == Some(&told) && problem.is_none())
+        {
             return;
         }
         self.subscription(name, &format!("partition {partition}"), problem);

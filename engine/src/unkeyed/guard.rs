@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::breaker::{Breaker, BreakerSettings, Gate};
 use super::setback::{LEAST_WAIT, jittered};
+use crate::breaker::{Breaker, BreakerSettings, Gate};
 use crate::clock::Clock;
 use crate::faults::mutant;
 use crate::manifest::{PluginName, Retry};

@@ -74,7 +74,12 @@ async fn each_key_counts_its_own_events_in_order() {
     let scene = scene().await;
     for round in 0..40 {
         for key in 0..25 {
-            scene.order(&format!("k{key}"), json!([["add", 1], ["get", "count"], ["set", "round", round.to_string()]])).await;
+            scene
+                .order(
+                    &format!("k{key}"),
+                    json!([["add", 1], ["get", "count"], ["set", "round", round.to_string()]]),
+                )
+                .await;
         }
     }
     let running = scene.start().await;
