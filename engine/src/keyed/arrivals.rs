@@ -52,7 +52,8 @@ impl Partition {
         read: &mut mpsc::Receiver<Told>,
     ) -> Result<(), BusError> {
         let mut next = told;
-        for _ in 0..HEARD_AT_ONCE {
+        let mut heard = 0;
+        loop {
             match next {
                 Some(Told::Read(read)) => self.take(*read)?,
                 Some(Told::Opened { source, pending }) => {
@@ -66,15 +67,16 @@ impl Partition {
                 // Each says why it ends before it does.
                 None => return Err(BusError::Settings("a reader ended".to_owned())),
             }
-            if !self.has_room() {
-                break;
+            heard += 1;
+            // Whatever is taken out of the channel has to be heard.
+            if heard == HEARD_AT_ONCE || !self.has_room() {
+                return Ok(());
             }
             match read.try_recv() {
                 Ok(more) => next = Some(more),
-                Err(_) => break,
+                Err(_) => return Ok(()),
             }
         }
-        Ok(())
     }
 
     pub(super) fn aside_done(&mut self, stored: Option<(usize, u64)>) {
