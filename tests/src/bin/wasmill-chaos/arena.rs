@@ -24,7 +24,12 @@ pub const SUBJECT: &str = "entries";
 const OUTPUT: &str = "ACCOUNTS";
 const OUTPUT_SUBJECT: &str = "accounts";
 /// How its guest calls itself, and what the other versions are called.
-const VERSIONS: [&str; 4] = ["1.0.1000", "1.0.1001", "1.0.1002", "1.0.1003"];
+const VERSIONS: [&str; 4] = [
+    "1.0.0-with.accounts.of.the.shape.1000",
+    "1.0.0-with.accounts.of.the.shape.1001",
+    "1.0.0-with.accounts.of.the.shape.1002",
+    "1.0.0-with.accounts.of.the.shape.1003",
+];
 /// How many engines compete.
 pub const ENGINES: usize = 2;
 /// How long an engine may take to put the plugin into service.

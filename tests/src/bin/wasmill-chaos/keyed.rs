@@ -101,8 +101,9 @@ impl Arena {
         match blow {
             Blow::Failpoint(name, at) => self.failpoint(name, at, more),
             Blow::Kill => {
-                self.pause(50, 600);
+                self.pause(0, 300);
                 more();
+                self.pause(0, 250);
                 let victim = self.owner().unwrap_or_else(|| self.rng.usize(..ENGINES));
                 self.kill(victim)?;
                 self.pause(0, 300);
