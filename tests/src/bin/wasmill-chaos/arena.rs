@@ -1,45 +1,30 @@
 //! What a run of a plugin with a key works on: a server, two engines that compete, and the verdict at the end.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use fastrand::Rng;
-use wasmill_tests::checker::client::{Client, StreamPlan};
 use wasmill_tests::checker::judge::Found;
 use wasmill_tests::checker::ledger::Book;
-use wasmill_tests::checker::ledger::accounts::{Accounts, settle};
+use wasmill_tests::checker::ledger::accounts::settle;
 use wasmill_tests::checker::ledger::audit::{Held, audit};
+use wasmill_tests::checker::ledger::scene::{PLUGIN, Scene, manifest, version};
 use wasmill_tests::nats::NatsServer;
-use wasmill_tests::{guests, parts};
 
 use crate::args::Args;
 use crate::engine::Engine;
-use crate::stage::{DEAD_LETTERS, Ended, Fired};
+use crate::stage::{Ended, Fired};
 
-pub const PLUGIN: &str = "ledger";
-const INPUT: &str = "ENTRIES";
-/// The subject of the events.
-pub const SUBJECT: &str = "entries";
-const OUTPUT: &str = "ACCOUNTS";
-const OUTPUT_SUBJECT: &str = "accounts";
-/// How its guest calls itself, and what the other versions are called.
-const VERSIONS: [&str; 4] = [
-    "1.0.0-with.accounts.of.the.shape.1000",
-    "1.0.0-with.accounts.of.the.shape.1001",
-    "1.0.0-with.accounts.of.the.shape.1002",
-    "1.0.0-with.accounts.of.the.shape.1003",
-];
+/// The versions of the plugin.
+const VERSIONS: std::ops::Range<u16> = 1_000..1_004;
 /// How many engines compete.
 pub const ENGINES: usize = 2;
 /// How long an engine may take to put the plugin into service.
 pub const IN_SERVICE: Duration = Duration::from_secs(30);
-/// How long nothing may come of anything before the end is taken to have been reached.
-const STANDSTILL: Duration = Duration::from_secs(45);
 /// How long an engine that was told to stop may take.
 const STOP: Duration = Duration::from_secs(30);
-/// How often somebody looks how far it is.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// What was done.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +32,7 @@ pub struct Tally {
     /// Engines that owned the keys when SIGKILL came.
     pub owners_killed: u32,
     /// Engines that killed themselves at a failpoint, by its name.
-    pub at_failpoints: std::collections::BTreeMap<&'static str, u32>,
+    pub at_failpoints: BTreeMap<&'static str, u32>,
     /// Failpoints that an engine did not come by.
     pub in_vain: u32,
     /// Other engines that SIGKILL came to.
@@ -86,7 +71,7 @@ impl fmt::Display for Tally {
 /// One run.
 pub struct Arena {
     pub server: NatsServer,
-    pub client: Client,
+    pub scene: Scene,
     pub engines: Vec<Engine>,
     /// Every choice of the run comes from here.
     pub rng: Rng,
@@ -95,26 +80,17 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// A server with streams, and engines that are not started yet. `state` is more of the manifest's table of that name.
-    pub fn new(args: &Args, state: &str) -> Result<Self> {
+    /// A server with streams, and engines that are not started yet.
+    pub fn new(args: &Args) -> Result<Self> {
         let server = NatsServer::start()?;
-        let mut client = Client::connect(&[server.url()])?;
-        for (name, subjects) in
-            [(INPUT, SUBJECT), (OUTPUT, OUTPUT_SUBJECT), (DEAD_LETTERS, "wasmill.dead-letter.>")]
-        {
-            client.create_stream(StreamPlan { name, subjects, replicas: 1 })?;
-        }
-        let component = std::fs::read(parts::test_ledger()?)?;
-        let [first, ..] = VERSIONS;
-        let versions: Vec<_> = VERSIONS
-            .iter()
-            .map(|version| guests::renamed(&component, first, version))
-            .collect::<Result<_>>()?;
+        let scene = Scene::new(&server.url())?;
+        let versions: Vec<_> = VERSIONS.map(version).collect::<Result<_>>()?;
+        let first = versions.first().context("no version")?;
         let environment: Vec<_> = args.mutant.iter().map(|mutant| ("MUTANT", mutant.clone())).collect();
-        let engine = |_| Engine::new(PLUGIN, &component, &manifest(state), server.url(), environment.clone());
+        let engine = |_| Engine::new(PLUGIN, first, &manifest(""), server.url(), environment.clone());
         let engines = (0..ENGINES).map(engine).collect::<Result<_>>()?;
         let (rng, tally) = (Rng::with_seed(args.seed), Tally::default());
-        Ok(Self { server, client, engines, rng, tally, versions })
+        Ok(Self { server, scene, engines, rng, tally, versions })
     }
 
     pub fn engine(&mut self, number: usize) -> Result<&mut Engine> {
@@ -135,7 +111,7 @@ impl Arena {
     /// Gives every engine another version of the component.
     pub fn swap(&mut self) -> Result<()> {
         self.tally.swaps += 1;
-        let version = self.versions.get(self.tally.swaps as usize % VERSIONS.len()).context("no version")?;
+        let version = self.versions.get(self.tally.swaps as usize % self.versions.len()).context("no version")?;
         self.engines.iter().try_for_each(|engine| engine.put_component(version))
     }
 
@@ -153,41 +129,9 @@ impl Arena {
         Ok(())
     }
 
-    /// The epoch of the owner and how far it has come in the stream of events; nothing before there is one.
-    pub fn standing(&mut self) -> (u64, u64) {
-        let (bucket, subject) = (format!("KV_{}", bucket()), format!("$KV.{}.owner", bucket()));
-        let found = self.client.read(&bucket, &subject).unwrap_or_default();
-        let owner = found.last().and_then(|owner| serde_json::from_slice::<serde_json::Value>(&owner.payload).ok());
-        let number = |pointer: &str| owner.as_ref()?.pointer(pointer)?.as_u64();
-        (
-            number("/epoch").unwrap_or_default(),
-            number(&format!("/cursor/{INPUT}/sequence")).unwrap_or_default(),
-        )
-    }
-
-    /// Waits until everything that must come of what was published is there, or nothing comes any more.
-    pub fn wait_until_done(&mut self) -> Result<bool> {
-        let events = self.client.read(INPUT, SUBJECT)?;
-        let wanted = (events.last().map_or(0, |event| event.sequence), outputs(&settle(&events)?));
-        let mut last = (0, 0);
-        let mut since = Instant::now();
-        loop {
-            let now = (self.standing().1, self.client.count(OUTPUT)?);
-            if now.0 >= wanted.0 && now.1 >= wanted.1 {
-                return Ok(true);
-            }
-            if now != last {
-                (last, since) = (now, Instant::now());
-            } else if since.elapsed() > STANDSTILL {
-                return Ok(false);
-            }
-            std::thread::sleep(LOOK);
-        }
-    }
-
     /// Lets the engines finish, stops them, reads everything back and compares.
     pub fn end(mut self, book: &Book, least_events: u64, fired: Fired) -> Result<Ended> {
-        let done = self.wait_until_done()?;
+        let done = self.scene.wait_until_done()?;
         // An engine that still runs might still publish: only what is read after its end counts.
         let mut troubles = Vec::new();
         for engine in &mut self.engines {
@@ -196,14 +140,7 @@ impl Arena {
         if !done {
             troubles.push("nothing came any more, and not all was there".to_owned());
         }
-        let bucket = bucket();
-        let held = Held {
-            stream: INPUT.to_owned(),
-            events: self.client.read(INPUT, SUBJECT)?,
-            outputs: self.client.read(OUTPUT, OUTPUT_SUBJECT)?,
-            letters: self.client.read(DEAD_LETTERS, &format!("wasmill.dead-letter.{PLUGIN}"))?,
-            buckets: vec![self.client.read(&format!("KV_{bucket}"), &format!("$KV.{bucket}.>"))?],
-        };
+        let held = self.scene.held()?;
         let mut findings = audit(book, &held)?;
         troubles.into_iter().for_each(|trouble| findings.trouble(trouble));
         let accounts = settle(&held.events)?;
@@ -226,28 +163,4 @@ impl Arena {
         let history = book.to_lines();
         Ok(Ended { verdict, fired: fired_at_all, findings, history, found, state, notes, logs })
     }
-}
-
-/// How many outputs accounts come to.
-fn outputs(accounts: &Accounts) -> u64 {
-    let of_events = accounts.values().flat_map(|account| &account.counted).map(|event| u64::from(event.outputs));
-    of_events.sum::<u64>() + accounts.values().map(|account| account.fires.len() as u64).sum::<u64>()
-}
-
-/// The bucket of the only partition.
-fn bucket() -> String {
-    format!("wasmill-state-{PLUGIN}-0")
-}
-
-/// Without the breaker, because a quarantine would only make a run longer.
-fn manifest(state: &str) -> String {
-    format!(
-        "key = {{ pointer = \"/key\" }}\n[[subscribe]]\nstream = \"{INPUT}\"\nsubjects = [\"{SUBJECT}\"]\n\
-         [emit]\nsubjects = [\"{OUTPUT_SUBJECT}\"]\n\
-         [retry]\nattempts = 4\nfirst_delay_ms = 20\nmax_delay_ms = 100\n\
-         [breaker]\nfailures = 0\n\
-         [limits]\ncpu_ms = 10000\nwall_ms = 120000\n\
-         [state]\nlease_ms = 1000\n{state}\n\
-         [config]\nsubject = \"{OUTPUT_SUBJECT}\"\n"
-    )
 }

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
-use wasmill_tests::checker::ledger::{Book, Entry};
+use wasmill_tests::checker::ledger::Entry;
+use wasmill_tests::checker::ledger::scene::SUBJECT;
 
-use crate::arena::{Arena, ENGINES, IN_SERVICE, SUBJECT};
+use crate::arena::{Arena, ENGINES, IN_SERVICE};
 use crate::args::Args;
 use crate::engine::was_killed;
 use crate::entries::{Entries, Publisher};
@@ -24,15 +25,15 @@ const FAILPOINTS: &[(&str, u64)] = &[
     ("outbox-post", 60),
     ("outbox-stored", 60),
 ];
-/// Of a hundred kills, so many are at failpoints.
-const AT_FAILPOINTS: u32 = 60;
+/// Of a hundred kills, so many are at failpoints, if the engines have such.
+const AT_FAILPOINTS: u32 = if cfg!(feature = "failpoints") { 60 } else { 0 };
 /// For so many kills an owner is frozen once.
 const KILLS_PER_FREEZE: u32 = 20;
 /// For so many kills the server is restarted once.
 const KILLS_PER_RESTART: u32 = 10;
 /// How long a failpoint is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long another engine may take to take over from one that is frozen.
+/// How long another engine may take to take over from one that is dead or frozen.
 const TAKE_OVER: Duration = Duration::from_secs(20);
 /// Timers of one key in the run of timers.
 const TIMERS_PER_KEY: usize = 5;
@@ -51,7 +52,7 @@ enum Blow {
 
 /// Two engines compete for the keys of a plugin while events come in.
 pub fn under_fire(args: &Args) -> Result<Ended> {
-    let mut arena = Arena::new(args, "")?;
+    let mut arena = Arena::new(args)?;
     (0..ENGINES).try_for_each(|number| arena.start(number, None))?;
     let entries = Entries::new(arena.rng.fork(), args.amount.keys);
     let publisher = Publisher::start(arena.server.url(), SUBJECT.to_owned(), entries);
@@ -77,9 +78,8 @@ pub fn under_fire(args: &Args) -> Result<Ended> {
 }
 
 fn plan(kills: u32) -> Vec<Blow> {
-    let at_failpoints = (kills * AT_FAILPOINTS / 100).max(1);
     // Each of these kills two engines.
-    let failpoints = FAILPOINTS.iter().cycle().take(at_failpoints.div_ceil(2) as usize);
+    let failpoints = FAILPOINTS.iter().cycle().take((kills * AT_FAILPOINTS).div_ceil(200) as usize);
     let mut blows: Vec<_> = failpoints.map(|(name, at)| Blow::Failpoint(name, *at)).collect();
     let more = kills.saturating_sub(2 * u32::try_from(blows.len()).unwrap_or_default());
     for (blow, count) in [
@@ -101,10 +101,9 @@ impl Arena {
         match blow {
             Blow::Failpoint(name, at) => self.failpoint(name, at, more),
             Blow::Kill => {
-                self.pause(0, 300);
+                let victim = self.wait_for_owner()?;
                 more();
-                self.pause(0, 250);
-                let victim = self.owner().unwrap_or_else(|| self.rng.usize(..ENGINES));
+                self.pause(0, 300);
                 self.kill(victim)?;
                 self.pause(0, 300);
                 self.start(victim, None)
@@ -123,7 +122,7 @@ impl Arena {
     }
 
     fn failpoint(&mut self, name: &'static str, at: u64, more: impl FnOnce()) -> Result<()> {
-        let other = self.owner().unwrap_or_else(|| self.rng.usize(..ENGINES));
+        let other = self.wait_for_owner()?;
         let victim = (other + 1) % ENGINES;
         self.kill(victim)?;
         if name == "migrated" {
@@ -154,21 +153,25 @@ impl Arena {
         (0..ENGINES).try_for_each(|number| self.engine(number)?.wait_until_in_service(1, IN_SERVICE))
     }
 
-    /// Freezes the owner until another engine has taken its place, and a little longer.
-    fn freeze(&mut self, more: impl FnOnce()) -> Result<()> {
+    fn wait_for_owner(&mut self) -> Result<usize> {
         let deadline = Instant::now() + TAKE_OVER;
         while self.owner().is_none() && Instant::now() < deadline {
-            self.pause(20, 50);
+            self.pause(5, 20);
         }
-        let owner = self.owner().context("nobody owns the keys")?;
+        self.owner().context("nobody owns the keys")
+    }
+
+    /// Freezes the owner until another engine has taken its place, and a little longer.
+    fn freeze(&mut self, more: impl FnOnce()) -> Result<()> {
+        let owner = self.wait_for_owner()?;
         more();
         self.pause(0, 200);
-        let (before, _) = self.standing();
+        let (before, _) = self.scene.standing();
         self.engine(owner)?.signal("STOP")?;
         let deadline = Instant::now() + TAKE_OVER;
         let mut after = before;
         while after == before && Instant::now() < deadline {
-            after = self.standing().0;
+            after = self.scene.standing().0;
         }
         self.pause(0, 1_500);
         let frozen = self.engine(owner)?.is_frozen()?;
@@ -194,19 +197,18 @@ impl Arena {
 
 /// Timers are set, half of them cancelled; then all engines are killed, and started when all timers are due.
 pub fn timers(args: &Args) -> Result<Ended> {
-    let mut arena = Arena::new(args, "")?;
+    let mut arena = Arena::new(args)?;
     (0..ENGINES).try_for_each(|number| arena.start(number, None))?;
-    let mut book = Book::default();
     let (sets, cancels) = timer_entries(args.amount.events);
     let first_due = SystemTime::now() + DUE;
-    book.publish(&mut arena.client, SUBJECT, &sets)?;
+    arena.scene.publish(&sets)?;
     let all_due = SystemTime::now() + DUE;
     // One more kill while they are set and cancelled.
     arena.kill(0)?;
     arena.start(0, None)?;
-    book.publish(&mut arena.client, SUBJECT, &cancels)?;
-    let end = book.entries.last().map_or(0, |(sequence, _)| *sequence);
-    while arena.standing().1 < end {
+    arena.scene.publish(&cancels)?;
+    let end = arena.scene.book.entries.last().map_or(0, |(sequence, _)| *sequence);
+    while arena.scene.standing().1 < end {
         ensure!(SystemTime::now() < first_due, "the machine is too slow for this run\n  hint: ask for fewer --events");
         arena.pause(20, 50);
     }
@@ -223,6 +225,7 @@ pub fn timers(args: &Args) -> Result<Ended> {
     }
     (0..ENGINES).try_for_each(|number| arena.start(number, None))?;
     let fired = if in_time { Ok(()) } else { Err("timers were due while engines lived".to_owned()) };
+    let book = std::mem::take(&mut arena.scene.book);
     arena.end(&book, (sets.len() + cancels.len()) as u64, fired)
 }
 

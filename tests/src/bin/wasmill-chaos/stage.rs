@@ -18,7 +18,7 @@ use crate::engine::Engine;
 use crate::load::{Load, Pace, Publisher};
 
 /// The stream of all dead letters.
-pub const DEAD_LETTERS: &str = "WASMILL_DEAD_LETTERS";
+const DEAD_LETTERS: &str = "WASMILL_DEAD_LETTERS";
 /// Events of a plugin that one engine has in flight at most.
 const CONCURRENCY: u32 = 64;
 /// How many versions of the component there are.

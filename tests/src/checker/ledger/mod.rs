@@ -4,10 +4,14 @@
 //! - [`accounts`]: what each key's events come to, worked out from the stream of events alone.
 //! - [`record`]: what the engine keeps of a key, read by its documented format.
 //! - [`audit`]: the comparison.
+//! - [`scene`]: the streams of a run.
 
 pub mod accounts;
 pub mod audit;
 pub mod record;
+pub mod scene;
+#[cfg(test)]
+mod tests;
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
