@@ -157,7 +157,6 @@ impl Partition {
     fn take_up(&mut self, unsettled: Vec<Found>) {
         let settled = self.ground.journal.settled().clone();
         for found in unsettled {
-            settled.written(found.sequence);
             let Ok(mut held) = self.ground.held(found.message.payload, found.sequence) else {
                 // Whoever needs it tells why it cannot be read.
                 settled.settle(found.sequence);

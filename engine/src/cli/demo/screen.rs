@@ -190,6 +190,7 @@ mod tests {
             problem: problem.map(str::to_owned),
             quarantine: None,
             last_failure: None,
+            partitions: vec![],
             warnings: vec![],
             subscriptions: vec!["P: a".into()],
             emits: vec![],

@@ -103,6 +103,7 @@ mod tests {
             problem: None,
             quarantine: None,
             last_failure: None,
+            partitions: vec![],
             warnings: vec![],
             subscriptions: vec!["PAYMENTS: payments.card".into(), "payments.bank".into()],
             emits: vec![],
