@@ -17,12 +17,16 @@ use tokio_util::task::AbortOnDropHandle;
 use super::bucket::{Bucket, Owner};
 use super::intake::{self, Found};
 use super::journal::{Fenced, Journal, fence};
+use super::left::{drop_stored, stores};
 use super::survey::{self, Filed, Records};
-use crate::bus::{Bus, BusError, OnlyIf, StoredMessage};
+use crate::bus::{Bus, BusError, OnlyIf, StoredMessage, StreamInfo};
+use crate::clock::{Clock as _, SystemClock};
+use crate::effects::Output;
 use crate::manifest::{OutputDelivery, PluginName};
 use crate::message::Message;
 use crate::record::{Reached, Record};
 use crate::state::KeyState;
+use crate::subject::Pattern;
 
 /// How often the owner's value is written: an engine with the shortest lease, a second, must not take a steward for dead.
 const RENEWAL: Duration = Duration::from_millis(250);
@@ -197,12 +201,18 @@ impl Steward {
         self.write(message).await
     }
 
-    /// Publishes what a record emits, in order.
+    /// Has stored what records emit, each in order, unless it is: the outboxes are empty then. The oldest of them may have been
+    /// published at `since_ns`, nanoseconds since the Unix epoch.
     ///
     /// # Errors
     /// [`StewardError::Output`].
-    pub async fn emit(&self, record: &Record) -> Result<(), StewardError> {
-        publish(&*self.bus, record).await
+    pub async fn emit(&self, mut records: Vec<&mut Record>, since_ns: u64) -> Result<(), StewardError> {
+        let streams = streams(&*self.bus, records.iter().flat_map(|record| &record.outbox)).await?;
+        let outboxes = records.iter_mut().map(|record| &mut record.outbox).collect();
+        let now_ns = u64::try_from(SystemClock.now().as_nanosecond()).unwrap_or_default();
+        drop_stored(&*self.bus, &streams, outboxes, (since_ns, now_ns)).await?;
+        let each = |record| publish(&*self.bus, record);
+        stream::iter(records).map(each).buffer_unordered(AT_ONCE).try_collect::<()>().await
     }
 
     async fn write(&mut self, message: Message) -> Result<(), StewardError> {
@@ -252,17 +262,26 @@ impl Steward {
         flushed
     }
 
+    /// Has the outputs of records stored that the owner before wrote last.
     async fn settle(&self, unsettled: Vec<Found>) -> Result<(), StewardError> {
         let settled = self.held.journal.settled();
-        let each = |found: Found| async move {
-            // Whoever needs one that cannot be read tells why.
-            if let Ok(record) = Record::decode(&found.message.payload) {
-                publish(&*self.bus, &record).await?;
+        let mut left = Vec::new();
+        let mut oldest_ns = u64::MAX;
+        for found in unsettled {
+            match Record::decode(&found.message.payload) {
+                Ok(record) if !record.outbox.is_empty() => {
+                    oldest_ns = oldest_ns.min(found.stored_ns);
+                    left.push((found.sequence, record));
+                }
+                // Whoever needs one that cannot be read tells why.
+                Ok(_) | Err(_) => settled.settle(found.sequence),
             }
-            settled.settle(found.sequence);
-            Ok::<_, StewardError>(())
-        };
-        stream::iter(unsettled).map(each).buffer_unordered(AT_ONCE).try_collect::<()>().await
+        }
+        self.emit(left.iter_mut().map(|(_, record)| record).collect(), oldest_ns).await?;
+        for (sequence, _) in left {
+            settled.settle(sequence);
+        }
+        Ok(())
     }
 
     async fn checked(&self, done: Result<(), Fenced>) -> Result<(), StewardError> {
@@ -361,12 +380,29 @@ async fn take(
     }
 }
 
-async fn publish(bus: &dyn Bus, record: &Record) -> Result<(), StewardError> {
-    for output in &record.outbox {
-        let message = output.message.clone();
+/// The streams that outputs go to.
+async fn streams<'a>(
+    bus: &dyn Bus,
+    outputs: impl Iterator<Item = &'a Output>,
+) -> Result<Vec<StreamInfo>, BusError> {
+    let mut known = Vec::<StreamInfo>::new();
+    for output in outputs.filter(|output| output.is_stored()) {
+        if known.iter().any(|stream| stores(stream, output)) {
+            continue;
+        }
+        // Publishing tells if there is none.
+        if let Ok(subject) = Pattern::new(output.message.subject.as_str()) {
+            known.extend(bus.streams_for(&subject).await?);
+        }
+    }
+    Ok(known)
+}
+
+async fn publish(bus: &dyn Bus, record: &mut Record) -> Result<(), StewardError> {
+    for output in std::mem::take(&mut record.outbox) {
         let published = match output.delivery {
-            OutputDelivery::Stored => bus.publish(message).await.map(|_| ()),
-            OutputDelivery::Core => bus.publish_core(message).await,
+            OutputDelivery::Stored => bus.publish(output.message).await.map(|_| ()),
+            OutputDelivery::Core => bus.publish_core(output.message).await,
         };
         published.map_err(|error| StewardError::Output { key: record.key.clone(), error })?;
     }

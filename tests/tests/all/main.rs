@@ -21,6 +21,7 @@ mod examples;
 mod hostile;
 mod keyed;
 mod keyed_batches;
+mod keyed_runners;
 mod keyed_sdk;
 mod kill;
 mod languages;

@@ -30,8 +30,7 @@ const MESSAGE_HEAD_BYTES: usize = 1_024;
 
 const NOTES: &str = "\
 All lines are read and checked before anything is stored. Of two lines of one key the later holds. Outputs that may not
-have been stored when the export was made are published first, under their ids, so that a stream which has them drops
-them.
+have been stored when the export was made are published first, unless their stream has them.
 
 The plugin goes on from where it is: events that it handled after the export was made are not in its state then. With
 --rewind it goes on from where the export was made, so that they are; what they emitted is emitted once more, under the same
@@ -190,8 +189,10 @@ impl Import<'_> {
         lines.head()?;
         while let Some((mut record, ttl_s)) = lines.next()? {
             let steward = self.steward(stewards, &record.key)?;
-            steward.emit(&record).await.map_err(failed)?;
-            record.outbox.clear();
+            if !record.outbox.is_empty() {
+                let since_ns = record.touched_ns;
+                steward.emit(vec![&mut record], since_ns).await.map_err(failed)?;
+            }
             if let Some((left, _)) = left.get(&record.key) {
                 for (stream, reached) in &left.applied {
                     record.apply(stream, *reached);
