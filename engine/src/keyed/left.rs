@@ -25,11 +25,10 @@ impl Ground {
     /// The records among those that an owner before wrote last whose outputs may not be stored. What is found to be stored
     /// is not in their outboxes any more.
     pub async fn left(&self, found: Vec<Found>) -> Result<Vec<Held>, Fenced> {
+        let settled = self.journal.settled();
         let mut left = Vec::new();
         let mut oldest_ns = u64::MAX;
         for found in found {
-            let settled = self.journal.settled();
-            settled.written(found.sequence);
             match self.held(found.message.payload, found.sequence) {
                 Ok(held) if !held.record.outbox.is_empty() => {
                     oldest_ns = oldest_ns.min(found.stored_ns);
@@ -65,26 +64,42 @@ impl Ground {
             Err(Failure::Unstorable { .. }) => return Ok(()),
             Err(failure) => return Err(failure.to_string()),
         };
-        let age = Duration::from_nanos(keyed.now_ns().saturating_sub(since_ns)) + SKEW;
-        for stream in streams.iter().filter(|stream| stream.duplicate_window < age) {
-            let theirs = |output: &Output| {
-                let subject = output.message.subject.as_str();
-                output.is_stored() && stream.subjects.iter().any(|pattern| pattern.matches(subject))
-            };
-            if !stored.iter().any(theirs) {
-                continue;
-            }
-            let since_ns = since_ns.saturating_sub(u64::try_from(SKEW.as_nanos()).unwrap_or_default());
-            let ids = ids_since(&*keyed.bus, stream, since_ns).await.map_err(|err| err.to_string())?;
-            for held in left.iter_mut() {
-                held.record.outbox.retain(|output| {
-                    let id = output.message.headers.get(MSG_ID_HEADER);
-                    !theirs(output) || id.is_none_or(|id| !ids.contains(id))
-                });
-            }
-        }
-        Ok(())
+        let outboxes = left.iter_mut().map(|held| &mut held.record.outbox);
+        let done = drop_stored(&*keyed.bus, &streams, outboxes.collect(), (since_ns, keyed.now_ns())).await;
+        done.map_err(|err| err.to_string())
     }
+}
+
+/// Drops outputs that are stored, and that their stream may have forgotten. The oldest may have been sent at `since_ns`, and
+/// it is `now_ns`.
+pub(super) async fn drop_stored(
+    bus: &dyn Bus,
+    streams: &[StreamInfo],
+    mut outboxes: Vec<&mut Vec<Output>>,
+    (since_ns, now_ns): (u64, u64),
+) -> Result<(), BusError> {
+    let age = Duration::from_nanos(now_ns.saturating_sub(since_ns)) + SKEW;
+    let since_ns = since_ns.saturating_sub(u64::try_from(SKEW.as_nanos()).unwrap_or_default());
+    for stream in streams.iter().filter(|stream| stream.duplicate_window < age) {
+        let theirs = |output: &Output| output.is_stored() && stores(stream, output);
+        if !outboxes.iter().flat_map(|outbox| outbox.iter()).any(theirs) {
+            continue;
+        }
+        let ids = ids_since(bus, stream, since_ns).await?;
+        for outbox in &mut outboxes {
+            outbox.retain(|output| {
+                let id = output.message.headers.get(MSG_ID_HEADER);
+                !theirs(output) || id.is_none_or(|id| !ids.contains(id))
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether an output's subject is one of the stream's.
+pub(super) fn stores(stream: &StreamInfo, output: &Output) -> bool {
+    let subject = output.message.subject.as_str();
+    stream.subjects.iter().any(|pattern| pattern.matches(subject))
 }
 
 /// The ids of messages that a stream stored since a time.

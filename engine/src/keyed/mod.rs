@@ -5,10 +5,12 @@
 //! next owner skips what is in it and publishes what it emits once more, under the same ids.
 //!
 //! In reading order: this file (a partition is waited for, owned and let go), `lease` (how it is owned), `partition` (events
-//! come in and turns are given) with its `arrivals`, `lanes` and `renewal`, `turn` (one key's events are brought through) with `setback` (those that fail), `ground`
-//! (what turns stand on), `journal` (the one writer of the bucket), `bucket` (what is where), `intake` and `source` (streams
-//! are read), `redrives`, `left` (outputs of an owner before), `memory` (what is kept at hand), `timers` (as events). Bus, clock and plugin are parameters: a simulation brings
-//! its own.
+//! come in and turns are given) with its `arrivals`, `lanes` and `renewal`, `turn` (one key's events are brought through) with
+//! `setback` (those that fail), `ground` (what turns stand on), `journal` (the one writer of the bucket), `bucket` (what is
+//! where), `intake` and `source` (streams are read), `redrives`, `left` (outputs of an owner before), `memory` (what is kept at
+//! hand), `timers` (as events). Bus, clock and plugin are parameters: a simulation brings its own.
+//!
+//! Beside the engine, for the command line: [`survey`] reads what is stored, [`steward`] owns a partition to change it.
 
 mod arrivals;
 pub mod bucket;
@@ -24,6 +26,8 @@ mod redrives;
 mod renewal;
 mod setback;
 mod source;
+pub mod steward;
+pub mod survey;
 mod timers;
 mod turn;
 
@@ -169,6 +173,7 @@ impl Keyed {
     async fn own(self: &Arc<Self>, partition: u32, stop: &CancellationToken) -> Result<Ended, LeaseError> {
         let manifest = Arc::clone(&self.version.load().manifest);
         let bucket = Bucket::new(&self.plugin, partition);
+        self.check_division(partition, manifest.state.partitions).await?;
         self.bus.ensure_bucket(&bucket.spec(manifest.state.replicas)).await?;
         let since = Instant::now();
         let Some(held) = self.wait_for_lease(partition, &bucket, &manifest, stop).await? else {
@@ -183,6 +188,24 @@ impl Keyed {
             since.elapsed()
         );
         self.work(partition, &manifest, bucket, held, sent, stop).await
+    }
+
+    /// Whether the first partition, which is what the others are judged by, was made with as many as there are now. A new one
+    /// beside old ones would begin with the first event of its streams.
+    async fn check_division(&self, partition: u32, wanted: u32) -> Result<(), LeaseError> {
+        if partition == 0 {
+            return Ok(());
+        }
+        let first = Bucket::new(&self.plugin, 0);
+        let found = match self.bus.last(&first.stream(), &first.owner()?).await {
+            Err(BusError::StreamMissing(_)) => return Ok(()),
+            found => found?,
+        };
+        let found = found.and_then(|found| Owner::read(&found.message.payload)).map(|owner| owner.partitions);
+        match found {
+            Some(found) if found != wanted => Err(LeaseError::Partitions { wanted, found }),
+            _ => Ok(()),
+        }
     }
 
     async fn wait_for_lease(
@@ -220,8 +243,13 @@ impl Keyed {
     ) -> Result<Ended, LeaseError> {
         let Held { mut owner, last } = held;
         let sources = self.sources(manifest, &mut owner).await?;
+        let unsettled = intake::since(&*self.bus, &bucket, owner.settled).await?;
         let (journal, writer) = Journal::new(Arc::clone(&self.bus), bucket.clone(), owner.clone(), last);
         let writer = AbortOnDropHandle::new(tokio::spawn(writer));
+        // Before the first renewal, which else would take all that came before it for settled.
+        for found in &unsettled {
+            journal.settled().written(found.sequence);
+        }
         // Where each stream begins is settled before anything of it is handled.
         if journal.renew(owner.clone(), owner.message(&bucket)?).await.is_err() {
             return Ok(Ended::Fenced);
@@ -236,7 +264,7 @@ impl Keyed {
             renewed: Mutex::new(sent),
             stop: stop.child_token(),
         });
-        let Ok(left) = ground.left(intake::since(&*self.bus, &bucket, owner.settled).await?).await else {
+        let Ok(left) = ground.left(unsettled).await else {
             return Ok(Ended::Fenced);
         };
         let (to, read) = mpsc::channel(READ_AHEAD);
