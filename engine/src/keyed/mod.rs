@@ -5,19 +5,22 @@
 //! next owner skips what is in it and publishes what it emits once more, under the same ids.
 //!
 //! In reading order: this file (a partition is waited for, owned and let go), `lease` (how it is owned), `partition` (events
-//! come in and turns are given) with its `lanes` and `renewal`, `turn` (one key's events are brought through) with `setback` (those that fail), `ground`
+//! come in and turns are given) with its `arrivals`, `lanes` and `renewal`, `turn` (one key's events are brought through) with `setback` (those that fail), `ground`
 //! (what turns stand on), `journal` (the one writer of the bucket), `bucket` (what is where), `intake` and `source` (streams
-//! are read), `memory` (what is kept at hand), `timers` (as events). Bus, clock and plugin are parameters: a simulation brings
+//! are read), `redrives`, `left` (outputs of an owner before), `memory` (what is kept at hand), `timers` (as events). Bus, clock and plugin are parameters: a simulation brings
 //! its own.
 
+mod arrivals;
 pub mod bucket;
 mod ground;
 mod intake;
 mod journal;
 mod lanes;
 mod lease;
+mod left;
 mod memory;
 mod partition;
+mod redrives;
 mod renewal;
 mod setback;
 mod source;
@@ -45,7 +48,7 @@ use self::partition::{Ended, Partition};
 use self::source::Source;
 use crate::bus::{Begin, Bus, BusError, Start};
 use crate::clock::Clock;
-use crate::dead_letter::DeadLetters;
+use crate::dead_letter::{DeadLetters, redrives_subscription};
 use crate::effects::Emitter;
 use crate::flow::{Pace, Share};
 use crate::manifest::{Manifest, PluginName};
@@ -223,7 +226,6 @@ impl Keyed {
         if journal.renew(owner.clone(), owner.message(&bucket)?).await.is_err() {
             return Ok(Ended::Fenced);
         }
-        let unsettled = intake::since(&*self.bus, &bucket, owner.settled).await?;
         let ground = Arc::new(Ground {
             keyed: Arc::clone(self),
             bucket: bucket.clone(),
@@ -234,6 +236,9 @@ impl Keyed {
             renewed: Mutex::new(sent),
             stop: stop.child_token(),
         });
+        let Ok(left) = ground.left(intake::since(&*self.bus, &bucket, owner.settled).await?).await else {
+            return Ok(Ended::Fenced);
+        };
         let (to, read) = mpsc::channel(READ_AHEAD);
         let _reading = self.start_reading(manifest, partition, &sources, &to);
         drop(to);
@@ -242,7 +247,7 @@ impl Keyed {
         let _scanning = AbortOnDropHandle::new(tokio::spawn(scan));
         self.witness.partition(partition, Standing::Owned);
         let partition = Partition::new(ground, owner, sources, manifest.state.cache_bytes());
-        Ok(partition.run(unsettled, found, read, writer).await)
+        Ok(partition.run(left, found, read, writer).await)
     }
 
     /// Where each stream is to be read from. One that is read for the first time begins as its subscription says.
@@ -290,7 +295,19 @@ impl Keyed {
             };
             Some(AbortOnDropHandle::new(tokio::spawn(reading.run(to.clone()))))
         };
-        sources.iter().enumerate().filter_map(read).collect()
+        let mut reading: Vec<_> = sources.iter().enumerate().filter_map(read).collect();
+        let retry = &manifest.retry;
+        if let Some(spec) = redrives_subscription(&self.plugin, manifest.concurrency, retry.ack_wait_ms) {
+            let queue = redrives::Queue {
+                bus: Arc::clone(&self.bus),
+                spec,
+                key: key.clone(),
+                partition,
+                partitions: manifest.state.partitions,
+            };
+            reading.push(AbortOnDropHandle::new(tokio::spawn(queue.run(to.clone()))));
+        }
+        reading
     }
 
     /// The time of day in nanoseconds since the Unix epoch.

@@ -23,6 +23,7 @@ mod keyed;
 mod keyed_batches;
 mod keyed_examples;
 mod keyed_plugins;
+mod keyed_runners;
 mod keyed_sdk;
 mod kill;
 mod languages;
