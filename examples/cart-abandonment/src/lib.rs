@@ -47,7 +47,8 @@ fn abandoned() -> Result<Kept<Cart>, Failure> {
     let pattern = Pattern::begin("changed", move |cart: &Cart, _| {
         cart.action == Action::Changed && cart.value >= least_value
     });
-    let pattern = pattern.not_followed_by(|_, _| true).within(Duration::from_secs(idle_s)).skip(Skip::PastLast);
+    let pattern =
+        pattern.not_followed_by(|_, _| true).within(Duration::from_secs(idle_s)).skip(Skip::PastLast);
     Ok(pattern.kept("abandoned"))
 }
 

@@ -74,7 +74,8 @@ mod tests {
     const MINUTE: u64 = 60_000_000_000;
 
     fn engine() -> Keyed {
-        let window = json!({"kind": "session", "gap_ms": 300_000, "disorder_ms": 60_000, "lateness_ms": 600_000});
+        let window =
+            json!({"kind": "session", "gap_ms": 300_000, "disorder_ms": 60_000, "lateness_ms": 600_000});
         Keyed::new(handle).on_timer(on_timer).config(json!({"most": 2, "window": window}))
     }
 

@@ -143,7 +143,10 @@ mod tests {
         assert_eq!(hours(&mut payments, 23), [""; 0]);
         assert_eq!(step(&mut payments, "captured", 1_990), [""; 0]);
         assert_eq!(hours(&mut payments, 47), [""; 0]);
-        assert_eq!(step(&mut payments, "settled", 1_990), [r#"{"report":"completed","cents":1990,"seconds":252000}"#]);
+        assert_eq!(
+            step(&mut payments, "settled", 1_990),
+            [r#"{"report":"completed","cents":1990,"seconds":252000}"#]
+        );
         assert_eq!(hours(&mut payments, 1_000), [""; 0]);
         assert_eq!(payments.names("o-1"), [""; 0]);
     }
@@ -163,7 +166,10 @@ mod tests {
     #[test]
     fn what_does_not_follow_is_reported_and_changes_nothing() {
         let mut payments = payments();
-        assert_eq!(step(&mut payments, "captured", 1), [r#"{"report":"unexpected","step":"captured","after":null}"#]);
+        assert_eq!(
+            step(&mut payments, "captured", 1),
+            [r#"{"report":"unexpected","step":"captured","after":null}"#]
+        );
         assert_eq!(step(&mut payments, "authorised", 100), [""; 0]);
         let unexpected = r#"{"report":"unexpected","step":"settled","after":"authorised"}"#;
         assert_eq!(step(&mut payments, "settled", 100), [unexpected]);

@@ -51,9 +51,11 @@ impl TryFrom<Table> for Limit {
         ];
         let mut measures = measures.into_iter().flatten();
         let (Some(measure), None) = (measures.next(), measures.next()) else {
-            return Err("a limit needs exactly one of `count_over`, `sum_over`, `distinct_over`, `suspects_over` \
+            return Err(
+                "a limit needs exactly one of `count_over`, `sum_over`, `distinct_over`, `suspects_over` \
                         and `times_mean_over`"
-                .to_owned());
+                    .to_owned(),
+            );
         };
         if table.after.is_some() && table.times_mean_over.is_none() {
             return Err("`after` belongs to `times_mean_over`".to_owned());

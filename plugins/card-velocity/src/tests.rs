@@ -59,7 +59,8 @@ fn each_measure_has_its_reason() {
         {"within_s": 3_600, "distinct_over": 1},
         {"within_s": 86_400, "suspects_over": 0},
     ]);
-    let told = told(limits, [(0, 50.25, 1), (2 * HOUR, 50.25, 2), (3 * HOUR - 1, 0.01, 1), (4 * DAY, 220.01, 1)]);
+    let told =
+        told(limits, [(0, 50.25, 1), (2 * HOUR, 50.25, 2), (3 * HOUR - 1, 0.01, 1), (4 * DAY, 220.01, 1)]);
     assert_eq!(told[..2], [[""; 0]; 2]);
     assert_eq!(told[2], ["sum: 100.51 within 86400 s, over 100.5", "distinct: 2 within 3600 s, over 1"]);
     assert_eq!(told[3], ["sum: 220.01 within 86400 s, over 100.5", "suspects: 1 within 86400 s, over 0"]);
@@ -78,7 +79,8 @@ fn an_amount_is_compared_to_those_before_it() {
 #[test]
 fn reports_make_a_terminal_suspect_and_no_alert() {
     let mut engine = with(json!([{"within_s": 86_400, "suspects_over": 1}]));
-    let report = || Delivery::json(json!({"terminal_id": 7})).subject("payments.fraud-report").key("7").time(START);
+    let report =
+        || Delivery::json(json!({"terminal_id": 7})).subject("payments.fraud-report").key("7").time(START);
     assert_eq!(engine.deliver(report()).outputs(), []);
     assert_eq!(engine.deliver(report()).outputs(), []);
     let outputs = engine.deliver(payment(HOUR, 5.0, 7)).outputs();

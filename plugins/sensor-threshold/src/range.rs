@@ -87,7 +87,9 @@ impl Range {
         let has_clear_alone = (self.high_clear.is_some() && self.high.is_none())
             || (self.low_clear.is_some() && self.low.is_none());
         if has_clear_alone || limits.is_empty() || !limits.is_sorted() {
-            return retry("config: `range` needs `high`, `low` or both, and low <= low_clear <= high_clear <= high");
+            return retry(
+                "config: `range` needs `high`, `low` or both, and low <= low_clear <= high_clear <= high",
+            );
         }
         Ok(())
     }

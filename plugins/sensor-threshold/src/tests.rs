@@ -25,7 +25,11 @@ fn reading(minute: u64, value: f64) -> Delivery {
 fn told(tables: Value, readings: &[(u64, f64)]) -> Vec<Value> {
     let mut engine = with(tables);
     let outputs = readings.iter().map(|&(minute, value)| engine.deliver(reading(minute, value)).outputs());
-    outputs.map(|outputs| outputs.iter().map(|told| serde_json::from_slice::<Value>(&told.data).unwrap()).collect()).collect()
+    outputs
+        .map(|outputs| {
+            outputs.iter().map(|told| serde_json::from_slice::<Value>(&told.data).unwrap()).collect()
+        })
+        .collect()
 }
 
 fn kinds(tables: Value, values: &[f64]) -> Vec<String> {
@@ -89,7 +93,8 @@ fn faults_say_what_is_wrong() {
         let (is_retry, reason) = failed(json!({"range": range}), json!({"value": 1}));
         assert!(is_retry && reason.contains(wanted), "{range} gave {reason}");
     }
-    for (payload, wanted) in [(json!({"v": 1}), "no field `value`"), (json!({"value": "1"}), "is no number")] {
+    for (payload, wanted) in [(json!({"v": 1}), "no field `value`"), (json!({"value": "1"}), "is no number")]
+    {
         let (is_retry, reason) = failed(json!({"range": {"high": 1}}), payload.clone());
         assert!(!is_retry && reason.contains(wanted), "{payload} gave {reason}");
     }

@@ -36,7 +36,8 @@ impl Scene {
     /// Puts a first-party plugin in under the name of one of its manifests, taken over quickly when its engine is killed.
     fn put(&self, plugin: &str, name: &str) {
         let manifest = parts::root().join("plugins").join(plugin).join(format!("{name}.toml"));
-        let manifest = std::fs::read_to_string(manifest).unwrap().replace("[state]", "[state]\nlease_ms = 1_000");
+        let manifest =
+            std::fs::read_to_string(manifest).unwrap().replace("[state]", "[state]\nlease_ms = 1_000");
         self.place.put(name, &std::fs::read(parts::plugin(plugin).unwrap()).unwrap(), &manifest).unwrap();
     }
 
@@ -84,7 +85,8 @@ struct Payment {
 /// Payments in order of time: bursts of some customers among the payments of all.
 fn payments() -> (String, Vec<Payment>) {
     let mut random = fastrand::Rng::with_seed(7);
-    let (mut rows, mut payments) = ("tx_id,time,customer_id,terminal_id,amount,is_fraud\n".to_owned(), Vec::new());
+    let (mut rows, mut payments) =
+        ("tx_id,time,customer_id,terminal_id,amount,is_fraud\n".to_owned(), Vec::new());
     let mut at_s = START_S;
     for id in 0..PAYMENTS {
         at_s += random.u64(..240);
@@ -151,7 +153,10 @@ async fn card_velocity_tells_the_same_however_often_it_is_killed() {
     let calm = velocity(&rows, 0).await;
     let mut counted = BTreeMap::new();
     for (key, alerts) in &calm {
-        let bursts = alerts.iter().filter(|alert| alert.contains("\"count: ") && alert.contains("within 3600 s")).count();
+        let bursts = alerts
+            .iter()
+            .filter(|alert| alert.contains("\"count: ") && alert.contains("within 3600 s"))
+            .count();
         if let (Some(customer), true) = (key.strip_prefix("alerts.card.customer-velocity "), bursts > 0) {
             counted.insert(customer.trim_matches('"').parse().unwrap(), bursts);
         }
