@@ -21,6 +21,8 @@ mod examples;
 mod hostile;
 mod keyed;
 mod keyed_batches;
+mod keyed_examples;
+mod keyed_plugins;
 mod keyed_runners;
 mod keyed_sdk;
 mod kill;
