@@ -68,6 +68,20 @@ mod points {
         "drained",
     ];
 
+    /// The failpoints of plugins with a key, in the order in which an event comes by, and those of a take-over.
+    pub const KEYED_POINTS: &[&str] = &[
+        "taking-over",
+        "taken-over",
+        "event-read",
+        "batch-call",
+        "batch-called",
+        "migrated",
+        "record-write",
+        "record-written",
+        "outbox-post",
+        "outbox-stored",
+    ];
+
     /// How long a process lingers: as long as a busy machine needs to send what is waiting.
     const LINGER: Duration = Duration::from_millis(40);
 
@@ -86,14 +100,14 @@ mod points {
 
     fn armed(text: &str) -> Armed {
         let parsed = text.split_once('=').and_then(|(name, order)| {
-            let name = POINTS.iter().find(|point| **point == name)?;
+            let name = POINTS.iter().chain(KEYED_POINTS).find(|point| **point == name)?;
             let (how, at) = order.split_once('@')?;
             let lingers = ["kill", "linger"].iter().position(|known| *known == how)? == 1;
             Some(Armed { name, at: at.parse().ok()?, lingers, hits: AtomicU64::new(0) })
         });
         parsed.unwrap_or_else(|| {
             end(&format!(
-                "FAILPOINT: {text:?} is neither NAME=kill@HIT nor NAME=linger@HIT, NAME one of {POINTS:?}"
+                "FAILPOINT: {text:?} is neither NAME=kill@HIT nor NAME=linger@HIT, NAME one of {POINTS:?} and {KEYED_POINTS:?}"
             ))
         })
     }
@@ -122,7 +136,7 @@ mod points {
 }
 
 #[cfg(feature = "failpoints")]
-pub use points::{POINTS, hit};
+pub use points::{KEYED_POINTS, POINTS, hit};
 
 #[cfg(feature = "mutants")]
 mod mutants {
@@ -157,6 +171,9 @@ mod mutants {
         "unknown-is-for-good",
     ];
 
+    /// Those of plugins with a key.
+    pub const KEYED_MUTANTS: &[&str] = &["commit-split"];
+
     static CURRENT: LazyLock<RwLock<Option<String>>> =
         LazyLock::new(|| RwLock::new(std::env::var("MUTANT").ok()));
 
@@ -167,10 +184,10 @@ mod mutants {
 
     /// Whether a defect is switched on.
     pub fn is_mutant(name: &'static str) -> bool {
-        debug_assert!(MUTANTS.contains(&name), "{name} is not in the list");
+        debug_assert!([MUTANTS, KEYED_MUTANTS].concat().contains(&name), "{name} is not in the list");
         CURRENT.read().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(name)
     }
 }
 
 #[cfg(feature = "mutants")]
-pub use mutants::{MUTANTS, is_mutant, mutate};
+pub use mutants::{KEYED_MUTANTS, MUTANTS, is_mutant, mutate};

@@ -11,7 +11,9 @@
 //! - [`effects`], [`outcome`], [`status`], [`digest`], [`hint`]: what a handler's answer may do, how an event can end, what is
 //!   told of it.
 //! - [`breaker`], [`cycles`]: when a plugin is quarantined, and which plugins feed themselves.
-//! - [`state`], [`lookup`]: what a key of a plugin holds, and the tables that plugins may read.
+//! - [`key`], [`state`], [`record`], [`progress`]: where the key of an event stands, what a key holds and how that is stored, and
+//!   how far a stream has been read.
+//! - [`lookup`]: the tables that plugins may read.
 //! - [`clock`]: the time of day, as a parameter.
 //!
 //! Floor 1, one foreign world each: they never use each other.
@@ -23,6 +25,8 @@
 //!
 //! Floor 2, the data plane.
 //! - [`unkeyed`]: the way of an event, from receipt to ack. Start here.
+//! - [`keyed`]: the way of an event whose plugin has a key: one record, one write.
+//! - [`tables`]: buckets that plugins look things up in.
 //! - [`flow`]: how much may be in flight, and how fast outputs leave.
 //! - [`dead_letter`]: what becomes of events that fail for good.
 //!
@@ -73,5 +77,6 @@ pub mod state;
 pub mod status;
 pub mod subject;
 pub mod supervisor;
+pub mod tables;
 pub mod telemetry;
 pub mod unkeyed;

@@ -28,6 +28,9 @@ pub const DEFAULT_WEIGHT: u32 = 100;
 /// of the largest that a server takes by default.
 pub const PREFETCH_BYTES: usize = 32 * MIB;
 
+/// The most bytes of one lookup table, names and values together. Each version of a plugin holds its own.
+pub const MAX_TABLE_BYTES: usize = 256 * MIB;
+
 /// Messages to hold ahead of their handling where a stream is read without acks: a few round trips of the fastest server.
 pub const PREFETCH_MESSAGES: usize = 4_096;
 

@@ -65,12 +65,13 @@ pub enum BusError {
         /// Why.
         reason: String,
     },
-    /// The stream has gone on, or is not as far yet, so that a message held to its last sequence was not stored.
+    /// The stream, or a subject of it, has gone on, or is not as far yet, so that a message held to its last sequence was not
+    /// stored.
     #[error("post to {subject:?}: the stream is at another sequence than expected{}", at(*.last))]
     Overtaken {
         /// The subject.
         subject: String,
-        /// The stream's last sequence; none if the server does not tell.
+        /// The last sequence of the stream, or of the subject; none if the server does not tell.
         last: Option<u64>,
     },
     /// The stream is not the one that was read before: whoever keeps positions in it cannot go on from them.

@@ -113,10 +113,10 @@ pub trait Bus: Send + Sync + 'static {
     /// stream has answered; if that is dropped, the message may be stored or not.
     ///
     /// Messages leave in the order in which their futures resolved: who awaits each before making the next has them stored
-    /// in that order. Nothing is sent twice: what was on its way when a connection broke fails with
-    /// [`BusError::Disconnected`], and nothing of an older connection arrives once a message of a newer one has left. With
-    /// [`OnlyIf`] a message is held to a connection, so that it cannot leave when one before it was lost. A message that the
-    /// stream refuses, or never answers, does not keep the next one out.
+    /// in that order. Nothing is sent twice, and nothing waits for another connection than the one it was handed to: what had
+    /// no answer when that broke fails with [`BusError::Disconnected`], whether stored or not. Messages of a later connection
+    /// may be stored all the same while some before them were lost; with [`OnlyIf::connection`] they are not sent. A message
+    /// that the stream refuses, or does not answer, does not keep the next one out.
     ///
     /// At most as many as the bus's publish window wait for their answer; the future waits for a place.
     ///

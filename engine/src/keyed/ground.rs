@@ -212,7 +212,7 @@ impl Ground {
             failpoint!("outbox-post");
             let message = output.message.clone();
             let posted = match output.delivery {
-                OutputDelivery::Stored => bus.post(message, only_here).await.map(Some),
+                OutputDelivery::Stored => bus.post(message, only_here.clone()).await.map(Some),
                 OutputDelivery::Core => bus.publish_core(message).await.map(|()| None),
             };
             match posted {

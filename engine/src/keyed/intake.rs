@@ -162,11 +162,35 @@ pub(super) struct Found {
     pub sequence: u64,
 }
 
-/// Reads all records, and says when it is through by ending.
-pub(super) async fn scan(bus: Arc<dyn Bus>, bucket: Bucket, to: mpsc::Sender<Found>) -> Result<(), BusError> {
-    let mut records = Records::open(&*bus, &bucket, Begin::LastPerSubject).await?;
+/// What a scan of the bucket brings.
+pub(super) enum Scanned {
+    Found(Found),
+    /// That was all.
+    Through,
+}
+
+/// Reads all records, from the beginning again if something comes between: who takes a key for one without a record must
+/// have seen all of them.
+pub(super) async fn scan(bus: Arc<dyn Bus>, bucket: Bucket, to: mpsc::Sender<Scanned>) {
+    loop {
+        match scan_once(&*bus, &bucket, &to).await {
+            Ok(()) => {
+                let _gone = to.send(Scanned::Through).await;
+                return;
+            }
+            Err(err) => tracing::warn!(bucket = bucket.name(), "its records are read once more: {err}"),
+        }
+        tokio::time::sleep(QUIET).await;
+        if to.is_closed() {
+            return;
+        }
+    }
+}
+
+async fn scan_once(bus: &dyn Bus, bucket: &Bucket, to: &mpsc::Sender<Scanned>) -> Result<(), BusError> {
+    let mut records = Records::open(bus, bucket, Begin::LastPerSubject).await?;
     while let Some(found) = records.next().await? {
-        if to.send(found).await.is_err() {
+        if to.send(Scanned::Found(found)).await.is_err() {
             break;
         }
     }
@@ -185,14 +209,13 @@ pub(super) async fn since(bus: &dyn Bus, bucket: &Bucket, sequence: u64) -> Resu
 
 /// The records of a bucket that are there when the reading begins.
 struct Records<'a> {
-    bus: &'a dyn Bus,
     bucket: &'a Bucket,
     follow: Box<dyn Follow>,
     through: bool,
 }
 
 impl<'a> Records<'a> {
-    async fn open(bus: &'a dyn Bus, bucket: &'a Bucket, begin: Begin) -> Result<Self, BusError> {
+    async fn open(bus: &dyn Bus, bucket: &'a Bucket, begin: Begin) -> Result<Self, BusError> {
         let spec = FollowSpec {
             stream: bucket.stream(),
             filters: vec![bucket.records()?],
@@ -203,17 +226,15 @@ impl<'a> Records<'a> {
         };
         let follow = bus.follow(&spec).await?;
         let through = follow.pending() == 0;
-        Ok(Self { bus, bucket, follow, through })
+        Ok(Self { bucket, follow, through })
     }
 
     async fn next(&mut self) -> Result<Option<Found>, BusError> {
         while !self.through {
-            let Ok(followed) = tokio::time::timeout(QUIET, next(&mut *self.follow)).await else {
-                // What was counted and does not come has expired; without a connection nothing is known.
-                self.through = self.bus.is_connected();
-                continue;
-            };
-            let Some(followed) = followed? else { break };
+            let followed = tokio::time::timeout(QUIET, next(&mut *self.follow)).await;
+            // What was counted and does not come may have expired meanwhile, or be late.
+            let late = |_| BusError::TimedOut { operation: "read records".to_owned(), after: QUIET };
+            let Some(followed) = followed.map_err(late)?? else { break };
             self.through = followed.pending == 0;
             if let Some(key) = self.bucket.key_of(&followed.message.subject) {
                 let sequence = followed.position.sequence;

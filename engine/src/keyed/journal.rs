@@ -1,8 +1,9 @@
 //! The one writer of a partition's bucket.
 //!
-//! Every write says which sequence the bucket's stream must end with, so writes go out one behind the other without waiting,
-//! and once another engine has written there, nothing of ours is stored any more: that is the fence. A write that fails for
-//! other reasons makes those behind it fail as well; then the journal finds out what is stored, and writes the rest again.
+//! Every write says which sequence the bucket's stream must end with, so writes go out one behind the other without waiting.
+//! Whoever takes over writes more values of its own there than can be on their way (`fence`): from then on nothing of the
+//! owner before is stored. A write that fails for other reasons makes those behind it doubtful as well; then the journal
+//! finds out what is stored, and writes the rest again.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,6 +25,26 @@ const WINDOW: usize = 256;
 const WAITING: usize = 1_024;
 /// The wait before a write that failed is tried again, first and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// Keeps out all that is on its way to a bucket from whoever wrote there before; answers the sequence that its stream ends
+/// with then.
+///
+/// One write would not do: it takes the place of the first that is on its way, and the second, which counted on the first,
+/// would find the sequence that it wants. As many as can be on their way, and one more, leave none that could fit.
+///
+/// # Errors
+/// [`BusError::Overtaken`] if something was stored meanwhile; then nothing is known to be kept out.
+pub(super) async fn fence(bus: &dyn Bus, message: &Message, last: u64) -> Result<u64, BusError> {
+    let mut sent = Vec::with_capacity(WINDOW + 1);
+    for ahead in 0..=WINDOW as u64 {
+        sent.push(bus.post(message.clone(), OnlyIf::after(last + ahead)).await?);
+    }
+    let mut end = last;
+    for confirmation in sent {
+        end = confirmation.await?.sequence;
+    }
+    Ok(end)
+}
 
 /// Another engine owns the partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,8 +250,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the owner's value anew. From then on nothing that is still on its way can be stored, and the stream ends with
-    /// what was written.
+    /// Writes the owner's value anew, so that nothing that may still be on its way can be stored.
     async fn refence(&mut self) -> Result<Result<(), BusError>, Fenced> {
         let tried = async {
             // The end first: if the owner changes after that, the write is refused.
@@ -241,9 +261,7 @@ impl Writer {
             {
                 return Ok(Err(Fenced));
             }
-            let message = self.owner.message(&self.bucket)?;
-            let stored = self.bus.post(message, OnlyIf::after(last)).await?.await?;
-            self.last = stored.sequence;
+            self.last = fence(&*self.bus, &self.owner.message(&self.bucket)?, last).await?;
             Ok(Ok(()))
         };
         match tried.await {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::bucket::{Bucket, Owner};
-use crate::bus::{Bus, BusError, OnlyIf};
+use super::journal::fence;
+use crate::bus::{Bus, BusError};
 use crate::faults::failpoint;
 
 /// How often within a lease its owner renews it.
@@ -23,8 +24,6 @@ pub(super) struct Held {
     pub owner: Owner,
     /// The sequence that the bucket's stream ends with.
     pub last: u64,
-    /// Nobody had it before: there is no cursor.
-    pub is_new: bool,
 }
 
 /// Why a partition cannot be owned.
@@ -94,7 +93,7 @@ impl<'a> Lease<'a> {
         let found = self.bus.last(&stream, &self.bucket.owner()?).await?;
         let Some(found) = found else {
             let owner = Owner { partitions: self.partitions, ..Owner::default() };
-            return self.take(owner, last, true).await;
+            return self.take(owner, last).await;
         };
         let Some(owner) = Owner::read(&found.message.payload) else {
             return Err(LeaseError::Unreadable { key: "owner".to_owned() });
@@ -112,21 +111,21 @@ impl<'a> Lease<'a> {
         };
         // Our own name there means that taking it was stored, and the answer lost.
         if owner.released || owner.engine == self.engine || now.duration_since(since) >= self.lease {
-            return self.take(owner, last, false).await;
+            return self.take(owner, last).await;
         }
         Ok(Look::Owned(owner.engine))
     }
 
-    async fn take(&self, before: Owner, last: u64, is_new: bool) -> Result<Look, LeaseError> {
+    async fn take(&self, before: Owner, last: u64) -> Result<Look, LeaseError> {
         failpoint!("taking-over");
         let other = before.engine.clone();
         let owner =
             Owner { engine: self.engine.to_owned(), epoch: before.epoch + 1, released: false, ..before };
         let message = owner.message(self.bucket)?;
-        match self.bus.post(message, OnlyIf::after(last)).await?.await {
-            Ok(stored) => {
+        match fence(self.bus, &message, last).await {
+            Ok(last) => {
                 failpoint!("taken-over");
-                Ok(Look::Taken(Held { owner, last: stored.sequence, is_new }))
+                Ok(Look::Taken(Held { owner, last }))
             }
             // Somebody was quicker, or its owner lives.
             Err(BusError::Overtaken { .. }) => Ok(Look::Owned(other)),

@@ -5,7 +5,7 @@
 //! next owner skips what is in it and publishes what it emits once more, under the same ids.
 //!
 //! In reading order: this file (a partition is waited for, owned and let go), `lease` (how it is owned), `partition` (events
-//! come in and turns are given), `turn` (one key's events are brought through) with `setback` (those that fail), `ground`
+//! come in and turns are given) with its `lanes` and `renewal`, `turn` (one key's events are brought through) with `setback` (those that fail), `ground`
 //! (what turns stand on), `journal` (the one writer of the bucket), `bucket` (what is where), `intake` and `source` (streams
 //! are read), `memory` (what is kept at hand), `timers` (as events). Bus, clock and plugin are parameters: a simulation brings
 //! its own.
@@ -14,9 +14,11 @@ pub mod bucket;
 mod ground;
 mod intake;
 mod journal;
+mod lanes;
 mod lease;
 mod memory;
 mod partition;
+mod renewal;
 mod setback;
 mod source;
 mod timers;
@@ -213,7 +215,7 @@ impl Keyed {
         sent: Instant,
         stop: &CancellationToken,
     ) -> Result<Ended, LeaseError> {
-        let Held { mut owner, last, .. } = held;
+        let Held { mut owner, last } = held;
         let sources = self.sources(manifest, &mut owner).await?;
         let (journal, writer) = Journal::new(Arc::clone(&self.bus), bucket.clone(), owner.clone(), last);
         let writer = AbortOnDropHandle::new(tokio::spawn(writer));

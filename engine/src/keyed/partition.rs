@@ -1,6 +1,5 @@
 //! One partition while this engine owns it: events read in order, spread over keys, one turn of a key at a time.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,18 +7,18 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::bucket::Owner;
 use super::ground::Ground;
-use super::intake::{Found, Read, Told, What};
+use super::intake::{Found, Read, Scanned, Told, What};
 use super::journal::Fenced;
+use super::lanes::{Errand, Lanes};
 use super::memory::Memory;
+use super::renewal::{Renewals, Renewed};
 use super::setback::set_aside;
 use super::source::Source;
-use super::timers;
-use super::turn::{Held, Queued, Tries, Turn};
+use super::turn::{Queued, Turn};
 use crate::breaker::Gate;
 use crate::bus::BusError;
 use crate::faults::failpoint;
@@ -36,27 +35,6 @@ const HEARD_AT_ONCE: usize = 64;
 /// The longest sleep before the clock is looked at again.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// A key that has something to do, or is doing it.
-#[derive(Default)]
-struct Lane {
-    queue: VecDeque<Queued>,
-    held: Option<Held>,
-    due_by: Option<u64>,
-    tries: Tries,
-    state: LaneState,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum LaneState {
-    /// Waits for a free place.
-    #[default]
-    Ready,
-    /// Has its turn.
-    Running,
-    /// Waits for its next try.
-    Waiting,
-}
-
 /// Why a partition is not owned any more.
 pub(super) enum Ended {
     /// Somebody else owns it.
@@ -70,20 +48,14 @@ pub(super) enum Ended {
 /// The partition.
 pub(super) struct Partition {
     ground: Arc<Ground>,
-    owner: Owner,
+    renewals: Renewals,
     sources: Vec<Source>,
-    lanes: HashMap<Arc<str>, Lane>,
-    ready: VecDeque<Arc<str>>,
-    /// Lanes that wait, by when; the number tells two of one moment apart.
-    waiting: BTreeMap<(Instant, u64), Arc<str>>,
-    waits: u64,
+    lanes: Lanes,
     running: FuturesUnordered<BoxFuture<'static, Turn>>,
     aside: FuturesUnordered<BoxFuture<'static, Option<(usize, u64)>>>,
     memory: Memory,
-    queued: usize,
     /// The latest time that any event bears.
     event_clock_ns: u64,
-    renewing: Option<BoxFuture<'static, (Owner, Instant, Result<u64, Fenced>)>>,
 }
 
 impl Partition {
@@ -91,17 +63,12 @@ impl Partition {
         Self {
             event_clock_ns: owner.clock_ns,
             ground,
-            owner,
+            renewals: Renewals::new(owner),
             sources,
-            lanes: HashMap::new(),
-            ready: VecDeque::new(),
-            waiting: BTreeMap::new(),
-            waits: 0,
+            lanes: Lanes::default(),
             running: FuturesUnordered::new(),
             aside: FuturesUnordered::new(),
             memory: Memory::new(cache_bytes),
-            queued: 0,
-            renewing: None,
         }
     }
 
@@ -110,7 +77,7 @@ impl Partition {
     pub async fn run(
         mut self,
         unsettled: Vec<Found>,
-        mut found: mpsc::Receiver<Found>,
+        mut found: mpsc::Receiver<Scanned>,
         mut read: mpsc::Receiver<Told>,
         mut writer: AbortOnDropHandle<Option<Fenced>>,
     ) -> Ended {
@@ -130,10 +97,8 @@ impl Partition {
                 biased;
                 () = stop.cancelled() => break Ended::Stopped,
                 _ended = &mut writer => break Ended::Fenced,
-                (owner, sent, renewed) = renewal(&mut self.renewing) => if self.was_renewed(owner, sent, renewed).is_err() {
-                    break Ended::Fenced;
-                },
-                _ = renew.tick() => self.renew(false),
+                renewed = self.renewals.over() => if self.renewed(renewed).is_err() { break Ended::Fenced },
+                _ = renew.tick() => self.renewals.begin(&self.ground, &mut self.sources, false),
                 Some(turn) = self.running.next(), if !self.running.is_empty() => if self.finished(turn).is_err() {
                     break Ended::Fenced;
                 },
@@ -144,11 +109,9 @@ impl Partition {
                 () = freed, if !room => {}
                 input = input(&mut read, room, &mut found, scanning) => match input {
                     Input::Told(told) => if let Err(err) = self.hear(told, &mut read) { break Ended::Broken(err) },
-                    Input::Found(Some(one)) => self.found(one),
-                    Input::Found(None) => {
-                        scanning = false;
-                        self.memory.all_found();
-                    }
+                    Input::Found(Some(Scanned::Found(one))) => self.found(one),
+                    Input::Found(Some(Scanned::Through)) => self.memory.all_found(),
+                    Input::Found(None) => scanning = false,
                 },
             }
             self.wake();
@@ -171,13 +134,13 @@ impl Partition {
             while let Some(stored) = self.aside.next().await {
                 self.aside_done(stored);
             }
-            if let Some(renewing) = self.renewing.take() {
-                renewing.await.2?;
+            if self.renewals.under_way() {
+                let renewed = self.renewals.over().await;
+                self.renewed(renewed)?;
             }
-            self.renew(true);
-            if let Some(renewing) = self.renewing.take() {
-                renewing.await.2?;
-            }
+            self.renewals.begin(&self.ground, &mut self.sources, true);
+            let renewed = self.renewals.over().await;
+            self.renewed(renewed)?;
             Ok::<_, Fenced>(())
         };
         tokio::select! {
@@ -204,16 +167,14 @@ impl Partition {
                 settled.settle(found.sequence);
             } else {
                 held.settled = false;
-                let key = timers::shared(found.key);
-                self.lanes.insert(Arc::clone(&key), Lane { held: Some(held), ..Lane::default() });
-                self.ready.push_back(key);
+                self.lanes.take_up(Arc::from(found.key), held);
             }
         }
     }
 
     fn found(&mut self, found: Found) {
-        let key = timers::shared(found.key);
-        if self.lanes.contains_key(&key) || found.message.payload.is_empty() {
+        let key = Arc::<str>::from(found.key);
+        if self.lanes.has(&key) || found.message.payload.is_empty() {
             return;
         }
         if let Ok(held) = self.ground.held(found.message.payload, found.sequence) {
@@ -224,7 +185,7 @@ impl Partition {
     fn has_room(&self) -> bool {
         let keyed = &self.ground.keyed;
         let most_bytes = u64::from(keyed.version.load().manifest.limits.in_flight_mib) * MIB as u64;
-        self.queued < MOST_QUEUED
+        self.lanes.queued() < MOST_QUEUED
             && self.sources.iter().all(|source| source.progress.span() < MOST_OPEN)
             && keyed.share.has_room(most_bytes)
     }
@@ -289,13 +250,7 @@ impl Partition {
                 let taken = keyed.share.take(message.wire_bytes() as u64);
                 let queued =
                     Queued { event, message, origin, input, source: at, sequence, clock_ns, _taken: taken };
-                self.queued += 1;
-                let key = timers::shared(key);
-                let lane = self.lanes.entry(Arc::clone(&key)).or_insert_with(|| {
-                    self.ready.push_back(Arc::clone(&key));
-                    Lane::default()
-                });
-                lane.queue.push_back(queued);
+                self.lanes.push(Arc::from(key), queued);
             }
         }
         Ok(())
@@ -313,7 +268,7 @@ impl Partition {
 
     /// How long nothing has to be looked at, if anything will have to be.
     fn sleep(&self) -> Option<Duration> {
-        let retry = self.waiting.first_key_value().map(|((at, _), _)| at.duration_since(Instant::now()));
+        let retry = self.lanes.next_look();
         let timer =
             self.memory.next_wake().map(|due| Duration::from_nanos(due.saturating_sub(self.clock_ns())));
         let by_wall = self.ground.keyed.version.load().manifest.state.clock == PluginClock::Wall;
@@ -324,25 +279,13 @@ impl Partition {
 
     /// Wakes lanes whose wait is over, and keys with timers that are due.
     fn wake(&mut self) {
-        let now = Instant::now();
-        while let Some(entry) = self.waiting.first_entry().filter(|entry| entry.key().0 <= now) {
-            let key = entry.remove();
-            if let Some(lane) = self.lanes.get_mut(&key) {
-                lane.state = LaneState::Ready;
-                self.ready.push_back(key);
-            }
-        }
+        self.lanes.look();
         let clock_ns = self.clock_ns();
         // What is due beyond this has its turn when there is a free place again.
-        while self.ready.len() < MOST_QUEUED
+        while self.lanes.ready() < MOST_QUEUED
             && let Some(key) = self.memory.wake(clock_ns)
         {
-            // A lane that is at work tells anew at its end when its next timer is due.
-            if !self.lanes.contains_key(&key) {
-                let lane = Lane { due_by: Some(clock_ns), ..Lane::default() };
-                self.lanes.insert(Arc::clone(&key), lane);
-                self.ready.push_back(key);
-            }
+            self.lanes.wake(key, clock_ns);
         }
     }
 
@@ -356,20 +299,15 @@ impl Partition {
         };
         let clock_ns = self.clock_ns();
         while self.running.len() < places
-            && let Some(key) = self.ready.pop_front()
+            && let Some(Errand { key, queue, held, due_by, tries }) = self.lanes.next()
         {
-            let Some(lane) = self.lanes.get_mut(&key) else { continue };
-            lane.state = LaneState::Running;
-            let queue = std::mem::take(&mut lane.queue);
-            let held = lane.held.take().or_else(|| self.memory.take(&key, &self.ground));
-            let due_by = lane.due_by.take().map_or(clock_ns, |due_by| due_by.max(clock_ns));
             let turn = Turn {
                 ahead: self.memory.ahead(&key),
+                held: held.or_else(|| self.memory.take(&key, &self.ground)),
                 key,
-                held,
                 queue,
-                due_by: Some(due_by),
-                tries: lane.tries,
+                due_by: Some(due_by.unwrap_or_default().max(clock_ns)),
+                tries,
                 done: Vec::new(),
                 traceless: Vec::new(),
                 wait: Duration::ZERO,
@@ -381,40 +319,20 @@ impl Partition {
 
     /// A turn is over.
     fn finished(&mut self, turn: Turn) -> Result<(), Fenced> {
-        let Turn { key, held, queue, tries, done, traceless, wait, fenced, .. } = turn;
-        if fenced {
+        if turn.fenced {
             return Err(Fenced);
         }
-        for (source, sequence) in traceless {
-            if let Some(stream) = self.ground.streams.get(source) {
-                self.memory.traceless(&key, source, Reached { sequence, ..stream.reached() });
+        for (source, sequence) in &turn.traceless {
+            if let Some(stream) = self.ground.streams.get(*source) {
+                let reached = Reached { sequence: *sequence, ..stream.reached() };
+                self.memory.traceless(&turn.key, *source, reached);
             }
         }
-        self.queued -= done.len();
-        for (source, sequence) in done {
-            self.done(source, sequence);
+        for (source, sequence) in &turn.done {
+            self.done(*source, *sequence);
         }
-        let Some(lane) = self.lanes.get_mut(&key) else { return Ok(()) };
-        lane.tries = tries;
-        for queued in queue.into_iter().rev() {
-            lane.queue.push_front(queued);
-        }
-        let unfinished = !wait.is_zero() || !lane.queue.is_empty();
-        if !unfinished {
-            self.lanes.remove(&key);
-            if let Some(held) = held {
-                self.memory.put(key, held);
-            }
-            return Ok(());
-        }
-        lane.held = held;
-        if wait.is_zero() {
-            lane.state = LaneState::Ready;
-            self.ready.push_back(key);
-        } else {
-            lane.state = LaneState::Waiting;
-            self.waits += 1;
-            self.waiting.insert((Instant::now() + wait, self.waits), key);
+        if let Some((key, held)) = self.lanes.finished(turn) {
+            self.memory.put(key, held);
         }
         Ok(())
     }
@@ -425,42 +343,13 @@ impl Partition {
         }
     }
 
-    /// Writes how far it has come; that renews the lease.
-    fn renew(&mut self, releases: bool) {
-        if self.renewing.is_some() {
-            return;
-        }
-        let mut owner = self.owner.clone();
-        owner.released = releases;
-        owner.settled = self.ground.journal.settled().cursor();
-        for source in &mut self.sources {
-            owner.cursor.insert(source.stream.name.clone(), source.reached());
-            owner.clock_ns = owner.clock_ns.max(source.clock_at_cursor());
-        }
-        let Ok(message) = owner.message(&self.ground.bucket) else { return };
-        let journal = self.ground.journal.clone();
-        let sent = Instant::now();
-        self.renewing = Some(Box::pin(async move {
-            let renewed = journal.renew(owner.clone(), message).await;
-            (owner, sent, renewed)
-        }));
-    }
-
-    fn was_renewed(
-        &mut self,
-        owner: Owner,
-        sent: Instant,
-        renewed: Result<u64, Fenced>,
-    ) -> Result<(), Fenced> {
-        self.renewing = None;
-        renewed?;
-        self.ground.renewed(sent);
+    fn renewed(&mut self, renewed: Renewed) -> Result<(), Fenced> {
+        let owner = self.renewals.note(renewed, &self.ground)?;
         for (at, source) in self.sources.iter().enumerate() {
             if let Some(reached) = owner.cursor.get(&source.stream.name) {
                 self.memory.passed(at, reached.sequence);
             }
         }
-        self.owner = owner;
         Ok(())
     }
 }
@@ -468,29 +357,19 @@ impl Partition {
 /// What comes in.
 enum Input {
     Told(Option<Told>),
-    Found(Option<Found>),
+    Found(Option<Scanned>),
 }
 
 /// What comes next; neither has precedence.
 async fn input(
     read: &mut mpsc::Receiver<Told>,
     room: bool,
-    found: &mut mpsc::Receiver<Found>,
+    found: &mut mpsc::Receiver<Scanned>,
     scanning: bool,
 ) -> Input {
     tokio::select! {
         told = read.recv(), if room => Input::Told(told),
         one = found.recv(), if scanning => Input::Found(one),
         else => std::future::pending().await,
-    }
-}
-
-/// Resolves when a renewal that is under way has ended.
-async fn renewal(
-    renewing: &mut Option<BoxFuture<'static, (Owner, Instant, Result<u64, Fenced>)>>,
-) -> (Owner, Instant, Result<u64, Fenced>) {
-    match renewing {
-        Some(renewing) => renewing.await,
-        None => std::future::pending().await,
     }
 }

@@ -1,7 +1,5 @@
 //! Timers as far as they are like events: what their outputs come of, and what becomes of one that fails for good.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use crate::event::{Event, Origin};
@@ -55,9 +53,4 @@ pub(super) fn message(event: &Event) -> (Message, Origin) {
         attempt: event.attempt,
     };
     (message, origin)
-}
-
-/// A key in memory.
-pub(super) fn shared(key: String) -> Arc<str> {
-    Arc::from(key)
 }

@@ -170,6 +170,9 @@ impl Turn {
             }
         };
         failpoint!("batch-called");
+        if handled.steps.iter().any(|step| step.cause == Cause::Migration) {
+            failpoint!("migrated");
+        }
         let checked = self.checked(ground, version, &held.record, handled).await;
         let Checked { mut record, outputs, events, changed, failed } = checked;
         for queued in self.queue.iter().take(events) {

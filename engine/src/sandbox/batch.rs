@@ -65,6 +65,8 @@ pub struct Step {
     pub cause: Cause,
     /// What it changed, at most one change for each field and timer.
     pub changes: Vec<Change>,
+    /// What the state after it counts against the limit of a record, in bytes.
+    pub state_bytes: usize,
     /// The outputs, not yet checked.
     pub answer: Vec<Proposed>,
     /// How long the guest had it.
@@ -164,7 +166,8 @@ impl Run {
         match ended {
             Ok((changes, answer)) => {
                 changes.iter().for_each(|change| self.handled.state.apply(change));
-                self.handled.steps.push(Step { cause, changes, answer, took, cpu });
+                let state_bytes = self.handled.state.bytes();
+                self.handled.steps.push(Step { cause, changes, state_bytes, answer, took, cpu });
                 true
             }
             Err(cut) => {

@@ -32,8 +32,8 @@ pub(super) fn check(component: &Component, role: Role) -> Result<(), LoadError> 
     let refused: Vec<_> = names.iter().filter_map(|name| not_granted(name)).collect();
     if !refused.is_empty() {
         return Err(LoadError::World(format!(
-            "it imports what this engine does not grant: {}\n  hint: a plugin has its event, its [config], its log, and the state of its key; build \
-             the component without these imports",
+            "it imports what this engine does not grant: {}\n  hint: a plugin has its event, its [config], its log and the state of its \
+             key; build the component without these imports",
             refused.join(", ")
         )));
     }

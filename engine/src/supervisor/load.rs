@@ -7,10 +7,10 @@ use super::service::durable_spec;
 use crate::artifact::Artifact;
 use crate::bus::{Bus, BusError};
 use crate::effects::Emitter;
-use crate::lookup::NoTables;
 use crate::manifest::{Manifest, PluginName};
 use crate::plan::Files;
 use crate::sandbox::{LoadError, LoadSpec, Sandbox, Workers};
+use crate::tables::BucketTables;
 
 /// The bytes of a plugin's two files.
 pub(super) struct Source {
@@ -81,7 +81,7 @@ pub(super) async fn load(
         weight: manifest.weight,
         emit: manifest.emit.clone(),
         config: manifest.config_json(),
-        lookup: Arc::new(NoTables),
+        lookup: Arc::new(BucketTables::watch(name, &around.bus, &manifest.lookup)),
     };
     let sink = guest_log::sink(name);
     let prepared =

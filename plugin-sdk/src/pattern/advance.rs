@@ -38,7 +38,7 @@ impl<E: Clone> Pattern<E> {
     /// [`Error`]; the state is as before.
     pub fn advance(&self, state: &mut State<E>, event: E, time: u64) -> Result<Step<E>, Error> {
         self.check()?;
-        self.check_state(state)?;
+        let shape = self.check_state(state)?;
         let number = state.next;
         let time = time.max(state.clock.0);
         let mut work = Work::new(self, state, Some((number, time, &event)));
@@ -46,7 +46,8 @@ impl<E: Clone> Pattern<E> {
         work.take(number, time, &event);
         work.bound()?;
         let Work { runs, held, step, .. } = work;
-        *state = self.settle(state, Some(Stored(number, Time(time), event)), time, runs, held);
+        let new = Some(Stored(number, Time(time), event));
+        *state = settle(state, new, State { shape, clock: Time(time), runs, held, ..State::default() });
         Ok(step)
     }
 
@@ -57,12 +58,12 @@ impl<E: Clone> Pattern<E> {
     /// [`Error`]; the state is as before.
     pub fn on_time(&self, state: &mut State<E>, now: u64) -> Result<Step<E>, Error> {
         self.check()?;
-        self.check_state(state)?;
+        let shape = self.check_state(state)?;
         let now = now.max(state.clock.0);
         let mut work = Work::new(self, state, None);
         work.close_until(now);
         let Work { runs, held, step, .. } = work;
-        *state = self.settle(state, None, now, runs, held);
+        *state = settle(state, None, State { shape, clock: Time(now), runs, held, ..State::default() });
         Ok(step)
     }
 
@@ -73,27 +74,21 @@ impl<E: Clone> Pattern<E> {
         let first = state.event(state.runs.first()?.start())?;
         Some(first.1.0.saturating_add(self.within?))
     }
+}
 
-    fn settle(
-        &self,
-        state: &mut State<E>,
-        new: Option<Stored<E>>,
-        clock: u64,
-        runs: Vec<Run>,
-        held: Vec<Held>,
-    ) -> State<E> {
-        if runs.is_empty() && held.is_empty() {
-            return State::default();
-        }
-        let takes = runs.iter().map(|run| &run.2).chain(held.iter().map(|held| &held.1));
-        let mut used: Vec<u64> = takes.flatten().map(|take| take.1).collect();
-        used.sort_unstable();
-        let next = state.next.saturating_add(new.is_some().into());
-        let mut events = std::mem::take(&mut state.events);
-        events.extend(new);
-        events.retain(|event| used.binary_search(&event.0).is_ok());
-        State { shape: self.shape(), next, clock: Time(clock), events, runs, held }
+/// The state after a step: with the events, old and new, that are still named.
+fn settle<E>(before: &mut State<E>, new: Option<Stored<E>>, after: State<E>) -> State<E> {
+    if after.is_idle() {
+        return State::default();
     }
+    let takes = after.runs.iter().map(|run| &run.2).chain(after.held.iter().map(|held| &held.1));
+    let mut used: Vec<u64> = takes.flatten().map(|take| take.1).collect();
+    used.sort_unstable();
+    let next = before.next.saturating_add(new.is_some().into());
+    let mut events = std::mem::take(&mut before.events);
+    events.extend(new);
+    events.retain(|event| used.binary_search(&event.0).is_ok());
+    State { next, events, ..after }
 }
 
 impl<'a, E: Clone> Work<'a, E> {
@@ -138,20 +133,20 @@ impl<'a, E: Clone> Work<'a, E> {
     fn take(&mut self, number: u64, time: u64, event: &E) {
         let mut done = Vec::new();
         for run in std::mem::take(&mut self.runs) {
-            let fed = self.feed(&run, number, time, event);
+            let fed = self.feed(run, number, time, event);
             self.runs.extend(fed.waits);
             self.runs.extend(fed.goes_on);
             done.extend(fed.done);
         }
         let begin = Run(u32::MAX, true, Vec::new());
-        let fed = self.feed(&begin, number, time, event);
+        let fed = self.feed(begin, number, time, event);
         self.runs.extend(fed.goes_on);
         done.extend(fed.done);
         self.complete(done, time);
     }
 
-    fn feed(&self, run: &Run, number: u64, time: u64, event: &E) -> Fed {
-        let Run(open, mut matched, takes) = run.clone();
+    fn feed(&self, run: Run, number: u64, time: u64, event: &E) -> Fed {
+        let Run(open, mut matched, takes) = run;
         let ways = self.pattern.ways(&takes);
         let mut open = open & bits(&ways);
         let seen = Seen { pattern: self.pattern, events: &self.events, takes: &takes, time };

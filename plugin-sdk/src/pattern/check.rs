@@ -1,6 +1,5 @@
 //! What is wrong with a pattern, or with a state that is not its own.
 
-use std::collections::HashSet;
 use std::fmt;
 
 use super::define::{Link, MAX_NAME, MAX_STAGES, Pattern, Skip, Stage};
@@ -73,18 +72,19 @@ impl<E> Pattern<E> {
 
     fn bad_names(&self) -> Option<String> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        let mut names = HashSet::new();
-        for variable in &self.variables {
+        for (index, variable) in self.variables.iter().enumerate() {
             let name = &variable.name;
             if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(plain) {
                 return Some(format!("`{name}` is no name: letters, digits, `-` and `_`, up to {MAX_NAME}"));
             }
-            if !names.insert(name.as_str()) {
+            if self.variables.iter().take(index).any(|other| other.name == *name) {
                 return Some(format!("two events are called `{name}`"));
             }
         }
         match &self.skip {
-            Skip::ToFirst(name) | Skip::ToLast(name) if !names.contains(name.as_str()) => {
+            Skip::ToFirst(name) | Skip::ToLast(name)
+                if self.variables.iter().all(|variable| variable.name != *name) =>
+            {
                 Some(format!("it skips to `{name}`, which is none of its events"))
             }
             _ => None,
@@ -148,11 +148,11 @@ impl<E> Pattern<E> {
         parts.join(" ")
     }
 
-    /// A state may come from anywhere; nothing deeper looks again.
-    pub(super) fn check_state(&self, state: &State<E>) -> Result<(), Error> {
+    /// A state may come from anywhere; nothing deeper looks again. Answers the pattern's stages as text.
+    pub(super) fn check_state(&self, state: &State<E>) -> Result<String, Error> {
         let now = self.shape();
         if state.is_idle() {
-            return Ok(());
+            return Ok(now);
         }
         if state.shape != now {
             return Err(Error::Changed { stored: state.shape.clone(), now });
@@ -161,7 +161,7 @@ impl<E> Pattern<E> {
             && state.events.last().is_none_or(|event| event.0 < state.next);
         let takes = state.runs.iter().map(|run| &run.2).chain(state.held.iter().map(|held| &held.1));
         if ordered && takes.into_iter().all(|takes| self.plausible(state, takes)) {
-            Ok(())
+            Ok(now)
         } else {
             Err(Error::Corrupt)
         }

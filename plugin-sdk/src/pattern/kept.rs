@@ -103,3 +103,68 @@ impl<E: Clone + Serialize + DeserializeOwned> Kept<E> {
         Ok(step)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::testing::{Delivery, Keyed, json};
+    use crate::{Event, Output};
+
+    fn silent() -> Kept<String> {
+        Pattern::begin("a", |kind: &String, _| kind == "a")
+            .not_followed_by(|kind, _| kind == "b")
+            .within(Duration::from_secs(10))
+            .kept("silent")
+    }
+
+    fn outputs(step: &Step<String>) -> Vec<Output> {
+        step.matches.iter().map(|found| Output::bytes("alerts", found.at.to_string())).collect()
+    }
+
+    fn engine() -> Keyed {
+        Keyed::new(|event: Event<String>| silent().advance(event.data).map(|step| outputs(&step)))
+            .on_timer(|timer: Timer| silent().on_timer(&timer).map(|step| outputs(&step)))
+            .now(0)
+    }
+
+    fn event(kind: &str) -> Delivery {
+        Delivery::json(json!(kind)).key("k")
+    }
+
+    #[test]
+    fn a_pattern_leaves_nothing_behind() {
+        let mut engine = engine();
+        assert!(engine.deliver(event("a")).outputs().is_empty());
+        let stored: serde_json::Value = engine.get("k", "silent").unwrap();
+        assert_eq!(stored["p"], "a !~");
+        assert!(engine.deliver(event("b")).outputs().is_empty());
+        assert_eq!(engine.get::<serde_json::Value>("k", "silent"), None);
+        assert!(engine.advance(Duration::from_secs(20)).steps.is_empty());
+    }
+
+    #[test]
+    fn its_timer_follows_what_is_unfinished() {
+        const SECOND: u64 = 1_000_000_000;
+        let mut engine = engine();
+        let due = |engine: &Keyed| engine.timers("k").get("silent").copied();
+        let _ = engine.deliver(event("a"));
+        let begin = engine.clock();
+        assert_eq!(due(&engine), Some(begin + 10 * SECOND));
+        let _ = engine.advance(Duration::from_secs(6));
+        let _ = engine.deliver(event("a"));
+        assert_eq!(due(&engine), Some(begin + 10 * SECOND));
+        for (wait, at) in [(6, 10), (4, 16)] {
+            let fired = engine.advance(Duration::from_secs(wait));
+            assert_eq!(fired.outputs(), [Output::bytes("alerts", (begin + at * SECOND).to_string())]);
+        }
+        assert_eq!(due(&engine), None);
+    }
+
+    #[test]
+    fn another_timer_is_not_its_own() {
+        let other = Timer { name: "other".into(), key: "k".into(), due: 1, data: () };
+        assert_eq!(silent().on_timer(&other), Ok(Step::default()));
+    }
+}

@@ -5,6 +5,12 @@
 //! three times: with events out of order within the disorder that the windows allow, with late events that are taken as
 //! corrections, and with late events that are dropped. `WINDOWS.md` says how each query maps to plugins.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests assert by panicking, helpers of theirs too"
+)]
+
 mod expected;
 mod plugins;
 mod run;

@@ -6,11 +6,14 @@
 mod batches;
 mod core;
 mod durable;
+mod following;
 mod identity;
 mod outages;
+mod posting;
 mod reading;
 mod settling;
 mod streams;
+mod takeups;
 
 use std::future::Future;
 use std::sync::Arc;

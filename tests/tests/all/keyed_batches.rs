@@ -91,6 +91,7 @@ async fn handle(running: &Running, batch: Batch) -> BatchHandled {
             assert_eq!(state.fire(name).as_ref(), Some(timer));
         }
         step.changes.iter().for_each(|change| state.apply(change));
+        assert_eq!(step.state_bytes, state.bytes());
     }
     assert_eq!(handled.state, state);
     handled

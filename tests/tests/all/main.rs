@@ -19,6 +19,7 @@ mod delivery;
 mod demo;
 mod examples;
 mod hostile;
+mod keyed;
 mod keyed_batches;
 mod keyed_runners;
 mod keyed_sdk;

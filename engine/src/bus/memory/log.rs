@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::bus::post::LAST_SEQUENCE_HEADER;
+use crate::bus::post::{LAST_OF_SUBJECT_HEADER, LAST_SEQUENCE_HEADER, SUBJECT_HEADER};
 use crate::bus::{BusError, Retention, StreamInfo, StreamSpec};
 use crate::message::Message;
 use crate::subject::{Pattern, Subject};
@@ -105,9 +105,18 @@ impl Log {
     /// What keeps a message out, if anything does.
     fn admit(&self, message: &Message, bytes: u64) -> Result<(), BusError> {
         let subject = message.subject.as_str();
-        let expected = message.headers.get(LAST_SEQUENCE_HEADER).and_then(|text| text.parse::<u64>().ok());
-        if expected.is_some_and(|expected| expected != self.last_sequence) {
-            return Err(BusError::Overtaken { subject: subject.to_owned(), last: Some(self.last_sequence) });
+        let expected = |name: &str| message.headers.get(name).and_then(|text| text.parse::<u64>().ok());
+        let overtaken = |last| Err(BusError::Overtaken { subject: subject.to_owned(), last: Some(last) });
+        if expected(LAST_SEQUENCE_HEADER).is_some_and(|expected| expected != self.last_sequence) {
+            return overtaken(self.last_sequence);
+        }
+        if let Some(expected) = expected(LAST_OF_SUBJECT_HEADER) {
+            let other = message.headers.get(SUBJECT_HEADER).map(Subject::received);
+            let last =
+                self.last(other.as_ref().unwrap_or(&message.subject)).map_or(0, |entry| entry.sequence);
+            if last != expected {
+                return overtaken(last);
+            }
         }
         if self.is_bucket() && self.bytes + bytes > self.max_bytes {
             return Err(BusError::Refused {

@@ -6,7 +6,6 @@ use futures::FutureExt as _;
 use tokio::time::Instant;
 
 use super::{Inner, MAX_MESSAGE_BYTES, ONLY_CONNECTION, State, disconnected};
-use crate::bus::post::LAST_SEQUENCE_HEADER;
 use crate::bus::{BatchStored, BusError, BusEvent, Confirmation, OnlyIf, Stored, check_batch};
 use crate::message::Message;
 
@@ -30,9 +29,7 @@ impl Inner {
         if only_if.connection.is_some_and(|wanted| wanted != ONLY_CONNECTION) {
             return Err(disconnected("post", "it is another one now"));
         }
-        if let Some(last) = only_if.last_is {
-            message.headers.push(LAST_SEQUENCE_HEADER, last.to_string());
-        }
+        only_if.write(&mut message.headers);
         match self.publish(message) {
             Err(error @ (BusError::TooLarge { .. } | BusError::Disconnected { .. })) => Err(error),
             answer => Ok(std::future::ready(answer).boxed()),

@@ -83,6 +83,24 @@ impl Publisher {
     }
 }
 
+impl Link {
+    /// Whether the server looks at message ids in batches; before this version it refused or stored repeats.
+    pub(super) fn takes_ids_in_batches(&self) -> bool {
+        const SINCE: [u64; 3] = [2, 12, 1];
+        version(&self.client.server_info().version) >= SINCE
+    }
+}
+
+/// The three numbers at the beginning of a version; 0 for what cannot be read.
+fn version(text: &str) -> [u64; 3] {
+    let mut numbers = [0; 3];
+    let release = text.trim_start_matches('v').split(['-', '+']).next().unwrap_or_default();
+    for (number, part) in numbers.iter_mut().zip(release.split('.')) {
+        *number = part.parse().unwrap_or(0);
+    }
+    numbers
+}
+
 /// The messages with the headers that make a batch of them.
 fn marked(link: &Link, messages: Vec<Message>) -> Result<Vec<OutboundMessage>, BusError> {
     // Chance enough that no two of one stream are alike within the ten seconds that count.
@@ -132,6 +150,13 @@ fn read_ack(payload: &[u8], subject: &str) -> Result<BatchStored, BusError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_compare() {
+        assert!(version("2.12.1") > version("2.12.0") && version("2.2.9") < version("2.12.1"));
+        assert_eq!(version("v2.14.0-RC.1+abc"), [2, 14, 0]);
+        assert_eq!(version("unknown"), [0, 0, 0]);
+    }
 
     #[test]
     fn answers_are_read() {

@@ -258,12 +258,6 @@ impl Link {
         !self.closed.load(Ordering::Relaxed) && self.client.connection_state() == State::Connected
     }
 
-    /// Whether the server looks at message ids in batches; before this version it refused or stored repeats.
-    pub(super) fn takes_ids_in_batches(&self) -> bool {
-        const SINCE: [u64; 3] = [2, 12, 1];
-        version(&self.client.server_info().version) >= SINCE
-    }
-
     /// Whether it was closed for good.
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
@@ -357,16 +351,6 @@ impl Link {
     }
 }
 
-/// The three numbers at the beginning of a version; 0 for what cannot be read.
-fn version(text: &str) -> [u64; 3] {
-    let mut numbers = [0; 3];
-    let release = text.trim_start_matches('v').split(['-', '+']).next().unwrap_or_default();
-    for (number, part) in numbers.iter_mut().zip(release.split('.')) {
-        *number = part.parse().unwrap_or(0);
-    }
-    numbers
-}
-
 /// Locks, whether or not somebody panicked while holding it: what is guarded here is valid between any two statements.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -383,13 +367,6 @@ mod tests {
             assert!(!error.contains("secret"), "{error}");
         }
         assert_eq!(addresses("nats://a:1, b").unwrap().len(), 2);
-    }
-
-    #[test]
-    fn versions_compare() {
-        assert!(version("2.12.1") > version("2.12.0") && version("2.2.9") < version("2.12.1"));
-        assert_eq!(version("v2.14.0-RC.1+abc"), [2, 14, 0]);
-        assert_eq!(version("unknown"), [0, 0, 0]);
     }
 
     #[test]

@@ -21,7 +21,6 @@ use super::link::{self, Link};
 use super::publisher::{check_size, stored};
 use super::replies::Replies;
 use super::settings::NatsSettings;
-use crate::bus::post::LAST_SEQUENCE_HEADER;
 use crate::bus::{BusError, Confirmation, OnlyIf};
 use crate::message::Message;
 
@@ -77,16 +76,15 @@ impl Poster {
         mut message: Message,
         only_if: OnlyIf,
     ) -> Result<Confirmation, BusError> {
-        if let Some(last) = only_if.last_is {
-            message.headers.push(LAST_SEQUENCE_HEADER, last.to_string());
-        }
+        let wanted = only_if.connection;
+        only_if.write(&mut message.headers);
         check_size(link, &message)?;
         let mut message = convert::outbound(message)?;
         let closed = || link.disconnected(OPERATION, "the bus is closed");
         let permit = Arc::clone(&self.window).acquire_owned().await.map_err(|_| closed())?;
         let mut current = self.line.lock().await;
         let number = self.connection();
-        if only_if.connection.is_some_and(|wanted| wanted != number) {
+        if wanted.is_some_and(|wanted| wanted != number) {
             return Err(link.disconnected(OPERATION, "it is another one by now"));
         }
         let line = match current.take().filter(|line| line.number == number) {

@@ -16,6 +16,8 @@ const FLOORS: &[(&str, u8)] = &[
     ("admin", 3),
     // Data plane.
     ("unkeyed", 2),
+    ("keyed", 2),
+    ("tables", 2),
     ("flow", 2),
     ("dead_letter", 2),
     // One foreign world each; they never know each other.
@@ -34,6 +36,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("effects", 0),
     ("event", 0),
     ("hint", 0),
+    ("key", 0),
     ("limits", 0),
     ("lines", 0),
     ("lookup", 0),
@@ -41,6 +44,8 @@ const FLOORS: &[(&str, u8)] = &[
     ("message", 0),
     ("outcome", 0),
     ("plan", 0),
+    ("progress", 0),
+    ("record", 0),
     ("state", 0),
     ("status", 0),
     ("subject", 0),
