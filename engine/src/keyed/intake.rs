@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::bucket::Bucket;
+use super::redrives::{Redrive, Redriven};
 use crate::bus::{Begin, Bus, BusError, Follow, FollowSpec, Followed};
 use crate::event::{Event, Origin};
 use crate::key::{self, KeySource};
@@ -70,6 +71,10 @@ pub(super) enum Told {
         pending: u64,
     },
     Read(Box<Read>),
+    /// An event comes by a redrive.
+    Redriven(Box<Redriven>),
+    /// A redrive brings no event, or one without a key.
+    BadRedrive(Box<(Bad, Redrive)>),
     /// It ended.
     Ended(BusError),
 }

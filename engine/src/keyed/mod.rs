@@ -5,11 +5,12 @@
 //! next owner skips what is in it and publishes what it emits once more, under the same ids.
 //!
 //! In reading order: this file (a partition is waited for, owned and let go), `lease` (how it is owned), `partition` (events
-//! come in and turns are given) with its `lanes` and `renewal`, `turn` (one key's events are brought through) with `setback` (those that fail), `ground`
+//! come in and turns are given) with its `arrivals`, `lanes` and `renewal`, `turn` (one key's events are brought through) with `setback` (those that fail), `ground`
 //! (what turns stand on), `journal` (the one writer of the bucket), `bucket` (what is where), `intake` and `source` (streams
-//! are read), `memory` (what is kept at hand), `timers` (as events). Bus, clock and plugin are parameters: a simulation brings
+//! are read), `redrives`, `memory` (what is kept at hand), `timers` (as events). Bus, clock and plugin are parameters: a simulation brings
 //! its own.
 
+mod arrivals;
 pub mod bucket;
 mod ground;
 mod intake;
@@ -18,6 +19,7 @@ mod lanes;
 mod lease;
 mod memory;
 mod partition;
+mod redrives;
 mod renewal;
 mod setback;
 mod source;
@@ -45,7 +47,7 @@ use self::partition::{Ended, Partition};
 use self::source::Source;
 use crate::bus::{Begin, Bus, BusError, Start};
 use crate::clock::Clock;
-use crate::dead_letter::DeadLetters;
+use crate::dead_letter::{DeadLetters, redrives_subscription};
 use crate::effects::Emitter;
 use crate::flow::{Pace, Share};
 use crate::manifest::{Manifest, PluginName};
@@ -290,7 +292,19 @@ impl Keyed {
             };
             Some(AbortOnDropHandle::new(tokio::spawn(reading.run(to.clone()))))
         };
-        sources.iter().enumerate().filter_map(read).collect()
+        let mut reading: Vec<_> = sources.iter().enumerate().filter_map(read).collect();
+        let retry = &manifest.retry;
+        if let Some(spec) = redrives_subscription(&self.plugin, manifest.concurrency, retry.ack_wait_ms) {
+            let queue = redrives::Queue {
+                bus: Arc::clone(&self.bus),
+                spec,
+                key: key.clone(),
+                partition,
+                partitions: manifest.state.partitions,
+            };
+            reading.push(AbortOnDropHandle::new(tokio::spawn(queue.run(to.clone()))));
+        }
+        reading
     }
 
     /// The time of day in nanoseconds since the Unix epoch.

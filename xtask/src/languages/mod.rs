@@ -98,7 +98,7 @@ pub fn languages(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         plugins::source(workspace, language)?;
         plugins::conformance(workspace, &engine, language)?;
         // What they need has been installed for the plugin.
-        sdks::test(workspace, language.name)?;
+        sdks::test(workspace, language.sdk())?;
         plugins::template(workspace, &engine, language)?;
         made_by.push_str(&format!("{}\t{}\n", language.name, plugins::versions(workspace, language)?));
     }

@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 struct Tests {
     /// The language, which is also the SDK's folder.
     language: &'static str,
-    /// Another SDK that it stands on.
+    /// What beside it they read: the SDK that it stands on, the vectors of all languages.
     base: Option<&'static str>,
     /// What runs them, in the SDK's folder; `$MADE` is a folder for what it builds.
     command: &'static str,
@@ -23,24 +23,29 @@ const TESTS: &[Tests] = &[
     Tests {
         language: "c",
         base: None,
-        command: "cc -std=gnu11 -Wall -Wextra -Werror -I. *.c tests/sdk_test.c -lm -o $MADE/test && $MADE/test",
+        command: "cc -std=gnu11 -Wall -Wextra -Werror -I. *.c tests/sdk_test.c -lm -o \"$MADE/test\" && \"$MADE/test\"",
     },
     Tests {
         language: "cpp",
         base: Some("c"),
-        command: "for file in ../c/*.c; do cc -std=gnu11 -c $file -o $MADE/$(basename $file).o || exit; done && \
-                  c++ -std=c++17 -Wall -Wextra -Werror -I. -I../c tests/sdk_test.cpp $MADE/*.o -lm -o $MADE/test && $MADE/test",
+        command: "for file in ../c/*.c; do cc -std=gnu11 -c $file -o \"$MADE/$(basename $file).o\" || exit; done && \
+                  c++ -std=c++17 -Wall -Wextra -Werror -I. -I../c tests/sdk_test.cpp \"$MADE\"/*.o -lm -o \"$MADE/test\" && \"$MADE/test\"",
     },
     Tests { language: "zig", base: None, command: "python3 -m ziglang test tests.zig" },
     Tests {
         language: "python",
-        base: None,
+        base: Some("tests/vectors"),
         command: "PYTHONPATH=. python3 -m unittest discover -q -s tests",
     },
-    Tests { language: "javascript", base: None, command: "node --test --test-reporter=dot tests/*.test.js" },
+    Tests {
+        language: "javascript",
+        base: Some("tests/vectors"),
+        command: "node --test --test-reporter=dot tests/*.test.js",
+    },
 ];
 
-/// Runs the tests of a language's SDK, unless they have passed.
+/// Runs the tests of a language's SDK, unless they have passed and neither it nor what they read changed since. What they are run
+/// with must be there.
 pub fn test(workspace: &Workspace, language: &str) -> Result<()> {
     let Some(tests) = TESTS.iter().find(|tests| tests.language == language) else { return Ok(()) };
     let sdks = workspace.root.join("plugin-sdk");

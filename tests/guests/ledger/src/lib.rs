@@ -107,7 +107,10 @@ fn handle(event: Event<Entry>) -> Result<Vec<Output>, Failure> {
     let Settings { subject } = config::load()?;
     let key = event.key.as_deref().unwrap_or_default();
     let told = |index| {
-        Output::json(&*subject, &Counted { key, count, event: *n, index, of: *outputs, chain, version: VERSION })
+        Output::json(
+            &*subject,
+            &Counted { key, count, event: *n, index, of: *outputs, chain, version: VERSION },
+        )
     };
     (0..*outputs).map(told).collect()
 }
@@ -146,7 +149,10 @@ fn migrate(field: Field) -> Migrated {
     }
     let shape: String = field.json()?;
     if shape != field.from_version {
-        return reject(format!("the state of version {shape} was said to be of version {}", field.from_version));
+        return reject(format!(
+            "the state of version {shape} was said to be of version {}",
+            field.from_version
+        ));
     }
     wasmill_sdk::migrate::json(VERSION)
 }
