@@ -8,7 +8,7 @@ use super::intake::{Bad, Found, Read, Told, What};
 use super::partition::{MOST_QUEUED, Partition};
 use super::redrives::{Redrive, Redriven};
 use super::setback::set_aside;
-use super::turn::Queued;
+use super::turn::{Held, Queued};
 use crate::bus::BusError;
 use crate::faults::failpoint;
 use crate::limits::MIB;
@@ -20,22 +20,10 @@ const MOST_OPEN: usize = 262_144;
 const HEARD_AT_ONCE: usize = 64;
 
 impl Partition {
-    /// Has the outputs of records stored that an owner before may have left.
-    pub(super) fn take_up(&mut self, unsettled: Vec<Found>) {
-        let settled = self.ground.journal.settled().clone();
-        for found in unsettled {
-            settled.written(found.sequence);
-            let Ok(mut held) = self.ground.held(found.message.payload, found.sequence) else {
-                // Whoever needs it tells why it cannot be read.
-                settled.settle(found.sequence);
-                continue;
-            };
-            if held.record.outbox.is_empty() {
-                settled.settle(found.sequence);
-            } else {
-                held.settled = false;
-                self.lanes.take_up(Arc::from(found.key), held);
-            }
+    /// Has the outputs of records stored that an owner before left.
+    pub(super) fn take_up(&mut self, left: Vec<Held>) {
+        for held in left {
+            self.lanes.take_up(Arc::from(held.record.key.as_str()), held);
         }
     }
 

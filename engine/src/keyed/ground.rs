@@ -161,7 +161,7 @@ impl Ground {
         let bytes = record.encode();
         let stored = Bytes::from(bytes.clone());
         let sequence = self.write(version, key, bytes).await?;
-        *held = Held { record: std::mem::take(record), stored: Some((stored, sequence)), settled: false };
+        *held = Held { record: std::mem::take(record), stored: Some((stored, sequence)), ..Held::default() };
         Ok(())
     }
 

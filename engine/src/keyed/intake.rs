@@ -165,6 +165,8 @@ pub(super) struct Found {
     pub key: String,
     pub message: Message,
     pub sequence: u64,
+    /// When it was stored, nanoseconds since the Unix epoch.
+    pub stored_ns: u64,
 }
 
 /// What a scan of the bucket brings.
@@ -242,8 +244,8 @@ impl<'a> Records<'a> {
             let Some(followed) = followed.map_err(late)?? else { break };
             self.through = followed.pending == 0;
             if let Some(key) = self.bucket.key_of(&followed.message.subject) {
-                let sequence = followed.position.sequence;
-                return Ok(Some(Found { key, sequence, message: followed.message }));
+                let (sequence, stored_ns) = (followed.position.sequence, followed.position.stored_ns);
+                return Ok(Some(Found { key, sequence, stored_ns, message: followed.message }));
             }
         }
         Ok(None)

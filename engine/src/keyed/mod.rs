@@ -7,7 +7,7 @@
 //! In reading order: this file (a partition is waited for, owned and let go), `lease` (how it is owned), `partition` (events
 //! come in and turns are given) with its `arrivals`, `lanes` and `renewal`, `turn` (one key's events are brought through) with `setback` (those that fail), `ground`
 //! (what turns stand on), `journal` (the one writer of the bucket), `bucket` (what is where), `intake` and `source` (streams
-//! are read), `redrives`, `memory` (what is kept at hand), `timers` (as events). Bus, clock and plugin are parameters: a simulation brings
+//! are read), `redrives`, `left` (outputs of an owner before), `memory` (what is kept at hand), `timers` (as events). Bus, clock and plugin are parameters: a simulation brings
 //! its own.
 
 mod arrivals;
@@ -17,6 +17,7 @@ mod intake;
 mod journal;
 mod lanes;
 mod lease;
+mod left;
 mod memory;
 mod partition;
 mod redrives;
@@ -225,7 +226,6 @@ impl Keyed {
         if journal.renew(owner.clone(), owner.message(&bucket)?).await.is_err() {
             return Ok(Ended::Fenced);
         }
-        let unsettled = intake::since(&*self.bus, &bucket, owner.settled).await?;
         let ground = Arc::new(Ground {
             keyed: Arc::clone(self),
             bucket: bucket.clone(),
@@ -236,6 +236,9 @@ impl Keyed {
             renewed: Mutex::new(sent),
             stop: stop.child_token(),
         });
+        let Ok(left) = ground.left(intake::since(&*self.bus, &bucket, owner.settled).await?).await else {
+            return Ok(Ended::Fenced);
+        };
         let (to, read) = mpsc::channel(READ_AHEAD);
         let _reading = self.start_reading(manifest, partition, &sources, &to);
         drop(to);
@@ -244,7 +247,7 @@ impl Keyed {
         let _scanning = AbortOnDropHandle::new(tokio::spawn(scan));
         self.witness.partition(partition, Standing::Owned);
         let partition = Partition::new(ground, owner, sources, manifest.state.cache_bytes());
-        Ok(partition.run(unsettled, found, read, writer).await)
+        Ok(partition.run(left, found, read, writer).await)
     }
 
     /// Where each stream is to be read from. One that is read for the first time begins as its subscription says.

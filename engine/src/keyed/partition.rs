@@ -12,13 +12,13 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::bucket::Owner;
 use super::ground::Ground;
-use super::intake::{Found, Scanned, Told};
+use super::intake::{Scanned, Told};
 use super::journal::Fenced;
 use super::lanes::{Errand, Lanes};
 use super::memory::Memory;
 use super::renewal::{Renewals, Renewed};
 use super::source::Source;
-use super::turn::Turn;
+use super::turn::{Held, Turn};
 use crate::breaker::Gate;
 use crate::bus::BusError;
 use crate::faults::failpoint;
@@ -70,16 +70,16 @@ impl Partition {
         }
     }
 
-    /// Works until told to stop, or another engine owns the partition. `unsettled` are the records whose outputs may not be
-    /// stored; `found` brings all records, to know which keys have timers.
+    /// Works until told to stop, or another engine owns the partition. `left` are the records whose outputs an owner before
+    /// may not have had stored; `found` brings all records, to know which keys have timers.
     pub async fn run(
         mut self,
-        unsettled: Vec<Found>,
+        left: Vec<Held>,
         mut found: mpsc::Receiver<Scanned>,
         mut read: mpsc::Receiver<Told>,
         mut writer: AbortOnDropHandle<Option<Fenced>>,
     ) -> Ended {
-        self.take_up(unsettled);
+        self.take_up(left);
         let mut renew = tokio::time::interval(self.ground.renewal());
         renew.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let keyed = Arc::clone(&self.ground.keyed);

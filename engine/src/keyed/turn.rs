@@ -88,7 +88,7 @@ impl Held {
     /// That of a key which has none.
     pub fn none(key: &str) -> Self {
         let record = Record { key: key.to_owned(), ..Record::default() };
-        Self { record, stored: None, settled: true }
+        Self { record, settled: true, ..Self::default() }
     }
 }
 
