@@ -78,7 +78,7 @@ async fn run(sandbox: &Arc<Sandbox>, file: &str, artifact: Artifact) -> (Vec<Val
     let told = handled.steps.iter().flat_map(|step| &step.answer).map(|output| json(&output.data)).collect();
     let left = ["hour", "minutes", "pairs", "rise", "visits"].into_iter().map(|name| {
         match handled.state.field(name) {
-            Some(data) => json(&data.to_vec()),
+            Some(data) => json(data),
             None => Value::Null,
         }
     });
