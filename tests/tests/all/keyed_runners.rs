@@ -78,7 +78,7 @@ async fn run(sandbox: &Arc<Sandbox>, file: &str, artifact: Artifact) -> (Vec<Val
     let told = handled.steps.iter().flat_map(|step| &step.answer).map(|output| json(&output.data)).collect();
     let left = ["hour", "minutes", "pairs", "rise", "visits"].into_iter().map(|name| {
         match handled.state.field(name) {
-            Some(data) => json(&data.to_vec()),
+            Some(data) => json(data),
             None => Value::Null,
         }
     });
@@ -107,13 +107,13 @@ async fn streams_are_the_same_in_python_and_javascript() {
         assert_eq!(plain(one), plain(other), "output {number}");
     }
     assert_eq!(plain(&json!(left)), plain(&json!(also_left)));
-    // That there was something to be the same.
-    let count = |name: &str| {
-        told.iter().filter(|told| told[name].as_array().is_some_and(|list| !list.is_empty())).count()
-    };
-    assert!(told.len() > 70, "timers fired: {}", told.len());
-    for name in ["minutes", "visits", "pairs", "alone", "rises"] {
-        assert!(count(name) > 3, "{name}: {}", count(name));
+    // That there was something to be the same: windows closed by timers, and what events brought about.
+    let is_told = |value: &Value| value.as_array().is_some_and(|list| !list.is_empty());
+    let closed = told.iter().filter(|told| is_told(told)).count();
+    assert!(closed > 20, "{closed} timers told of something");
+    for name in ["pairs", "rises"] {
+        let count = told.iter().filter(|told| is_told(&told[name])).count();
+        assert!(count > 3, "{name} came with {count} events");
     }
     assert!(told.iter().any(|told| told["late"] == json!([true, true, true])));
 }
