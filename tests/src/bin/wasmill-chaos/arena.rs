@@ -111,7 +111,8 @@ impl Arena {
     /// Gives every engine another version of the component.
     pub fn swap(&mut self) -> Result<()> {
         self.tally.swaps += 1;
-        let version = self.versions.get(self.tally.swaps as usize % self.versions.len()).context("no version")?;
+        let version =
+            self.versions.get(self.tally.swaps as usize % self.versions.len()).context("no version")?;
         self.engines.iter().try_for_each(|engine| engine.put_component(version))
     }
 

@@ -65,7 +65,13 @@ pub fn under_fire(args: &Args) -> Result<Ended> {
         publisher.grant(share / 2);
         arena.strike(*blow, || publisher.grant(share - share / 2))?;
         if (number + 1) % 10 == 0 {
-            eprintln!("{} of {} blows after {} s: {}", number + 1, blows.len(), began.elapsed().as_secs(), arena.tally);
+            eprintln!(
+                "{} of {} blows after {} s: {}",
+                number + 1,
+                blows.len(),
+                began.elapsed().as_secs(),
+                arena.tally
+            );
         }
     }
     // Random moments may find nobody at work: as many as it takes.
@@ -186,7 +192,8 @@ impl Arena {
             return Err(format!("only {} kills", tally.kills()));
         }
         let planned = (kills * AT_FAILPOINTS / 200) as usize;
-        let missed = FAILPOINTS.iter().take(planned).find(|(name, _)| !tally.at_failpoints.contains_key(name));
+        let missed =
+            FAILPOINTS.iter().take(planned).find(|(name, _)| !tally.at_failpoints.contains_key(name));
         match missed {
             Some((name, _)) => Err(format!("nobody was killed at {name}")),
             None if tally.frozen == 0 => Err("nobody was frozen past its lease".to_owned()),
@@ -209,7 +216,10 @@ pub fn timers(args: &Args) -> Result<Ended> {
     arena.scene.publish(&cancels)?;
     let end = arena.scene.book.entries.last().map_or(0, |(sequence, _)| *sequence);
     while arena.scene.standing().1 < end {
-        ensure!(SystemTime::now() < first_due, "the machine is too slow for this run\n  hint: ask for fewer --events");
+        ensure!(
+            SystemTime::now() < first_due,
+            "the machine is too slow for this run\n  hint: ask for fewer --events"
+        );
         arena.pause(20, 50);
     }
     (0..ENGINES).try_for_each(|number| arena.kill(number))?;
@@ -236,8 +246,8 @@ fn timer_entries(timers: usize) -> (Vec<Entry>, Vec<Entry>) {
     let due_ms = u64::try_from(DUE.as_millis()).unwrap_or(u64::MAX);
     let entry = |number: usize| Entry { n: number as u64, key: key(number), outputs: 1, ..Entry::default() };
     let sets = (0..timers).map(|number| Entry { set: vec![(format!("t{number}"), due_ms)], ..entry(number) });
-    let cancels = (0..timers)
-        .filter(|number| (number / keys + number).is_multiple_of(2))
-        .map(|number| Entry { n: (timers + number) as u64, cancel: vec![format!("t{number}")], ..entry(number) });
+    let cancels = (0..timers).filter(|number| (number / keys + number).is_multiple_of(2)).map(|number| {
+        Entry { n: (timers + number) as u64, cancel: vec![format!("t{number}")], ..entry(number) }
+    });
     (sets.collect(), cancels.collect())
 }

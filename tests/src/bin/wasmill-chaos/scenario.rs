@@ -9,8 +9,8 @@ use wasmill_tests::nats::{Cluster, NatsServer};
 
 use crate::args::Args;
 use crate::evidence;
-use crate::load::{Load, Pace};
 use crate::keyed;
+use crate::load::{Load, Pace};
 use crate::report::Row;
 use crate::stage::{Ended, Fired, Stage, Surroundings};
 
@@ -71,7 +71,8 @@ pub fn run(around: &Surroundings, args: &Args, scenario: Scenario) -> Result<Row
             (keyed::under_fire(args)?, row)
         }
         Scenario::Timers => {
-            let row = Row::new("timers", "all engines are dead when timers are due, and killed while they fire");
+            let row =
+                Row::new("timers", "all engines are dead when timers are due, and killed while they fire");
             (keyed::timers(args)?, row)
         }
     };

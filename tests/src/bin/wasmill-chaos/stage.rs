@@ -282,7 +282,16 @@ impl<'a> Stage<'a> {
             _ => Ok(()),
         });
         let (fired_at_all, verdict) = (fired.is_ok(), findings.verdict(least_events, fired));
-        Ok(Ended { verdict, fired: fired_at_all, findings, history: history.to_lines(), found, state: Vec::new(), notes: self.notes, logs })
+        Ok(Ended {
+            verdict,
+            fired: fired_at_all,
+            findings,
+            history: history.to_lines(),
+            found,
+            state: Vec::new(),
+            notes: self.notes,
+            logs,
+        })
     }
 }
 

@@ -30,24 +30,8 @@ pub struct Held {
 #[derive(Debug, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 enum Told {
-    Counted {
-        key: String,
-        count: u64,
-        event: u64,
-        index: u32,
-        of: u32,
-        chain: u64,
-        version: String,
-    },
-    Fired {
-        key: String,
-        timer: String,
-        set_by: u64,
-        due: u64,
-        fired: u64,
-        count: u64,
-        version: String,
-    },
+    Counted { key: String, count: u64, event: u64, index: u32, of: u32, chain: u64, version: String },
+    Fired { key: String, timer: String, set_by: u64, due: u64, fired: u64, count: u64, version: String },
 }
 
 /// How far the outputs of a key have been followed.
@@ -81,7 +65,8 @@ struct Position {
 /// # Errors
 /// If the stream of events is not what was published.
 pub fn audit(book: &Book, held: &Held) -> Result<Findings> {
-    let published: BTreeMap<_, _> = book.entries.iter().map(|(at, payload)| (*at, payload.as_bytes())).collect();
+    let published: BTreeMap<_, _> =
+        book.entries.iter().map(|(at, payload)| (*at, payload.as_bytes())).collect();
     let stored: BTreeMap<_, _> = held.events.iter().map(|event| (event.sequence, &*event.payload)).collect();
     ensure!(published == stored, "the stream does not hold what was published");
     let accounts = settle(&held.events)?;
@@ -103,7 +88,8 @@ pub fn audit(book: &Book, held: &Held) -> Result<Findings> {
             findings.example(|| format!("a bucket: {err:#}"));
         }
     }
-    let records: usize = held.buckets.iter().flatten().filter(|entry| key_at(&entry.subject).is_some()).count();
+    let records: usize =
+        held.buckets.iter().flatten().filter(|entry| key_at(&entry.subject).is_some()).count();
     let wanted = accounts.values().filter(|account| !account.counted.is_empty()).count();
     if records != wanted {
         findings.state_wrong += 1;
@@ -153,9 +139,13 @@ impl Walk {
             findings.example(|| format!("{} is there again", what()));
             return;
         }
-        let Some(wanted) = wanted.filter(|wanted| wanted.n == *event && wanted.outputs == *of && index < of) else {
+        let Some(wanted) = wanted.filter(|wanted| wanted.n == *event && wanted.outputs == *of && index < of)
+        else {
             let place = account.counted.iter().position(|counted| counted.n == *event);
-            unexplained(findings, format!("{}: it should be number {:?}", what(), place.map(|place| place + 1)));
+            unexplained(
+                findings,
+                format!("{}: it should be number {:?}", what(), place.map(|place| place + 1)),
+            );
             return;
         };
         if wanted.chain != *chain {
@@ -169,20 +159,26 @@ impl Walk {
         };
         if !is_next {
             findings.out_of_order += 1;
-            findings.example(|| format!("{} stands behind number {}, {} outputs", what(), self.count, self.index));
+            findings.example(|| {
+                format!("{} stands behind number {}, {} outputs", what(), self.count, self.index)
+            });
         }
         (self.count, self.index) = (*count, index + 1);
     }
 
     fn timer(&mut self, account: &Account, at: u64, told: &Told, findings: &mut Findings) {
         let Told::Fired { key, timer, set_by, due, fired, count, .. } = told else { return };
-        let what = || format!("output {at}: timer {timer} of key {key}, set by event {set_by}, after {count} events");
+        let what = || {
+            format!("output {at}: timer {timer} of key {key}, set by event {set_by}, after {count} events")
+        };
         if !self.timers.insert((timer.clone(), *set_by)) {
             findings.repeated += 1;
             findings.example(|| format!("{} fired again", what()));
             return;
         }
-        let Some(wanted) = account.fires.get(&(timer.clone(), *set_by)).filter(|wanted| wanted.due_ns == *due) else {
+        let Some(wanted) =
+            account.fires.get(&(timer.clone(), *set_by)).filter(|wanted| wanted.due_ns == *due)
+        else {
             unexplained(findings, format!("{} must not fire, at {due} that is", what()));
             return;
         };
@@ -195,7 +191,9 @@ impl Walk {
         let in_time = *count >= wanted.since && seen.clone().all(|event| event.stored_ns < wanted.due_ns);
         if !in_time || !self.is_through(account) || !self.silent(account, *count) {
             findings.out_of_order += 1;
-            findings.example(|| format!("{} stands behind number {}, {} outputs", what(), self.count, self.index));
+            findings.example(|| {
+                format!("{} stands behind number {}, {} outputs", what(), self.count, self.index)
+            });
         }
         if *count > self.count {
             (self.count, self.index) = (*count, 0);
@@ -254,7 +252,12 @@ fn letters(held: &Held, findings: &mut Findings) {
 }
 
 /// Compares the records of a partition with the accounts, and its owner with the stream.
-fn bucket_is_right(held: &Held, accounts: &Accounts, bucket: &[Stored], findings: &mut Findings) -> Result<()> {
+fn bucket_is_right(
+    held: &Held,
+    accounts: &Accounts,
+    bucket: &[Stored],
+    findings: &mut Findings,
+) -> Result<()> {
     let owner = bucket.iter().find(|entry| entry.subject.ends_with(".owner")).context("it has no owner")?;
     let owner: Owner = serde_json::from_slice(&owner.payload).context("its owner")?;
     let end = held.events.last().map_or(0, |event| event.sequence);
@@ -266,7 +269,12 @@ fn bucket_is_right(held: &Held, accounts: &Accounts, bucket: &[Stored], findings
         let Some(key) = key_at(&entry.subject) else { continue };
         let checked = Record::read(&entry.payload).and_then(|record| {
             ensure!(record.key == key, "it says that it is of key {}", record.key);
-            ensure!(entry.sequence <= owner.settled, "it is not settled: {} > {}", entry.sequence, owner.settled);
+            ensure!(
+                entry.sequence <= owner.settled,
+                "it is not settled: {} > {}",
+                entry.sequence,
+                owner.settled
+            );
             let account = accounts.get(&key).context("no event has this key")?;
             record_is_right(&record, account, (&held.stream, cursor.incarnation_ms))?;
             let left = record.outbox.iter().find(|id| !ids.contains(id.as_str()));
@@ -291,7 +299,11 @@ fn record_is_right(record: &Record, account: &Account, (stream, incarnation_ms):
     ensure!(shape == record.version, "version {} wrote the shape of {shape}", record.version);
     ensure!(record.timers.is_empty(), "timers are left: {:?}", record.timers.keys());
     let applied = record.applied.get(stream).context("it does not say what is in it")?;
-    ensure!(record.applied.len() == 1 && applied.0 == incarnation_ms, "other streams are in it: {:?}", record.applied);
+    ensure!(
+        record.applied.len() == 1 && applied.0 == incarnation_ms,
+        "other streams are in it: {:?}",
+        record.applied
+    );
     ensure!(
         (last.sequence..=account.last).contains(&applied.1),
         "applied up to {}, not between {} and {}",

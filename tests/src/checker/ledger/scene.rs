@@ -151,7 +151,8 @@ impl Scene {
 
 /// How many outputs accounts come to.
 fn outputs(accounts: &Accounts) -> u64 {
-    let of_events = accounts.values().flat_map(|account| &account.counted).map(|event| u64::from(event.outputs));
+    let of_events =
+        accounts.values().flat_map(|account| &account.counted).map(|event| u64::from(event.outputs));
     of_events.sum::<u64>() + accounts.values().map(|account| account.fires.len() as u64).sum::<u64>()
 }
 

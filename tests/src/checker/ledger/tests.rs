@@ -31,9 +31,7 @@ fn scene() -> (Book, Held) {
         payload: serde_json::to_vec(entry).unwrap(),
         ..Stored::default()
     };
-    let counted = |n: u64, index: u32, of: u32, count: usize| {
-        json!({"key": "k", "count": count, "event": n, "index": index, "of": of, "chain": chain(count), "version": "1"})
-    };
+    let counted = |n: u64, index: u32, of: u32, count: usize| json!({"key": "k", "count": count, "event": n, "index": index, "of": of, "chain": chain(count), "version": "1"});
     let outputs = [
         counted(0, 0, 2, 1),
         counted(0, 1, 2, 1),
@@ -41,9 +39,13 @@ fn scene() -> (Book, Held) {
         json!({"key": "k", "timer": "a", "set_by": 0, "due": 10_000_001, "fired": 1, "count": 3, "version": "1"}),
         counted(4, 0, 1, 4),
     ];
-    let owner = json!({"released": true, "settled": 9, "cursor": {"IN": {"incarnation_ms": 7, "sequence": 5}}});
+    let owner =
+        json!({"released": true, "settled": 9, "cursor": {"IN": {"incarnation_ms": 7, "sequence": 5}}});
     let letter = Stored {
-        headers: vec![("Wasmill-Position".into(), "IN:3".into()), ("Wasmill-Reason".into(), "rejected".into())],
+        headers: vec![
+            ("Wasmill-Position".into(), "IN:3".into()),
+            ("Wasmill-Reason".into(), "rejected".into()),
+        ],
         payload: serde_json::to_vec(&entries[2]).unwrap(),
         ..Stored::default()
     };
@@ -53,7 +55,11 @@ fn scene() -> (Book, Held) {
         outputs: outputs.iter().enumerate().map(output).collect(),
         letters: vec![letter],
         buckets: vec![vec![
-            Stored { subject: "$KV.b.owner".into(), payload: owner.to_string().into_bytes(), ..Stored::default() },
+            Stored {
+                subject: "$KV.b.owner".into(),
+                payload: owner.to_string().into_bytes(),
+                ..Stored::default()
+            },
             record("4", 5, false),
         ]],
     };
@@ -79,13 +85,16 @@ fn record(count: &str, applied: u8, timer: bool) -> Stored {
         [&head, bytes.as_bytes()].concat()
     };
     let chain = [0, 1, 3, 4].iter().fold(0, |chain, n| accounts::fold(chain, *n)).to_string();
-    let mut record = [&[0x89, 1], &*text("k"), &text("1"), &[0, 0xa1], &text("IN"), &[0x82, 7, applied, 0xa4]].concat();
+    let mut record =
+        [&[0x89, 1], &*text("k"), &text("1"), &[0, 0xa1], &text("IN"), &[0x82, 7, applied, 0xa4]].concat();
     for (name, value) in [("chain", &*chain), ("count", count), ("fired", "1"), ("shape", "\"1\"")] {
         record.extend([text(name), bytes(value)].concat());
     }
     let timers = if timer { [&[0xa1], &*text("t"), &[0x83, 1, 1, 0x40]].concat() } else { vec![0xa0] };
     record.extend(timers);
-    record.extend([&[0, 0x81, 0x84], &*text("out"), &[0, 0x82], &text("Nats-Msg-Id"), &text("id4"), &[0x40]].concat());
+    record.extend(
+        [&[0, 0x81, 0x84], &*text("out"), &[0, 0x82], &text("Nats-Msg-Id"), &text("id4"), &[0x40]].concat(),
+    );
     Stored { sequence: 9, subject: "$KV.b.k.k".into(), payload: record, ..Stored::default() }
 }
 
@@ -109,16 +118,28 @@ fn every_fault_is_found() {
         ("an output is there twice", |run| run.outputs.push(run.outputs[0].clone()), |found| found.repeated),
         ("outputs of one event change places", |run| run.outputs.swap(0, 1), |found| found.out_of_order),
         ("outputs of two events change places", |run| run.outputs.swap(1, 2), |found| found.out_of_order),
-        ("an event is counted twice", |run| change(&mut run.outputs[4], "count", 5), |found| found.unexplained),
+        (
+            "an event is counted twice",
+            |run| change(&mut run.outputs[4], "count", 5),
+            |found| found.unexplained,
+        ),
         ("a chain is another", |run| change(&mut run.outputs[4], "chain", 5), |found| found.state_wrong),
         ("a timer does not fire", |run| _ = run.outputs.remove(3), |found| found.lost.all()),
         ("a timer fires twice", |run| run.outputs.push(run.outputs[3].clone()), |found| found.repeated),
         ("a cancelled timer fires", |run| rename(&mut run.outputs[3]), |found| found.unexplained),
         ("a timer fires after an event past it", |run| run.outputs.swap(3, 4), |found| found.out_of_order),
         ("a dead letter is not there", |run| run.letters.clear(), |found| found.letters_wrong),
-        ("a dead letter is there twice", |run| run.letters.push(run.letters[0].clone()), |found| found.letters_wrong),
+        (
+            "a dead letter is there twice",
+            |run| run.letters.push(run.letters[0].clone()),
+            |found| found.letters_wrong,
+        ),
         ("a count is another", |run| run.buckets[0][1] = record("5", 5, false), |found| found.state_wrong),
-        ("an event is not applied", |run| run.buckets[0][1] = record("4", 4, false), |found| found.state_wrong),
+        (
+            "an event is not applied",
+            |run| run.buckets[0][1] = record("4", 4, false),
+            |found| found.state_wrong,
+        ),
         ("a timer is left", |run| run.buckets[0][1] = record("4", 5, true), |found| found.state_wrong),
     ];
     for (what, doctor, counts) in cases {
