@@ -90,6 +90,14 @@ pub fn test_keyed() -> Result<PathBuf> {
     inside("the plugin with a key", "WASMILL_TEST_GUESTS", "guests", "wasmill-test-keyed")
 }
 
+/// The plugin with a key that counts.
+///
+/// # Errors
+/// If it was not built.
+pub fn test_tally() -> Result<PathBuf> {
+    inside("the plugin that counts", "WASMILL_TEST_GUESTS", "guests", "wasmill-test-tally")
+}
+
 /// The program that reads events from its standard input.
 ///
 /// # Errors
