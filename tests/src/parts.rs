@@ -98,6 +98,14 @@ pub fn test_ledger() -> Result<PathBuf> {
     inside("the plugin that keeps account", "WASMILL_TEST_GUESTS", "guests", "wasmill-test-ledger")
 }
 
+/// The plugin with a key that counts.
+///
+/// # Errors
+/// If it was not built.
+pub fn test_tally() -> Result<PathBuf> {
+    inside("the plugin that counts", "WASMILL_TEST_GUESTS", "guests", "wasmill-test-tally")
+}
+
 /// The program that reads events from its standard input.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::bucket::Bucket;
 use super::redrives::{Redrive, Redriven};
@@ -179,9 +180,12 @@ pub(super) enum Scanned {
 /// Reads all records, from the beginning again if something comes between: who takes a key for one without a record must
 /// have seen all of them.
 pub(super) async fn scan(bus: Arc<dyn Bus>, bucket: Bucket, to: mpsc::Sender<Scanned>) {
+    let since = Instant::now();
     loop {
         match scan_once(&*bus, &bucket, &to).await {
-            Ok(()) => {
+            Ok(records) => {
+                let took = since.elapsed();
+                tracing::info!(bucket = bucket.name(), records, "all records read after {took:?}");
                 let _gone = to.send(Scanned::Through).await;
                 return;
             }
@@ -194,14 +198,16 @@ pub(super) async fn scan(bus: Arc<dyn Bus>, bucket: Bucket, to: mpsc::Sender<Sca
     }
 }
 
-async fn scan_once(bus: &dyn Bus, bucket: &Bucket, to: &mpsc::Sender<Scanned>) -> Result<(), BusError> {
+async fn scan_once(bus: &dyn Bus, bucket: &Bucket, to: &mpsc::Sender<Scanned>) -> Result<u64, BusError> {
     let mut records = Records::open(bus, bucket, Begin::LastPerSubject).await?;
+    let mut count = 0;
     while let Some(found) = records.next().await? {
+        count += 1;
         if to.send(Scanned::Found(found)).await.is_err() {
             break;
         }
     }
-    Ok(())
+    Ok(count)
 }
 
 /// Reads the records that were written after a sequence of the bucket: as many as an owner writes between two renewals.

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "printing the table is the program's purpose")]
 
 mod calls;
+mod keyed;
 mod native;
 mod neighbour;
 mod sources;
@@ -12,8 +13,7 @@ mod throughput;
 
 use anyhow::{Result, bail};
 
-const USAGE: &str =
-    "usage: wasmill-bench [calls|throughput|neighbour|sources] [--events N] [--rounds N] [--plugins N]";
+const USAGE: &str = "usage: wasmill-bench [calls|throughput|neighbour|sources|keyed] [--events N] [--rounds N] [--plugins N] [--keys N] [--only WORDS]";
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -29,6 +29,13 @@ fn main() -> Result<()> {
         Some("native") => {
             let with_context = args.iter().any(|arg| arg == "--context");
             return runtime.block_on(native::consume(args.get(1).map_or("", String::as_str), with_context));
+        }
+        Some("native-keyed") => return runtime.block_on(keyed::native::consume(&args)),
+        Some("keyed") => {
+            let only = args.iter().position(|arg| arg == "--only").and_then(|at| args.get(at + 1));
+            let (events, rounds) = (number("--events", 100_000)?, number("--rounds", 3)?);
+            let keys = number("--keys", 1_000_000)?;
+            return runtime.block_on(keyed::run(events, rounds, keys, only.map_or("", String::as_str)));
         }
         Some("calls") => return runtime.block_on(calls::run()),
         Some("neighbour") => {

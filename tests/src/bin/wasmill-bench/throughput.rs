@@ -213,7 +213,8 @@ impl Drop for Killed {
     }
 }
 
-fn cpu_seconds(pid: u32) -> Result<f64> {
+/// The processor time that a process has used.
+pub fn cpu_seconds(pid: u32) -> Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The fields after the program's name, which may hold spaces; user and system time are the 14th and 15th of all.
     let (_, rest) = stat.rsplit_once(')').context("/proc has no stat")?;

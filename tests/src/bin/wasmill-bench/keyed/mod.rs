@@ -1,0 +1,108 @@
+//! What state costs: a plugin that counts the events of each key, beside the same plugin without a key, and beside consumers
+//! written by hand, with a count of each key in KV and without.
+
+pub mod native;
+mod stage;
+mod takeover;
+
+use anyhow::Result;
+
+use self::stage::{Figures, Kind, Stage};
+
+/// Keys of the case between one and very many.
+const SOME: usize = 1_000;
+
+/// One of those who do the work.
+struct Contestant {
+    what: &'static str,
+    kind: Kind,
+}
+
+const CONTESTANTS: [Contestant; 5] = [
+    Contestant { what: "native, stateless", kind: Kind::Native { counts: false } },
+    Contestant { what: "native, a count in KV", kind: Kind::Native { counts: true } },
+    Contestant { what: "wasmill, stateless", kind: Kind::Wasmill { counts: false, isolation: "reuse" } },
+    Contestant { what: "wasmill, keyed", kind: Kind::Wasmill { counts: true, isolation: "reuse" } },
+    Contestant { what: "wasmill, keyed, fresh", kind: Kind::Wasmill { counts: true, isolation: "fresh" } },
+];
+/// Which of them the others are held against.
+const BASES: [usize; 2] = [0, 2];
+
+/// Runs all cases, or those of which `only` names a word: `one`, `some`, `many`, `takeover`.
+pub async fn run(events: usize, rounds: usize, keys: usize, only: &str) -> Result<()> {
+    let wanted = |case: &str| only.is_empty() || only.split(',').any(|word| word == case);
+    for (case, keys) in [("one", 1), ("some", SOME)] {
+        if !wanted(case) {
+            continue;
+        }
+        for emits in [true, false] {
+            let outputs = if emits { "one output each" } else { "no outputs" };
+            title(&format!(
+                "{events} events over {keys} keys, {outputs}, medians of {rounds} rounds in turn"
+            ));
+            let mut all: Vec<Vec<Figures>> = CONTESTANTS.iter().map(|_| Vec::new()).collect();
+            for _ in 0..rounds {
+                for (contestant, figures) in CONTESTANTS.iter().zip(&mut all) {
+                    figures.push(round(&contestant.kind, events, keys, emits).await?);
+                }
+            }
+            table(&all.iter().map(|rounds| Figures::median(rounds)).collect::<Vec<_>>());
+        }
+    }
+    if wanted("many") {
+        many(keys).await?;
+    }
+    if wanted("takeover") {
+        takeover::run(keys).await?;
+    }
+    Ok(())
+}
+
+/// One round of one contestant, on a server of its own.
+async fn round(kind: &Kind, events: usize, keys: usize, emits: bool) -> Result<Figures> {
+    let mut stage = Stage::new(keys).await?;
+    stage.fill(events).await?;
+    stage.start(kind, emits, 0)?;
+    stage.figures(events).await
+}
+
+/// One event for each of many keys, and then one more.
+async fn many(keys: usize) -> Result<()> {
+    let (mut new, mut known) = (Vec::new(), Vec::new());
+    for Contestant { kind, .. } in CONTESTANTS.iter().take(CONTESTANTS.len() - 1) {
+        let mut stage = Stage::new(keys).await?;
+        stage.fill(keys).await?;
+        stage.start(kind, true, 0)?;
+        new.push(stage.figures(keys).await?);
+        // It works while this comes in; what counts is what is left after that.
+        stage.fill(keys).await?;
+        known.push(stage.figures(2 * keys).await?);
+    }
+    title(&format!("{keys} keys, an event and an output each, one round"));
+    table(&new);
+    title("one more event of each, in another order");
+    table(&known);
+    Ok(())
+}
+
+fn title(what: &str) {
+    println!("\n{what}\n");
+    println!(
+        "{:<26}{:>10}{:>14}{:>14}{:>10}{:>10}{:>13}",
+        "", "events/s", "client µs/ev", "server µs/ev", "RSS MiB", "× native", "× stateless"
+    );
+}
+
+fn table(rows: &[Figures]) {
+    for (contestant, row) in CONTESTANTS.iter().zip(rows) {
+        print!(
+            "{:<26}{:>10.0}{:>14.1}{:>14.1}{:>10.0}",
+            contestant.what, row.per_second, row.client_us, row.server_us, row.rss_mib
+        );
+        for (base, width) in BASES.into_iter().zip([10, 13]) {
+            let base = rows.get(base).map_or(f64::NAN, |base| base.per_second);
+            print!("{:>width$.2}", row.per_second / base);
+        }
+        println!();
+    }
+}
