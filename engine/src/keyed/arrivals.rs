@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::intake::{Bad, Found, Read, Told, What};
 use super::partition::{MOST_QUEUED, Partition};
+use super::queued::Queued;
 use super::redrives::{Redrive, Redriven};
 use super::setback::set_aside;
-use super::turn::{Held, Queued};
+use super::turn::Held;
 use crate::bus::BusError;
 use crate::faults::failpoint;
 use crate::limits::MIB;
@@ -14,6 +15,9 @@ use crate::manifest::PluginClock;
 
 /// The most positions between the first that is not done and the last that was read.
 const MOST_OPEN: usize = 262_144;
+
+/// The most events without a key that are being set aside.
+const MOST_ASIDE: usize = 256;
 
 impl Partition {
     /// Has the outputs of records stored that an owner before left.
@@ -28,8 +32,10 @@ impl Partition {
         if self.lanes.has(&key) || found.message.payload.is_empty() {
             return;
         }
-        if let Ok(held) = self.ground.held(found.message.payload, found.sequence) {
-            self.memory.found(key, held);
+        match self.ground.held(found.message.payload, found.sequence) {
+            Ok(held) => self.memory.found(key, held),
+            // It is there all the same: nobody may write over it.
+            Err(_) => self.memory.know(&key),
         }
     }
 
@@ -37,6 +43,7 @@ impl Partition {
         let keyed = &self.ground.keyed;
         let most_bytes = u64::from(keyed.version.load().manifest.limits.in_flight_mib) * MIB as u64;
         self.lanes.queued() < MOST_QUEUED
+            && self.aside.len() < MOST_ASIDE
             && self.sources.iter().all(|source| source.progress.span() < MOST_OPEN)
             && keyed.share.has_room(most_bytes)
     }
@@ -82,7 +89,8 @@ impl Partition {
                 keyed.metrics.received();
                 failpoint!("event-read");
                 source.progress.read(sequence);
-                self.event_clock_ns = self.event_clock_ns.max(event.time_ns);
+                // Nothing happens after it is stored: a wrong time must not carry the clock away for good.
+                self.event_clock_ns = self.event_clock_ns.max(event.time_ns.min(read.stored_ns));
                 let clock_ns = match keyed.version.load().manifest.state.clock {
                     PluginClock::Wall => read.stored_ns,
                     PluginClock::Event => self.event_clock_ns,

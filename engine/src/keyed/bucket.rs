@@ -66,6 +66,14 @@ impl Bucket {
         subject(format!("$KV.{}.k.{}", self.name, key::escape(key)))
     }
 
+    /// All that it holds.
+    ///
+    /// # Errors
+    /// As for [`Bucket::owner`].
+    pub fn all(&self) -> Result<Pattern, BusError> {
+        Pattern::new(format!("$KV.{}.>", self.name)).map_err(|err| BusError::Settings(err.to_string()))
+    }
+
     /// All records.
     ///
     /// # Errors

@@ -51,6 +51,8 @@ pub(super) struct Ground {
     pub journal: Journal,
     pub streams: Vec<StreamAt>,
     pub resets: u64,
+    /// The largest message that the bucket takes, if it has a limit of its own.
+    pub bucket_bytes: Option<usize>,
     pub lease: Duration,
     /// When the lease was renewed last: the moment its renewal was sent.
     pub renewed: Mutex<Instant>,
@@ -109,12 +111,37 @@ impl Ground {
         Ok(Held { record, stored: Some((payload, sequence)), settled: true })
     }
 
-    /// Has what a record emits stored.
+    /// Has what a record emits stored, each output after the one before it. A stream that refuses holds the key up until it
+    /// takes them: they are part of what was committed.
     pub async fn settle(&self, held: &mut Held) -> Result<(), Fenced> {
         if held.settled {
             return Ok(());
         }
-        self.publish_in_order(&held.record.outbox).await?;
+        let first_try_ns = self.keyed.now_ns();
+        let mut backoff = Backoff::new();
+        while !held.record.outbox.is_empty() {
+            self.valid().await?;
+            let (stored, problem) = self.publish(&held.record.outbox).await;
+            held.record.outbox.drain(..stored);
+            let Some(err) = problem else { continue };
+            if !err.is_transient() {
+                self.keyed.sinks.look_again();
+                self.keyed.guard.output(Err(err.to_string()));
+            }
+            tracing::warn!(
+                plugin = self.keyed.plugin.as_str(),
+                "an output was not stored, trying again: {err}"
+            );
+            self.stopped()?;
+            backoff.wait().await;
+            // After a long outage a stream may have forgotten what it stored at the beginning.
+            if let Err(problem) = self.drop_stored(std::slice::from_mut(held), first_try_ns).await {
+                tracing::debug!(
+                    plugin = self.keyed.plugin.as_str(),
+                    "what is stored is not known: {problem}"
+                );
+            }
+        }
         held.settled = true;
         if let Some((_, sequence)) = &held.stored {
             self.journal.settled().settle(*sequence);
@@ -126,7 +153,9 @@ impl Ground {
     pub fn expire(&self, version: &Version, record: &mut Record, clock_ns: u64) {
         let Some(ttl_s) = version.manifest.state.ttl_s else { return };
         let ends_ns = record.touched_ns.saturating_add(ttl_s.saturating_mul(1_000_000_000));
-        if !record.state.is_empty() && clock_ns > ends_ns {
+        // A timer that was due by then fires first.
+        let timer_before = record.state.earliest().is_some_and(|(_, timer)| timer.due_ns <= ends_ns);
+        if !record.state.is_empty() && clock_ns > ends_ns && !timer_before {
             // Timers are counted on, so that no two have the same ids.
             record.state = KeyState::new([], [], record.state.settings());
         }
@@ -134,7 +163,9 @@ impl Ground {
 
     /// The most bytes that a record may have.
     pub fn record_limit(&self, version: &Version) -> usize {
-        let message = self.keyed.bus.max_message_bytes().saturating_sub(MESSAGE_HEAD_BYTES);
+        let most = self.keyed.bus.max_message_bytes();
+        let message =
+            self.bucket_bytes.map_or(most, |bytes| bytes.min(most)).saturating_sub(MESSAGE_HEAD_BYTES);
         version.manifest.state.record_bytes().min(message)
     }
 
@@ -152,22 +183,26 @@ impl Ground {
         held: &mut Held,
     ) -> Result<(), Fenced> {
         record.version.clone_from(&version.emitter.version);
-        record.touched_ns = self.keyed.now_ns();
         if splits_commit() {
             let half = Record { applied: held.record.applied.clone(), outbox: Vec::new(), ..record.clone() };
-            self.write(version, key, half.encode()).await?;
+            self.write(version, key, half.encode(), true).await?;
             failpoint!("record-written");
         }
         let bytes = record.encode();
         let stored = Bytes::from(bytes.clone());
-        let sequence = self.write(version, key, bytes).await?;
+        // The server does not know the plugin clock: what has timers is not its to drop.
+        let sequence = self.write(version, key, bytes, record.state.timer_count() > 0).await?;
         *held = Held { record: std::mem::take(record), stored: Some((stored, sequence)), ..Held::default() };
         Ok(())
     }
 
-    async fn write(&self, version: &Version, key: &str, bytes: Vec<u8>) -> Result<u64, Fenced> {
-        let ttl_s =
-            version.manifest.state.ttl_s.map(|ttl_s| ttl_s.saturating_mul(2).saturating_add(TTL_MARGIN_S));
+    async fn write(&self, version: &Version, key: &str, bytes: Vec<u8>, keeps: bool) -> Result<u64, Fenced> {
+        let ttl_s = version
+            .manifest
+            .state
+            .ttl_s
+            .filter(|_| !keeps)
+            .map(|ttl_s| ttl_s.saturating_mul(2).saturating_add(TTL_MARGIN_S));
         match self.bucket.message(key, bytes, ttl_s) {
             Ok(message) => self.journal.write(message).await,
             Err(err) => {
@@ -175,30 +210,6 @@ impl Ground {
                 Err(Fenced)
             }
         }
-    }
-
-    /// Has outputs stored, each after the one before it. A stream that refuses holds the key up until it takes them: they are
-    /// part of what was committed.
-    pub async fn publish_in_order(&self, outputs: &[Output]) -> Result<(), Fenced> {
-        let mut left = outputs;
-        let mut backoff = Backoff::new();
-        while !left.is_empty() {
-            self.valid().await?;
-            let (stored, problem) = self.publish(left).await;
-            left = left.get(stored..).unwrap_or_default();
-            let Some(err) = problem else { continue };
-            if !err.is_transient() {
-                self.keyed.sinks.look_again();
-                self.keyed.guard.output(Err(err.to_string()));
-            }
-            tracing::warn!(
-                plugin = self.keyed.plugin.as_str(),
-                "an output was not stored, trying again: {err}"
-            );
-            self.stopped()?;
-            backoff.wait().await;
-        }
-        Ok(())
     }
 
     /// Sends outputs one behind the other; says how many of them are stored, and what the next one met.

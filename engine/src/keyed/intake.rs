@@ -17,10 +17,13 @@ use crate::outcome::Failure;
 use crate::subject::Pattern;
 
 /// Messages that were read and wait for the partition.
-pub(super) const READ_AHEAD: usize = 1_024;
+pub(super) const READ_AHEAD: usize = 256;
 
 /// How long a reading of records waits for one that was counted.
 const QUIET: Duration = Duration::from_secs(10);
+
+/// How often a reader to whom nothing comes looks whether there is anything left to come.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What to read.
 pub(super) struct Reading {
@@ -102,9 +105,25 @@ impl Reading {
         if to.send(opened).await.is_err() {
             return Ok(());
         }
+        let mut behind = follow.pending();
         loop {
-            match next(&mut *follow).await {
+            let followed = match tokio::time::timeout(LOOK, next(&mut *follow)).await {
+                Ok(followed) => followed,
+                // What was still to be read may have been taken out of the stream.
+                Err(_) => {
+                    if behind > 0 && follow.pending() == 0 {
+                        behind = 0;
+                        let opened = Told::Opened { source: self.source, pending: 0 };
+                        if to.send(opened).await.is_err() {
+                            return Ok(());
+                        }
+                    }
+                    continue;
+                }
+            };
+            match followed {
                 Ok(Some(followed)) => {
+                    behind = followed.pending;
                     if to.send(Told::Read(Box::new(self.taken(followed)))).await.is_err() {
                         return Ok(());
                     }
@@ -179,10 +198,10 @@ pub(super) enum Scanned {
 
 /// Reads all records, from the beginning again if something comes between: who takes a key for one without a record must
 /// have seen all of them.
-pub(super) async fn scan(bus: Arc<dyn Bus>, bucket: Bucket, to: mpsc::Sender<Scanned>) {
+pub(super) async fn scan(bus: Arc<dyn Bus>, bucket: Bucket, until: u64, to: mpsc::Sender<Scanned>) {
     let since = Instant::now();
     loop {
-        match scan_once(&*bus, &bucket, &to).await {
+        match scan_once(&*bus, &bucket, until, &to).await {
             Ok(records) => {
                 let took = since.elapsed();
                 tracing::info!(bucket = bucket.name(), records, "all records read after {took:?}");
@@ -198,8 +217,13 @@ pub(super) async fn scan(bus: Arc<dyn Bus>, bucket: Bucket, to: mpsc::Sender<Sca
     }
 }
 
-async fn scan_once(bus: &dyn Bus, bucket: &Bucket, to: &mpsc::Sender<Scanned>) -> Result<u64, BusError> {
-    let mut records = Records::open(bus, bucket, Begin::LastPerSubject).await?;
+async fn scan_once(
+    bus: &dyn Bus,
+    bucket: &Bucket,
+    until: u64,
+    to: &mpsc::Sender<Scanned>,
+) -> Result<u64, BusError> {
+    let mut records = Records::open(bus, bucket, Begin::LastPerSubject, until).await?;
     let mut count = 0;
     while let Some(found) = records.next().await? {
         count += 1;
@@ -211,8 +235,13 @@ async fn scan_once(bus: &dyn Bus, bucket: &Bucket, to: &mpsc::Sender<Scanned>) -
 }
 
 /// Reads the records that were written after a sequence of the bucket: as many as an owner writes between two renewals.
-pub(super) async fn since(bus: &dyn Bus, bucket: &Bucket, sequence: u64) -> Result<Vec<Found>, BusError> {
-    let mut records = Records::open(bus, bucket, Begin::At(sequence + 1)).await?;
+pub(super) async fn since(
+    bus: &dyn Bus,
+    bucket: &Bucket,
+    sequence: u64,
+    until: u64,
+) -> Result<Vec<Found>, BusError> {
+    let mut records = Records::open(bus, bucket, Begin::At(sequence + 1), until).await?;
     let mut all = Vec::new();
     while let Some(found) = records.next().await? {
         all.push(found);
@@ -220,35 +249,35 @@ pub(super) async fn since(bus: &dyn Bus, bucket: &Bucket, sequence: u64) -> Resu
     Ok(all)
 }
 
-/// The records of a bucket that are there when the reading begins.
+/// The records of a bucket that were written before the owner's value at a sequence. That value, or a later one, is how the
+/// reading knows that it is through: what a server counts may be behind.
 struct Records<'a> {
     bucket: &'a Bucket,
     follow: Box<dyn Follow>,
+    until: u64,
     through: bool,
 }
 
 impl<'a> Records<'a> {
-    async fn open(bus: &dyn Bus, bucket: &'a Bucket, begin: Begin) -> Result<Self, BusError> {
+    async fn open(bus: &dyn Bus, bucket: &'a Bucket, begin: Begin, until: u64) -> Result<Self, BusError> {
         let spec = FollowSpec {
             stream: bucket.stream(),
-            filters: vec![bucket.records()?],
+            filters: vec![bucket.all()?],
             begin,
             headers_only: false,
             prefetch: PREFETCH_MESSAGES,
             prefetch_bytes: PREFETCH_BYTES,
         };
         let follow = bus.follow(&spec).await?;
-        let through = follow.pending() == 0;
-        Ok(Self { bucket, follow, through })
+        Ok(Self { bucket, follow, until, through: false })
     }
 
     async fn next(&mut self) -> Result<Option<Found>, BusError> {
         while !self.through {
             let followed = tokio::time::timeout(QUIET, next(&mut *self.follow)).await;
-            // What was counted and does not come may have expired meanwhile, or be late.
             let late = |_| BusError::TimedOut { operation: "read records".to_owned(), after: QUIET };
             let Some(followed) = followed.map_err(late)?? else { break };
-            self.through = followed.pending == 0;
+            self.through = followed.position.sequence >= self.until;
             if let Some(key) = self.bucket.key_of(&followed.message.subject) {
                 let (sequence, stored_ns) = (followed.position.sequence, followed.position.stored_ns);
                 return Ok(Some(Found { key, sequence, stored_ns, message: followed.message }));

@@ -102,8 +102,17 @@ impl Journal {
         let (writes, waiting) = mpsc::channel(WAITING);
         let settled = Settled(Arc::new(Mutex::new(Progress::new(owner.settled))));
         let journal = Self { writes, settled: settled.clone() };
-        let writer =
-            Writer { bus, stream: bucket.stream(), bucket, owner, last, failed: Vec::new(), settled };
+        let writer = Writer {
+            bus,
+            stream: bucket.stream(),
+            bucket,
+            owner,
+            last,
+            failed: Vec::new(),
+            settled,
+            confirmed: last,
+            wait: None,
+        };
         (journal, writer.run(waiting))
     }
 
@@ -155,6 +164,10 @@ struct Writer {
     /// Writes of which it is not known whether they are stored, in order.
     failed: Vec<Write>,
     settled: Settled,
+    /// The last sequence that the stream has confirmed.
+    confirmed: u64,
+    /// How long the last recovery was waited for, if nothing was stored since.
+    wait: Option<Duration>,
 }
 
 type Sent = FuturesOrdered<BoxFuture<'static, (Write, u64, Result<Stored, BusError>)>>;
@@ -222,10 +235,12 @@ impl Writer {
 
     fn finish(&mut self, write: Write, sequence: u64) {
         failpoint!("record-written");
-        self.settled.written(sequence);
-        if let Some(owner) = write.owner {
-            self.owner = owner;
-            self.settled.settle(sequence);
+        self.wait = None;
+        self.confirmed = self.confirmed.max(sequence);
+        match write.owner {
+            // It has no outputs, and what was written before it may have some that are not stored.
+            Some(owner) => self.owner = owner,
+            None => self.settled.written(sequence),
         }
         // Whoever waited may have been told to stop.
         let _gone = write.reply.send(Ok(sequence));
@@ -233,7 +248,12 @@ impl Writer {
 
     /// Finds out which of the writes that failed are stored, and sends the others again.
     async fn recover(&mut self, sent: &mut Sent) -> Result<(), Fenced> {
-        let mut wait = AGAIN.0;
+        // A bucket that takes the fence and nothing else must not be flooded with fences.
+        if let Some(wait) = self.wait {
+            tokio::time::sleep(wait).await;
+        }
+        let mut wait = self.wait.map_or(AGAIN.0, |wait| (wait * 2).min(AGAIN.1));
+        self.wait = Some(wait);
         while let Err(err) = self.refence().await? {
             if !err.is_transient() {
                 tracing::warn!(
@@ -271,6 +291,10 @@ impl Writer {
         let tried = async {
             // The end first: if the owner changes after that, the write is refused.
             let last = self.bus.stream(&self.stream).await?.last_sequence;
+            if last < self.confirmed {
+                // It has lost what it confirmed: whoever takes it over begins with what it still holds.
+                return Ok(Err(Fenced));
+            }
             let found = self.bus.last(&self.stream, &self.bucket.owner()?).await?;
             let found = found.and_then(|stored| Owner::read(&stored.message.payload));
             if found.is_none_or(|owner| owner.epoch != self.owner.epoch || owner.engine != self.owner.engine)

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::turn::{Held, Queued, Tries, Turn};
+use super::queued::Queued;
+use super::turn::{Held, Tries, Turn};
 
 /// A key that has something to do, or is doing it.
 #[derive(Default)]

@@ -9,6 +9,7 @@ use super::bucket::{Bucket, Owner};
 use super::journal::fence;
 use crate::bus::{Bus, BusError};
 use crate::faults::failpoint;
+use crate::manifest::PluginName;
 
 /// How often within a lease its owner renews it.
 pub(super) const RENEWALS: u32 = 3;
@@ -62,6 +63,8 @@ pub(super) enum Look {
 pub(super) struct Lease<'a> {
     bus: &'a dyn Bus,
     bucket: &'a Bucket,
+    /// The plugin, if this is not its first partition.
+    first: Option<&'a PluginName>,
     engine: &'a str,
     partitions: u32,
     lease: Duration,
@@ -73,11 +76,12 @@ impl<'a> Lease<'a> {
     pub fn new(
         bus: &'a dyn Bus,
         bucket: &'a Bucket,
+        first: Option<&'a PluginName>,
         engine: &'a str,
         partitions: u32,
         lease: Duration,
     ) -> Self {
-        Self { bus, bucket, engine, partitions, lease, seen: None }
+        Self { bus, bucket, first, engine, partitions, lease, seen: None }
     }
 
     /// How long to wait between two looks.
@@ -92,6 +96,9 @@ impl<'a> Lease<'a> {
         let last = self.bus.stream(&stream).await?.last_sequence;
         let found = self.bus.last(&stream, &self.bucket.owner()?).await?;
         let Some(found) = found else {
+            if let Some(look) = self.look_at_first().await? {
+                return Ok(look);
+            }
             let owner = Owner { partitions: self.partitions, ..Owner::default() };
             return self.take(owner, last).await;
         };
@@ -116,6 +123,18 @@ impl<'a> Lease<'a> {
         Ok(Look::Owned(owner.engine))
     }
 
+    /// Looks whether the first partition's state was made with as many partitions: one more would begin with nothing.
+    async fn look_at_first(&self) -> Result<Option<Look>, LeaseError> {
+        let Some(first) = self.first else { return Ok(None) };
+        match partitions(self.bus, first).await? {
+            None => Ok(Some(Look::Owned("nobody owns the first partition yet, which".to_owned()))),
+            Some(found) if found != self.partitions => {
+                Err(LeaseError::Partitions { wanted: self.partitions, found })
+            }
+            Some(_) => Ok(None),
+        }
+    }
+
     async fn take(&self, before: Owner, last: u64) -> Result<Look, LeaseError> {
         failpoint!("taking-over");
         let other = before.engine.clone();
@@ -131,5 +150,21 @@ impl<'a> Lease<'a> {
             Err(BusError::Overtaken { .. }) => Ok(Look::Owned(other)),
             Err(err) => Err(err.into()),
         }
+    }
+}
+
+/// Into how many partitions the keys of a plugin were divided; none if it has no state yet.
+///
+/// # Errors
+/// What the bus says.
+pub async fn partitions(bus: &dyn Bus, plugin: &PluginName) -> Result<Option<u32>, BusError> {
+    let first = Bucket::new(plugin, 0);
+    match bus.last(&first.stream(), &first.owner()?).await {
+        Ok(found) => {
+            let owner = found.and_then(|found| Owner::read(&found.message.payload));
+            Ok(owner.map(|owner| owner.partitions))
+        }
+        Err(BusError::StreamMissing(_)) => Ok(None),
+        Err(err) => Err(err),
     }
 }

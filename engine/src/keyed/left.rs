@@ -29,6 +29,7 @@ impl Ground {
         let mut left = Vec::new();
         let mut oldest_ns = u64::MAX;
         for found in found {
+            settled.written(found.sequence);
             match self.held(found.message.payload, found.sequence) {
                 Ok(held) if !held.record.outbox.is_empty() => {
                     oldest_ns = oldest_ns.min(found.stored_ns);
@@ -50,7 +51,7 @@ impl Ground {
     }
 
     /// Drops outputs that are stored, and that their stream may have forgotten. The oldest may have been sent at `since_ns`.
-    async fn drop_stored(&self, left: &mut [Held], since_ns: u64) -> Result<(), String> {
+    pub(super) async fn drop_stored(&self, left: &mut [Held], since_ns: u64) -> Result<(), String> {
         let keyed = &self.keyed;
         let outputs = left.iter().flat_map(|held| &held.record.outbox);
         let stored: Vec<Output> = outputs.filter(|output| output.is_stored()).cloned().collect();
@@ -82,10 +83,13 @@ pub(super) async fn drop_stored(
     let since_ns = since_ns.saturating_sub(u64::try_from(SKEW.as_nanos()).unwrap_or_default());
     for stream in streams.iter().filter(|stream| stream.duplicate_window < age) {
         let theirs = |output: &Output| output.is_stored() && stores(stream, output);
-        if !outboxes.iter().flat_map(|outbox| outbox.iter()).any(theirs) {
+        let id = |output: &Output| output.message.headers.get(MSG_ID_HEADER).map(str::to_owned);
+        let outputs = outboxes.iter().flat_map(|outbox| outbox.iter());
+        let wanted: HashSet<_> = outputs.filter(|output| theirs(output)).filter_map(id).collect();
+        if wanted.is_empty() {
             continue;
         }
-        let ids = ids_since(bus, stream, since_ns).await?;
+        let ids = ids_since(bus, stream, since_ns, &wanted).await?;
         for outbox in &mut outboxes {
             outbox.retain(|output| {
                 let id = output.message.headers.get(MSG_ID_HEADER);
@@ -102,8 +106,13 @@ pub(super) fn stores(stream: &StreamInfo, output: &Output) -> bool {
     stream.subjects.iter().any(|pattern| pattern.matches(subject))
 }
 
-/// The ids of messages that a stream stored since a time.
-async fn ids_since(bus: &dyn Bus, stream: &StreamInfo, since_ns: u64) -> Result<HashSet<String>, BusError> {
+/// Which of the wanted ids are those of messages that a stream stored since a time.
+async fn ids_since(
+    bus: &dyn Bus,
+    stream: &StreamInfo,
+    since_ns: u64,
+    wanted: &HashSet<String>,
+) -> Result<HashSet<String>, BusError> {
     let spec = FollowSpec {
         stream: stream.name.clone(),
         filters: Vec::new(),
@@ -120,7 +129,8 @@ async fn ids_since(bus: &dyn Bus, stream: &StreamInfo, since_ns: u64) -> Result<
         match tokio::time::timeout(QUIET, follow.next()).await.map_err(late)? {
             Some(Ok(followed)) => {
                 through = followed.pending == 0;
-                ids.extend(followed.message.headers.get(MSG_ID_HEADER).map(str::to_owned));
+                let id = followed.message.headers.get(MSG_ID_HEADER).filter(|id| wanted.contains(*id));
+                ids.extend(id.map(str::to_owned));
             }
             Some(Err(err)) if err.is_transient() => {}
             Some(Err(err)) => return Err(err),

@@ -48,8 +48,10 @@ pub(super) struct Memory {
     /// Hashes of the keys that were written before all were known: what is found of them then is out of date.
     written: HashSet<u64>,
     scanned: bool,
-    /// When the earliest timer of a key is due. An entry may be out of date: whoever goes by it looks.
+    /// When the earliest timer of a key is due.
     wakes: BTreeSet<(u64, Arc<str>)>,
+    /// The entry of a key there.
+    due_of: HashMap<Arc<str>, u64>,
     /// What was handled without a trace in its record, until the cursor is past it.
     ahead: HashMap<Arc<str>, Vec<(usize, Reached)>>,
 }
@@ -66,6 +68,7 @@ impl Memory {
             written: HashSet::new(),
             scanned: false,
             wakes: BTreeSet::new(),
+            due_of: HashMap::new(),
             ahead: HashMap::new(),
         }
     }
@@ -94,12 +97,26 @@ impl Memory {
     }
 
     fn rest(&mut self, key: Arc<str>, held: Held) {
-        if let Some((_, timer)) = held.record.state.earliest() {
-            self.wakes.insert((timer.due_ns, Arc::clone(&key)));
-        }
+        self.note_due(&key, held.record.state.earliest().map(|(_, timer)| timer.due_ns));
         if let Some((payload, sequence)) = held.stored {
             self.know(&key);
             self.cache.insert(key, Resting { payload, sequence });
+        }
+    }
+
+    fn note_due(&mut self, key: &Arc<str>, due_ns: Option<u64>) {
+        let known = match due_ns {
+            Some(due_ns) => self.due_of.insert(Arc::clone(key), due_ns),
+            None => self.due_of.remove(key),
+        };
+        if known == due_ns {
+            return;
+        }
+        if let Some(known) = known {
+            self.wakes.remove(&(known, Arc::clone(key)));
+        }
+        if let Some(due_ns) = due_ns {
+            self.wakes.insert((due_ns, Arc::clone(key)));
         }
     }
 
@@ -117,7 +134,8 @@ impl Memory {
         self.written = HashSet::new();
     }
 
-    fn know(&mut self, key: &str) {
+    /// Takes note that a key has a record.
+    pub fn know(&mut self, key: &str) {
         if self.too_many {
             return;
         }
@@ -144,7 +162,9 @@ impl Memory {
         if self.next_wake()? > by {
             return None;
         }
-        self.wakes.pop_first().map(|(_, key)| key)
+        let (_, key) = self.wakes.pop_first()?;
+        self.due_of.remove(&key);
+        Some(key)
     }
 
     /// Takes note of an event that left no trace in its key's record.

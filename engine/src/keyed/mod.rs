@@ -22,6 +22,7 @@ mod lease;
 mod left;
 mod memory;
 mod partition;
+mod queued;
 mod redrives;
 mod renewal;
 mod setback;
@@ -46,9 +47,10 @@ use self::bucket::{Bucket, Owner};
 use self::ground::{Ground, StreamAt};
 use self::intake::{READ_AHEAD, Reading};
 use self::journal::Journal;
-pub use self::lease::LeaseError;
 use self::lease::{Held, Lease, Look};
+pub use self::lease::{LeaseError, partitions};
 use self::partition::{Ended, Partition};
+use self::renewal::renewed_meanwhile;
 use self::source::Source;
 use crate::bus::{Begin, Bus, BusError, Start};
 use crate::clock::Clock;
@@ -174,7 +176,7 @@ impl Keyed {
         let manifest = Arc::clone(&self.version.load().manifest);
         let bucket = Bucket::new(&self.plugin, partition);
         self.check_division(partition, manifest.state.partitions).await?;
-        self.bus.ensure_bucket(&bucket.spec(manifest.state.replicas)).await?;
+        let info = self.bus.ensure_bucket(&bucket.spec(manifest.state.replicas)).await?;
         let since = Instant::now();
         let Some(held) = self.wait_for_lease(partition, &bucket, &manifest, stop).await? else {
             return Ok(Ended::Stopped);
@@ -187,7 +189,7 @@ impl Keyed {
             "owned after {:?}",
             since.elapsed()
         );
-        self.work(partition, &manifest, bucket, held, sent, stop).await
+        self.work(partition, &manifest, bucket, info.max_message_bytes, (held, sent), stop).await
     }
 
     /// Whether the first partition, which is what the others are judged by, was made with as many as there are now. A new one
@@ -217,7 +219,8 @@ impl Keyed {
     ) -> Result<Option<Held>, LeaseError> {
         let settings = &manifest.state;
         let length = Duration::from_millis(settings.lease_ms);
-        let mut lease = Lease::new(&*self.bus, bucket, &self.engine, settings.partitions, length);
+        let first = (partition != 0).then_some(&self.plugin);
+        let mut lease = Lease::new(&*self.bus, bucket, first, &self.engine, settings.partitions, length);
         loop {
             match lease.look().await {
                 Ok(Look::Taken(held)) => return Ok(Some(held)),
@@ -237,19 +240,14 @@ impl Keyed {
         partition: u32,
         manifest: &Manifest,
         bucket: Bucket,
-        held: Held,
-        sent: Instant,
+        bucket_bytes: Option<usize>,
+        (held, sent): (Held, Instant),
         stop: &CancellationToken,
     ) -> Result<Ended, LeaseError> {
         let Held { mut owner, last } = held;
         let sources = self.sources(manifest, &mut owner).await?;
-        let unsettled = intake::since(&*self.bus, &bucket, owner.settled).await?;
         let (journal, writer) = Journal::new(Arc::clone(&self.bus), bucket.clone(), owner.clone(), last);
         let writer = AbortOnDropHandle::new(tokio::spawn(writer));
-        // Before the first renewal, which else would take all that came before it for settled.
-        for found in &unsettled {
-            journal.settled().written(found.sequence);
-        }
         // Where each stream begins is settled before anything of it is handled.
         if journal.renew(owner.clone(), owner.message(&bucket)?).await.is_err() {
             return Ok(Ended::Fenced);
@@ -260,18 +258,23 @@ impl Keyed {
             journal,
             streams: sources.iter().map(|source| source.stream.clone()).collect(),
             resets: owner.resets,
+            bucket_bytes,
             lease: Duration::from_millis(manifest.state.lease_ms),
             renewed: Mutex::new(sent),
             stop: stop.child_token(),
         });
-        let Ok(left) = ground.left(unsettled).await else {
+        let taking_up = async {
+            let found = intake::since(&*self.bus, &bucket, owner.settled, last).await?;
+            Ok::<_, LeaseError>(ground.left(found).await)
+        };
+        let Ok(left) = renewed_meanwhile(&ground, &owner, taking_up).await? else {
             return Ok(Ended::Fenced);
         };
         let (to, read) = mpsc::channel(READ_AHEAD);
         let _reading = self.start_reading(manifest, partition, &sources, &to);
         drop(to);
         let (to, found) = mpsc::channel(READ_AHEAD);
-        let scan = intake::scan(Arc::clone(&self.bus), bucket, to);
+        let scan = intake::scan(Arc::clone(&self.bus), bucket, last, to);
         let _scanning = AbortOnDropHandle::new(tokio::spawn(scan));
         self.witness.partition(partition, Standing::Owned);
         let partition = Partition::new(ground, owner, sources, manifest.state.cache_bytes());
@@ -287,7 +290,18 @@ impl Keyed {
             let incarnation_ms = info.incarnation_ms;
             let known = owner.cursor.get(stream);
             let sequence = match known {
-                Some(reached) if reached.incarnation_ms == incarnation_ms => reached.sequence,
+                Some(reached) if reached.incarnation_ms == incarnation_ms => {
+                    if info.last_sequence < reached.sequence {
+                        let reason = format!(
+                            "it ends with {}, and was read up to {}: it has lost messages, and new ones would be taken for those\n  hint: `wasmill plugin reset --to-sequence {}` goes on from there",
+                            info.last_sequence,
+                            reached.sequence,
+                            info.last_sequence + 1
+                        );
+                        return Err(BusError::StreamReplaced { stream: stream.clone(), reason });
+                    }
+                    reached.sequence
+                }
                 // Another stream of the same name: all that it holds is new.
                 Some(_) => 0,
                 None if entry.start == Start::New => info.last_sequence,

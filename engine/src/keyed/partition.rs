@@ -177,7 +177,10 @@ impl Partition {
         let timer =
             self.memory.next_wake().map(|due| Duration::from_nanos(due.saturating_sub(self.clock_ns())));
         let by_wall = self.ground.keyed.version.load().manifest.state.clock == PluginClock::Wall;
-        let timer = timer.filter(|_| by_wall && self.sources.iter().all(|source| source.behind == 0));
+        // With as many that wait for a place, a turn that ends is what wakes.
+        let waits = self.lanes.ready() < MOST_QUEUED;
+        let timer =
+            timer.filter(|_| waits && by_wall && self.sources.iter().all(|source| source.behind == 0));
         let soonest = retry.into_iter().chain(timer).min()?;
         Some(soonest.min(LONGEST_SLEEP))
     }

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use super::bucket::Owner;
 use super::ground::Ground;
 use super::journal::Fenced;
+use super::lease::LeaseError;
 use super::source::Source;
 
 /// A renewal that is over.
@@ -67,5 +68,26 @@ impl Renewals {
         ground.renewed(renewed.sent);
         self.owner = renewed.owner;
         Ok(&self.owner)
+    }
+}
+
+/// Renews the lease until something is done that may take its time.
+pub(super) async fn renewed_meanwhile<T>(
+    ground: &Ground,
+    owner: &Owner,
+    doing: impl Future<Output = Result<T, LeaseError>>,
+) -> Result<T, LeaseError> {
+    let mut doing = std::pin::pin!(doing);
+    loop {
+        tokio::select! {
+            done = &mut doing => return done,
+            () = tokio::time::sleep(ground.renewal()) => {
+                let sent = Instant::now();
+                // Without the lease the journal says so to whoever writes next.
+                if ground.journal.renew(owner.clone(), owner.message(&ground.bucket)?).await.is_ok() {
+                    ground.renewed(sent);
+                }
+            }
+        }
     }
 }

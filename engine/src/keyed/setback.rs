@@ -41,7 +41,9 @@ impl Turn {
     ) -> Result<(), Fenced> {
         let keyed = &ground.keyed;
         if cause == Cause::Migration {
-            keyed.migration_failed(version, &self.key, &trouble.failure);
+            if trouble.failure.is_plugins_fault() {
+                keyed.migration_failed(version, &self.key, &trouble.failure);
+            }
             self.wait = MIGRATION_WAIT;
             return Ok(());
         }

@@ -118,7 +118,7 @@ impl Steward {
         let bucket = Bucket::new(plugin, partition);
         let taken = take(&**bus, &bucket, partitions, name);
         let (owner, last) = in_time("take a partition over", taken).await??;
-        let unsettled = intake::since(&**bus, &bucket, owner.settled).await?;
+        let unsettled = intake::since(&**bus, &bucket, owner.settled, last).await?;
         let (journal, writer) = Journal::new(Arc::clone(bus), bucket.clone(), owner.clone(), last);
         for found in &unsettled {
             journal.settled().written(found.sequence);

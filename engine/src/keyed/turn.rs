@@ -12,13 +12,10 @@ use jiff::Timestamp;
 
 use super::ground::Ground;
 use super::journal::Fenced;
-use super::redrives::{self, Redrive};
+use super::queued::Queued;
 use super::{Version, timers};
 use crate::effects::{self, Output, Rules};
-use crate::event::{Event, Origin};
 use crate::faults::{failpoint, mutant};
-use crate::flow::Taken;
-use crate::message::Message;
 use crate::outcome::{Failure, Trouble};
 use crate::record::{Reached, Record};
 use crate::sandbox::{Batch, BatchHandled, Cause, Input, Step};
@@ -29,50 +26,6 @@ use crate::unkeyed::LEAST_WAIT;
 const TIMERS_AT_ONCE: usize = 64;
 /// What a record may have beyond its state and outbox, in bytes.
 const RECORD_HEAD_BYTES: usize = 4_096;
-
-/// One event that waits for its turn.
-pub(super) struct Queued {
-    pub event: Arc<Event>,
-    /// As it came, for the dead letters.
-    pub message: Message,
-    pub origin: Origin,
-    /// Names its place on the bus: the ids of its outputs are made of it.
-    pub input: String,
-    /// Which of the plugin's streams, and where in it.
-    pub source: usize,
-    pub sequence: u64,
-    /// The redrive that it comes by, in place of a stream.
-    pub redrive: Option<Redrive>,
-    /// The plugin clock when it was read.
-    pub clock_ns: u64,
-    /// What it takes of the budget.
-    pub _taken: Taken,
-}
-
-impl Queued {
-    /// Names what it comes from as records do, and how far that has come with it.
-    fn place(&self, ground: &Ground) -> Option<(String, Reached)> {
-        if let Some(redrive) = &self.redrive {
-            return Some(redrive.place());
-        }
-        let stream = ground.streams.get(self.source)?;
-        Some((stream.name.clone(), Reached { sequence: self.sequence, ..stream.reached() }))
-    }
-
-    fn is_applied(&self, ground: &Ground, record: &Record) -> bool {
-        self.place(ground).is_some_and(|(name, at)| record.has_applied(&name, at.incarnation_ms, at.sequence))
-    }
-
-    /// Takes note in a record that it is in there.
-    pub fn apply(&self, ground: &Ground, record: &mut Record) {
-        if let Some((name, at)) = self.place(ground) {
-            record.apply(&name, at);
-        }
-        if self.redrive.is_some() {
-            redrives::forget_old(record);
-        }
-    }
-}
 
 /// A record in memory.
 #[derive(Debug, Clone, Default)]
@@ -129,6 +82,8 @@ struct Checked {
     /// Events handled, from the head of the queue.
     events: usize,
     changed: bool,
+    /// The plugin clock of the last of them.
+    clock_ns: u64,
     failed: Option<(Cause, Trouble)>,
 }
 
@@ -153,7 +108,8 @@ impl Turn {
             }
         }
         ground.settle(&mut held).await?;
-        self.skip_applied(ground, &held.record).await;
+        let most = version.manifest.state.batch as usize;
+        self.skip_applied(ground, &held.record, most).await;
         let clock_ns = self.queue.front().map(|queued| queued.clock_ns).or(self.due_by).unwrap_or_default();
         ground.expire(&version, &mut held.record, clock_ns);
         let ended =
@@ -167,13 +123,21 @@ impl Turn {
         !self.queue.is_empty() || due
     }
 
-    /// Passes over events that a turn before a crash has brought through.
-    async fn skip_applied(&mut self, ground: &Ground, record: &Record) {
-        while self.queue.front().is_some_and(|head| head.is_applied(ground, record)) {
-            if let Some(head) = self.queue.pop_front() {
-                self.end(ground, &head, false).await;
+    /// Passes over events that a turn before a crash has brought through, among the `most` that are next. They may stand
+    /// behind others: streams and redrives come in any order.
+    async fn skip_applied(&mut self, ground: &Ground, record: &Record, most: usize) {
+        let mut kept = VecDeque::new();
+        while kept.len() < most
+            && let Some(queued) = self.queue.pop_front()
+        {
+            if queued.is_applied(ground, record) {
+                self.end(ground, &queued, false).await;
+            } else {
+                kept.push_back(queued);
             }
         }
+        kept.append(&mut self.queue);
+        self.queue = kept;
     }
 
     /// An event is done, with a trace in its record or without one.
@@ -216,13 +180,15 @@ impl Turn {
             failpoint!("migrated");
         }
         let checked = self.checked(ground, version, &held.record, handled).await;
-        let Checked { mut record, outputs, events, changed, failed } = checked;
+        let Checked { mut record, outputs, events, changed, failed, clock_ns } = checked;
+        record.touched_ns = record.touched_ns.max(clock_ns);
         for queued in self.queue.iter().take(events) {
             queued.apply(ground, &mut record);
         }
         if events > 0 || changed {
             self.tries = Tries::default();
-            keyed.guard.well();
+            // As many as the failures that are counted beside them.
+            (0..events.max(1)).for_each(|_| keyed.guard.well());
         }
         if changed {
             record.outbox = outputs;
@@ -281,8 +247,14 @@ impl Turn {
     ) -> Checked {
         let BatchHandled { steps, failed, .. } = handled;
         let failed = failed.map(|failed| (failed.cause, failed.trouble));
-        let mut all =
-            Checked { record: before.clone(), outputs: Vec::new(), events: 0, changed: false, failed };
+        let mut all = Checked {
+            record: before.clone(),
+            outputs: Vec::new(),
+            events: 0,
+            changed: false,
+            clock_ns: 0,
+            failed,
+        };
         all.record.outbox.clear();
         let mut outbox_bytes = 0;
         for step in steps {
@@ -309,6 +281,12 @@ impl Turn {
                         || !outputs.is_empty()
                         || !matches!(step.cause, Cause::Event(_));
                     all.events += usize::from(matches!(step.cause, Cause::Event(_)));
+                    let clock_ns = match &step.cause {
+                        Cause::Event(at) => self.queue.get(*at).map_or(0, |queued| queued.clock_ns),
+                        Cause::Timer { timer, .. } => timer.due_ns,
+                        Cause::Migration => 0,
+                    };
+                    all.clock_ns = all.clock_ns.max(clock_ns);
                     change(&mut all.record.state, &step);
                     all.outputs.extend(outputs);
                 }

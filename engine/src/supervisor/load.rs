@@ -7,6 +7,7 @@ use super::service::durable_spec;
 use crate::artifact::Artifact;
 use crate::bus::{Bus, BusError};
 use crate::effects::Emitter;
+use crate::keyed;
 use crate::manifest::{Manifest, PluginName};
 use crate::plan::Files;
 use crate::sandbox::{LoadError, LoadSpec, Sandbox, Workers};
@@ -144,5 +145,12 @@ async fn prepare_keyed(bus: &dyn Bus, name: &PluginName, manifest: &Manifest) ->
             return Err(Refusal::NotYet(format!("{name}.toml: {err}")));
         }
     }
-    Ok(())
+    // A bucket that cannot be asked now says nothing against it.
+    match keyed::partitions(bus, name).await {
+        Ok(Some(found)) if found != manifest.state.partitions => Err(Refusal::Because(format!(
+            "{name}.toml: {}",
+            keyed::LeaseError::Partitions { wanted: manifest.state.partitions, found }
+        ))),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }

@@ -44,6 +44,8 @@ pub(super) struct Plugin {
     /// A load under way; its number tells it from one that was overtaken.
     loading: Option<u64>,
     pub(super) service: Option<Serving>,
+    /// The digest of the version that was withdrawn last.
+    withdrawn: Option<String>,
     /// The problem told last, so that it is told once however often it is met.
     told: Option<String>,
 }
@@ -126,7 +128,7 @@ impl Reload {
         self.plugins.entry(name.clone()).or_insert_with(|| {
             let metrics = telemetry.plugin(name);
             views.add(name, metrics.clone());
-            Plugin { metrics, tried: None, loading: None, service: None, told: None }
+            Plugin { metrics, tried: None, loading: None, service: None, withdrawn: None, told: None }
         })
     }
 
@@ -282,9 +284,13 @@ impl Reload {
         if !current || self.plugin(&name).loading.is_some() {
             return;
         }
+        let before = self.plugin(&name).withdrawn.replace(digest.to_owned());
         match record.previous {
-            Some(previous) => self.load_kept(name, previous, Origin::Withdrawn(why)),
-            None => self.problem(&name, PluginState::Refused, why),
+            // Each of two that cannot read what the other wrote would make way for the other for ever.
+            Some(previous) if before.is_none_or(|before| before != previous.component.to_string()) => {
+                self.load_kept(name, previous, Origin::Withdrawn(why));
+            }
+            Some(_) | None => self.problem(&name, PluginState::Refused, why),
         }
     }
 

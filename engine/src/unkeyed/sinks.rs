@@ -101,7 +101,8 @@ impl Sinks {
         // can tell.
         for (index, output) in outputs.iter().enumerate() {
             let subject = output.message.subject.as_str();
-            if known.iter().any(|stream| stores(stream, output)) {
+            if let Some(stream) = known.iter().find(|stream| stores(stream, output)) {
+                fits(stream, index, output.message.wire_bytes())?;
                 continue;
             }
             match lacks_stream(bus, subject).await {
@@ -172,15 +173,23 @@ pub(super) async fn lacks_stream(bus: &dyn Bus, subject: &str) -> Result<bool, B
     }
 }
 
+/// Checks that a stream takes a message of this size.
+fn fits(stream: &StreamInfo, index: usize, bytes: usize) -> Result<(), Failure> {
+    match stream.max_message_bytes.filter(|limit| bytes > *limit) {
+        None => Ok(()),
+        Some(limit) => {
+            let reason =
+                format!("{bytes} bytes are over the max_msg_size of stream {}, {limit}", stream.name);
+            Err(Failure::Unstorable { index, reason })
+        }
+    }
+}
+
 fn together(stream: &StreamInfo, outputs: &[Output], max_message_bytes: usize) -> Result<Way, Failure> {
     let limit = stream.max_message_bytes.unwrap_or(max_message_bytes);
     for (index, output) in outputs.iter().enumerate() {
         let bytes = output.message.wire_bytes();
-        if bytes > limit {
-            let reason =
-                format!("{bytes} bytes are over the max_msg_size of stream {}, {limit}", stream.name);
-            return Err(Failure::Unstorable { index, reason });
-        }
+        fits(stream, index, bytes)?;
         if bytes + BATCH_OVERHEAD_BYTES > limit.min(max_message_bytes) {
             // By itself it fits, and with what makes it part of a batch it does not.
             return Ok(Way::Singly);

@@ -1,0 +1,55 @@
+//! One event that waits for its turn.
+
+use std::sync::Arc;
+
+use super::ground::Ground;
+use super::redrives::{self, Redrive};
+use crate::event::{Event, Origin};
+use crate::flow::Taken;
+use crate::message::Message;
+use crate::record::{Reached, Record};
+
+/// One event that waits for its turn.
+pub(super) struct Queued {
+    pub event: Arc<Event>,
+    /// As it came, for the dead letters.
+    pub message: Message,
+    pub origin: Origin,
+    /// Names its place on the bus: the ids of its outputs are made of it.
+    pub input: String,
+    /// Which of the plugin's streams, and where in it.
+    pub source: usize,
+    pub sequence: u64,
+    /// The redrive that it comes by, in place of a stream.
+    pub redrive: Option<Redrive>,
+    /// The plugin clock when it was read.
+    pub clock_ns: u64,
+    /// What it takes of the budget.
+    pub _taken: Taken,
+}
+
+impl Queued {
+    /// Names what it comes from as records do, and how far that has come with it.
+    fn place(&self, ground: &Ground) -> Option<(String, Reached)> {
+        if let Some(redrive) = &self.redrive {
+            return Some(redrive.place());
+        }
+        let stream = ground.streams.get(self.source)?;
+        Some((stream.name.clone(), Reached { sequence: self.sequence, ..stream.reached() }))
+    }
+
+    /// Whether a record holds it already.
+    pub fn is_applied(&self, ground: &Ground, record: &Record) -> bool {
+        self.place(ground).is_some_and(|(name, at)| record.has_applied(&name, at.incarnation_ms, at.sequence))
+    }
+
+    /// Takes note in a record that it is in there.
+    pub fn apply(&self, ground: &Ground, record: &mut Record) {
+        if let Some((name, at)) = self.place(ground) {
+            record.apply(&name, at);
+        }
+        if self.redrive.is_some() {
+            redrives::forget_old(record);
+        }
+    }
+}
