@@ -6,6 +6,7 @@ mod config;
 mod new;
 mod plugin;
 mod publish;
+mod state;
 
 use std::ffi::OsStr;
 use std::io::Write as _;
@@ -137,6 +138,12 @@ fn failures_have_their_exit_code_and_leave_stdout_alone() {
         ("dead-letter ls --since yesterday", 2, "neither a time"),
         ("dl redrive", 2, "which letters to redrive?"),
         ("dl show x", 2, "invalid digit"),
+        ("state ls a.b", 2, "no plugin name"),
+        ("state delete p", 2, "which key to delete?"),
+        ("state import p none.ndjson", 1, "open none.ndjson"),
+        ("plugin reset p", 2, "--to-sequence"),
+        (&format!("state get p k --bus-url {bus}"), 3, "127.0.0.1:1"),
+        (&format!("plugin reset p --to-sequence 1 --bus-url {bus}"), 3, "127.0.0.1:1"),
         (&format!("dead-letter ls --bus-url {bus}"), 3, "127.0.0.1:1"),
         (&format!("dl redrive --all --bus-url {bus}"), 3, "127.0.0.1:1"),
         (&format!("publish rows.csv --subject a --bus-url {bus}"), 3, "127.0.0.1:1"),
@@ -163,6 +170,13 @@ fn every_command_explains_itself_on_stdout() {
         "plugin ls",
         "plugin show",
         "plugin rollback",
+        "plugin reset",
+        "state",
+        "state ls",
+        "state get",
+        "state export",
+        "state import",
+        "state delete",
         "config",
         "config check",
         "config show",

@@ -230,7 +230,7 @@ mod tests {
             (r#""fields":{}"#, r#""fields":{"a":{"base64":"?"}}"#, "is not base64"),
             (r#""fields":{}"#, r#""fields":{"a":{"hex":"?"}}"#, "unknown variant"),
             (r#""settings":0"#, r#""settings":-1"#, "invalid value"),
-            ("}", "", "EOF"),
+            ("\"settings\":0}", "\"settings\":0", "EOF"),
         ] {
             let text = good.replacen(from, to, 1);
             let error = format!("{:#}", Line::read(text.as_bytes()).unwrap_err());
