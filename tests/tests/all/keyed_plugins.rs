@@ -91,7 +91,8 @@ fn payments() -> (String, Vec<Payment>) {
     for id in 0..PAYMENTS {
         at_s += random.u64(..240);
         let customer = if random.u8(..4) == 0 { at_s / 7_200 % 40 } else { random.u64(..40) };
-        let amount = random.u64(100..if random.u8(..20) == 0 { 90_000 } else { 9_000 });
+        let most = if random.u8(..20) == 0 { 90_000 } else { 9_000 };
+        let amount = random.u64(100..most);
         let (terminal, cents) = (random.u64(..30), amount % 100);
         writeln!(rows, "{id},{at_s},{customer},{terminal},{}.{cents:02},0", amount / 100).unwrap();
         payments.push(Payment { at_s, customer });

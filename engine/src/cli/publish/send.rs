@@ -1,14 +1,14 @@
-//! Publishes messages with many acks under way, in step with a rate, and counts.
+//! Publishes messages in the order of their rows with many acks under way, in step with a rate, and counts.
 
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt};
 use futures::stream::FuturesUnordered;
 use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
 
-use crate::bus::{Bus, BusError, Stored};
+use crate::bus::{Bus, BusError, OnlyIf, Stored};
 use crate::message::Message;
 
 /// How many acks may be outstanding: the measured throughput of a stream flattens out here.
@@ -66,15 +66,17 @@ impl SendError {
     }
 }
 
-type Ack<'a> = BoxFuture<'a, (u64, Result<Option<Stored>, BusError>)>;
+type Ack = BoxFuture<'static, (u64, Result<Option<Stored>, BusError>)>;
 
 /// Sends what the reader makes.
 pub(super) struct Sender<'a> {
     bus: &'a dyn Bus,
     core: bool,
+    /// Rows leave on one connection: those after one that got lost with it would overtake it.
+    connection: u64,
     wanted_stream: Option<&'a str>,
     pace: Option<Pace>,
-    under_way: FuturesUnordered<Ack<'a>>,
+    under_way: FuturesUnordered<Ack>,
     /// What happened so far.
     pub(super) counts: Counts,
     failed: Option<SendError>,
@@ -91,6 +93,7 @@ impl<'a> Sender<'a> {
         Self {
             bus,
             core,
+            connection: bus.posting(),
             wanted_stream,
             pace: rate.map(Pace::new),
             under_way: FuturesUnordered::new(),
@@ -146,24 +149,40 @@ impl<'a> Sender<'a> {
                     () = self.collect_until(due) => {}
                 }
             }
-            let (bus, core) = (self.bus, self.core);
             self.counts.published += 1;
-            self.under_way.push(Box::pin(async move {
-                let answer = if core {
-                    bus.publish_core(message).await.map(|()| None)
-                } else {
-                    bus.publish(message).await.map(Some)
-                };
-                (row, answer)
-            }));
-            while self.under_way.len() >= WINDOW {
-                match self.under_way.next().await {
-                    Some(ack) => self.count(ack),
-                    None => break,
-                }
+            tokio::select! {
+                () = &mut stop => return,
+                () = self.hand_over(row, message) => {}
             }
             if self.failed.is_some() {
                 return;
+            }
+        }
+    }
+
+    /// Sends a row, and collects answers meanwhile. Its own is awaited later.
+    async fn hand_over(&mut self, row: u64, message: Message) {
+        let bus = self.bus;
+        if self.core {
+            let answer = bus.publish_core(message).await.map(|()| None);
+            return self.count((row, answer));
+        }
+        let mut handed = bus.post(message, OnlyIf::on(self.connection));
+        let handed = loop {
+            tokio::select! {
+                biased;
+                handed = &mut handed => break handed,
+                Some(ack) = self.under_way.next() => self.count(ack),
+            }
+        };
+        match handed {
+            Ok(stored) => self.under_way.push(stored.map(move |stored| (row, stored.map(Some))).boxed()),
+            Err(error) => self.count((row, Err(error))),
+        }
+        while self.under_way.len() >= WINDOW {
+            match self.under_way.next().await {
+                Some(ack) => self.count(ack),
+                None => break,
             }
         }
     }

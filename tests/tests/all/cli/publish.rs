@@ -50,6 +50,19 @@ impl Scene {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rows_are_stored_in_the_order_of_the_file() {
+    let scene = Scene::new().await;
+    let rows: Vec<String> = (0..5_000).map(|id| format!("{{\"id\":{id}}}")).collect();
+    scene.file("rows.ndjson", rows.join("\n"));
+    scene.publish("rows.ndjson --subject rows.all").done();
+    // Compared row by row: a difference is shown by its place.
+    for (at, (stored, row)) in scene.payloads().await.iter().zip(&rows).enumerate() {
+        assert_eq!(stored, row, "row {at}");
+    }
+    assert_eq!(streams::count(&scene.bus, "ROWS").await.unwrap(), 5_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rows_of_every_kind_become_typed_events() {
     let scene = Scene::new().await;
     scene.file(
