@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
 use super::intake::{Bad, Found, Read, Told, What};
 use super::partition::{MOST_QUEUED, Partition};
 use super::redrives::{Redrive, Redriven};
@@ -16,8 +14,6 @@ use crate::manifest::PluginClock;
 
 /// The most positions between the first that is not done and the last that was read.
 const MOST_OPEN: usize = 262_144;
-/// Messages that are taken in before turns are given again.
-const HEARD_AT_ONCE: usize = 64;
 
 impl Partition {
     /// Has the outputs of records stored that an owner before left.
@@ -45,38 +41,20 @@ impl Partition {
             && keyed.share.has_room(most_bytes)
     }
 
-    /// Hears what readers have to say, and some more if they have.
-    pub(super) fn hear(
-        &mut self,
-        told: Option<Told>,
-        read: &mut mpsc::Receiver<Told>,
-    ) -> Result<(), BusError> {
-        let mut next = told;
-        let mut heard = 0;
-        loop {
-            match next {
-                Some(Told::Read(read)) => self.take(*read)?,
-                Some(Told::Opened { source, pending }) => {
-                    if let Some(source) = self.sources.get_mut(source) {
-                        source.behind = pending;
-                    }
+    /// Hears what a reader has to say.
+    pub(super) fn hear(&mut self, told: Told) -> Result<(), BusError> {
+        match told {
+            Told::Read(read) => self.take(*read)?,
+            Told::Opened { source, pending } => {
+                if let Some(source) = self.sources.get_mut(source) {
+                    source.behind = pending;
                 }
-                Some(Told::Redriven(redriven)) => self.take_redriven(*redriven),
-                Some(Told::BadRedrive(bad)) => self.set_redrive_aside(*bad),
-                Some(Told::Ended(err)) => return Err(err),
-                // Each says why it ends before it does.
-                None => return Err(BusError::Settings("a reader ended".to_owned())),
             }
-            heard += 1;
-            // Whatever is taken out of the channel has to be heard.
-            if heard == HEARD_AT_ONCE || !self.has_room() {
-                return Ok(());
-            }
-            match read.try_recv() {
-                Ok(more) => next = Some(more),
-                Err(_) => return Ok(()),
-            }
+            Told::Redriven(redriven) => self.take_redriven(*redriven),
+            Told::BadRedrive(bad) => self.set_redrive_aside(*bad),
+            Told::Ended(err) => return Err(err),
         }
+        Ok(())
     }
 
     pub(super) fn aside_done(&mut self, stored: Option<(usize, u64)>) {

@@ -27,6 +27,8 @@ use crate::record::Reached;
 
 /// The most events that wait for their turn, over all keys.
 pub(super) const MOST_QUEUED: usize = 16_384;
+/// Messages that are taken in before turns are given again.
+const HEARD_AT_ONCE: usize = 64;
 /// The longest sleep before the clock is looked at again.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
@@ -106,7 +108,15 @@ impl Partition {
                 () = tokio::time::sleep(sleep.unwrap_or(LONGEST_SLEEP)), if sleep.is_some() => {}
                 () = freed, if !room => {}
                 input = input(&mut read, room, &mut found, scanning) => match input {
-                    Input::Told(told) => if let Err(err) = self.hear(told, &mut read) { break Ended::Broken(err) },
+                    // Each reader says why it ends before it does.
+                    Input::Told(told) if told.is_empty() => {
+                        break Ended::Broken(BusError::Settings("its readers ended".to_owned()));
+                    }
+                    Input::Told(told) => {
+                        if let Err(err) = told.into_iter().try_for_each(|told| self.hear(told)) {
+                            break Ended::Broken(err);
+                        }
+                    }
                     Input::Found(Some(Scanned::Found(one))) => self.found(one),
                     Input::Found(Some(Scanned::Through)) => self.memory.all_found(),
                     Input::Found(None) => scanning = false,
@@ -255,7 +265,7 @@ impl Partition {
 
 /// What comes in.
 enum Input {
-    Told(Option<Told>),
+    Told(Vec<Told>),
     Found(Option<Scanned>),
 }
 
@@ -266,8 +276,9 @@ async fn input(
     found: &mut mpsc::Receiver<Scanned>,
     scanning: bool,
 ) -> Input {
+    let mut told = Vec::new();
     tokio::select! {
-        told = read.recv(), if room => Input::Told(told),
+        _count = read.recv_many(&mut told, HEARD_AT_ONCE), if room => Input::Told(told),
         one = found.recv(), if scanning => Input::Found(one),
         else => std::future::pending().await,
     }
