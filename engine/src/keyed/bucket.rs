@@ -62,6 +62,14 @@ impl Bucket {
         subject(format!("$KV.{}.k.{}", self.name, key::escape(key)))
     }
 
+    /// Everything in it: records, and the owner.
+    ///
+    /// # Errors
+    /// As for [`Bucket::owner`].
+    pub fn all(&self) -> Result<Pattern, BusError> {
+        Pattern::new(format!("$KV.{}.>", self.name)).map_err(|err| BusError::Settings(err.to_string()))
+    }
+
     /// All records.
     ///
     /// # Errors

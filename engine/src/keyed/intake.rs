@@ -177,10 +177,10 @@ pub(super) enum Scanned {
 }
 
 /// Reads all records, from the beginning again if something comes between: who takes a key for one without a record must
-/// have seen all of them.
-pub(super) async fn scan(bus: Arc<dyn Bus>, bucket: Bucket, to: mpsc::Sender<Scanned>) {
+/// have seen all of them. `begun` is the sequence of the owner's value with which the present owner began.
+pub(super) async fn scan(bus: Arc<dyn Bus>, bucket: Bucket, begun: u64, to: mpsc::Sender<Scanned>) {
     loop {
-        match scan_once(&*bus, &bucket, &to).await {
+        match scan_once(&*bus, &bucket, begun, &to).await {
             Ok(()) => {
                 let _gone = to.send(Scanned::Through).await;
                 return;
@@ -194,8 +194,13 @@ pub(super) async fn scan(bus: Arc<dyn Bus>, bucket: Bucket, to: mpsc::Sender<Sca
     }
 }
 
-async fn scan_once(bus: &dyn Bus, bucket: &Bucket, to: &mpsc::Sender<Scanned>) -> Result<(), BusError> {
-    let mut records = Records::open(bus, bucket, Begin::LastPerSubject).await?;
+async fn scan_once(
+    bus: &dyn Bus,
+    bucket: &Bucket,
+    begun: u64,
+    to: &mpsc::Sender<Scanned>,
+) -> Result<(), BusError> {
+    let mut records = Records::open(bus, bucket, Begin::LastPerSubject, begun).await?;
     while let Some(found) = records.next().await? {
         if to.send(Scanned::Found(found)).await.is_err() {
             break;
@@ -204,9 +209,14 @@ async fn scan_once(bus: &dyn Bus, bucket: &Bucket, to: &mpsc::Sender<Scanned>) -
     Ok(())
 }
 
-/// Reads the records that were written after a sequence of the bucket: as many as an owner writes between two renewals.
-pub(super) async fn since(bus: &dyn Bus, bucket: &Bucket, sequence: u64) -> Result<Vec<Found>, BusError> {
-    let mut records = Records::open(bus, bucket, Begin::At(sequence + 1)).await?;
+/// Reads the records that owners before wrote after a sequence of the bucket: as many as one writes between two renewals.
+pub(super) async fn since(
+    bus: &dyn Bus,
+    bucket: &Bucket,
+    sequence: u64,
+    begun: u64,
+) -> Result<Vec<Found>, BusError> {
+    let mut records = Records::open(bus, bucket, Begin::At(sequence + 1), begun).await?;
     let mut all = Vec::new();
     while let Some(found) = records.next().await? {
         all.push(found);
@@ -214,35 +224,40 @@ pub(super) async fn since(bus: &dyn Bus, bucket: &Bucket, sequence: u64) -> Resu
     Ok(all)
 }
 
-/// The records of a bucket that are there when the reading begins.
+/// The records that owners before left in a bucket, and some of the present one's.
+///
+/// They end where the owner's value stood with which the present owner began. That is there or further on at any time, as it
+/// is written again and again. How many messages a consumer says that it has left would not do: while records are written
+/// the server counts those gone at once and those come a moment later, and tells of none left when there are some.
 struct Records<'a> {
     bucket: &'a Bucket,
     follow: Box<dyn Follow>,
+    end: u64,
     through: bool,
 }
 
 impl<'a> Records<'a> {
-    async fn open(bus: &dyn Bus, bucket: &'a Bucket, begin: Begin) -> Result<Self, BusError> {
+    async fn open(bus: &dyn Bus, bucket: &'a Bucket, begin: Begin, end: u64) -> Result<Self, BusError> {
         let spec = FollowSpec {
             stream: bucket.stream(),
-            filters: vec![bucket.records()?],
+            filters: vec![bucket.all()?],
             begin,
             headers_only: false,
             prefetch: PREFETCH_MESSAGES,
             prefetch_bytes: PREFETCH_BYTES,
         };
         let follow = bus.follow(&spec).await?;
-        let through = follow.pending() == 0;
-        Ok(Self { bucket, follow, through })
+        Ok(Self { bucket, follow, end, through: false })
     }
 
     async fn next(&mut self) -> Result<Option<Found>, BusError> {
         while !self.through {
             let followed = tokio::time::timeout(QUIET, next(&mut *self.follow)).await;
-            // What was counted and does not come may have expired meanwhile, or be late.
             let late = |_| BusError::TimedOut { operation: "read records".to_owned(), after: QUIET };
-            let Some(followed) = followed.map_err(late)?? else { break };
-            self.through = followed.pending == 0;
+            let Some(followed) = followed.map_err(late)?? else {
+                return Err(BusError::StreamMissing(self.bucket.stream()));
+            };
+            self.through = followed.position.sequence >= self.end;
             if let Some(key) = self.bucket.key_of(&followed.message.subject) {
                 let (sequence, stored_ns) = (followed.position.sequence, followed.position.stored_ns);
                 return Ok(Some(Found { key, sequence, stored_ns, message: followed.message }));

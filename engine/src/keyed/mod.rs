@@ -223,9 +223,9 @@ impl Keyed {
         let (journal, writer) = Journal::new(Arc::clone(&self.bus), bucket.clone(), owner.clone(), last);
         let writer = AbortOnDropHandle::new(tokio::spawn(writer));
         // Where each stream begins is settled before anything of it is handled.
-        if journal.renew(owner.clone(), owner.message(&bucket)?).await.is_err() {
+        let Ok(begun) = journal.renew(owner.clone(), owner.message(&bucket)?).await else {
             return Ok(Ended::Fenced);
-        }
+        };
         let ground = Arc::new(Ground {
             keyed: Arc::clone(self),
             bucket: bucket.clone(),
@@ -236,14 +236,15 @@ impl Keyed {
             renewed: Mutex::new(sent),
             stop: stop.child_token(),
         });
-        let Ok(left) = ground.left(intake::since(&*self.bus, &bucket, owner.settled).await?).await else {
+        let unsettled = intake::since(&*self.bus, &bucket, owner.settled, begun).await?;
+        let Ok(left) = ground.left(unsettled).await else {
             return Ok(Ended::Fenced);
         };
         let (to, read) = mpsc::channel(READ_AHEAD);
         let _reading = self.start_reading(manifest, partition, &sources, &to);
         drop(to);
         let (to, found) = mpsc::channel(READ_AHEAD);
-        let scan = intake::scan(Arc::clone(&self.bus), bucket, to);
+        let scan = intake::scan(Arc::clone(&self.bus), bucket, begun, to);
         let _scanning = AbortOnDropHandle::new(tokio::spawn(scan));
         self.witness.partition(partition, Standing::Owned);
         let partition = Partition::new(ground, owner, sources, manifest.state.cache_bytes());
