@@ -117,7 +117,8 @@ impl Memory {
         self.written = HashSet::new();
     }
 
-    fn know(&mut self, key: &str) {
+    /// A key has a record.
+    pub fn know(&mut self, key: &str) {
         if self.too_many {
             return;
         }
