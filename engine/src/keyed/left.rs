@@ -29,7 +29,6 @@ impl Ground {
         let mut oldest_ns = u64::MAX;
         for found in found {
             let settled = self.journal.settled();
-            settled.written(found.sequence);
             match self.held(found.message.payload, found.sequence) {
                 Ok(held) if !held.record.outbox.is_empty() => {
                     oldest_ns = oldest_ns.min(found.stored_ns);
