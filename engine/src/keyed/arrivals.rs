@@ -29,7 +29,12 @@ impl Partition {
 
     pub(super) fn found(&mut self, found: Found) {
         let key = Arc::<str>::from(found.key);
-        if self.lanes.has(&key) || found.message.payload.is_empty() {
+        if found.message.payload.is_empty() {
+            return;
+        }
+        self.memory.know(&key);
+        // A lane may have taken it up already, or be about to; its end tells the rest.
+        if self.lanes.has(&key) {
             return;
         }
         match self.ground.held(found.message.payload, found.sequence) {

@@ -7,7 +7,7 @@ use wasmill_tests::checker::client::{Client, StreamPlan};
 use wasmill_tests::nats::NatsServer;
 
 /// Runs it with the parts that these tests use, and fails with all that it said unless everything was valid.
-fn is_valid(arguments: &str) {
+pub fn is_valid(arguments: &str) {
     let ran = Command::new(env!("CARGO_BIN_EXE_wasmill-chaos"))
         .args(arguments.split_whitespace())
         .output()

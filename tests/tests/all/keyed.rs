@@ -1,5 +1,13 @@
 //! Plugins with a key on a real server: state that changes once per event, timers that fire once, outputs in order.
 
+mod account;
+mod chaos;
+mod order;
+mod owners;
+mod state;
+mod swaps;
+mod timers;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
