@@ -246,15 +246,12 @@ impl Keyed {
     ) -> Result<Ended, LeaseError> {
         let Held { mut owner, last } = held;
         let sources = self.sources(manifest, &mut owner).await?;
-        let unsettled = intake::since(&*self.bus, &bucket, owner.settled, last).await?;
         let (journal, writer) = Journal::new(Arc::clone(&self.bus), bucket.clone(), owner.clone(), last);
         let writer = AbortOnDropHandle::new(tokio::spawn(writer));
-        // Known before the first write of ours is: it must not seem that all up to there is settled.
-        unsettled.iter().for_each(|found| journal.settled().written(found.sequence));
         // Where each stream begins is settled before anything of it is handled.
-        let Ok(begun) = journal.renew(owner.clone(), owner.message(&bucket)?).await else {
+        if journal.renew(owner.clone(), owner.message(&bucket)?).await.is_err() {
             return Ok(Ended::Fenced);
-        };
+        }
         let ground = Arc::new(Ground {
             keyed: Arc::clone(self),
             bucket: bucket.clone(),
