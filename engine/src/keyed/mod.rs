@@ -159,6 +159,7 @@ impl Keyed {
             tracing::warn!(plugin = self.plugin.as_str(), partition, "{problem}; trying again in {wait:?}");
             self.witness.partition(partition, Standing::Problem(problem));
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(wait) => wait = (wait * 2).min(AGAIN.1),
             }
@@ -203,6 +204,7 @@ impl Keyed {
                 Err(err) => return Err(err),
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return Ok(None),
                 () = tokio::time::sleep(lease.pause()) => {}
             }

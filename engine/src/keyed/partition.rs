@@ -84,7 +84,7 @@ impl Partition {
         renew.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let keyed = Arc::clone(&self.ground.keyed);
         let mut gate = keyed.guard.watch();
-        let mut scanning = true;
+        let (mut scanning, mut found_first) = (true, false);
         let stop = self.ground.stop.clone();
         let ended = loop {
             self.start_turns();
@@ -105,13 +105,14 @@ impl Partition {
                 _gate = keyed.guard.admitted(), if matches!(keyed.guard.gate(), Gate::Shut { .. }) => {}
                 () = tokio::time::sleep(sleep.unwrap_or(LONGEST_SLEEP)), if sleep.is_some() => {}
                 () = freed, if !room => {}
-                input = input(&mut read, room, &mut found, scanning) => match input {
+                input = input(&mut read, room, &mut found, scanning, found_first) => match input {
                     Input::Told(told) => if let Err(err) = self.hear(told, &mut read) { break Ended::Broken(err) },
                     Input::Found(Some(Scanned::Found(one))) => self.found(one),
                     Input::Found(Some(Scanned::Through)) => self.memory.all_found(),
                     Input::Found(None) => scanning = false,
                 },
             }
+            found_first = !found_first;
             self.wake();
         };
         drop(read);
@@ -259,16 +260,29 @@ enum Input {
     Found(Option<Scanned>),
 }
 
-/// What comes next; neither has precedence.
+/// What comes next. Whoever asks gives precedence in turn, not by chance: a simulation is to be the same again.
 async fn input(
     read: &mut mpsc::Receiver<Told>,
     room: bool,
     found: &mut mpsc::Receiver<Scanned>,
     scanning: bool,
+    found_first: bool,
 ) -> Input {
-    tokio::select! {
-        told = read.recv(), if room => Input::Told(told),
-        one = found.recv(), if scanning => Input::Found(one),
-        else => std::future::pending().await,
+    let found = async {
+        match scanning {
+            true => Input::Found(found.recv().await),
+            false => std::future::pending().await,
+        }
+    };
+    let told = async {
+        match room {
+            true => Input::Told(read.recv().await),
+            false => std::future::pending().await,
+        }
+    };
+    if found_first {
+        tokio::select! { biased; input = found => input, input = told => input }
+    } else {
+        tokio::select! { biased; input = told => input, input = found => input }
     }
 }

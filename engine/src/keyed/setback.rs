@@ -162,6 +162,7 @@ pub(super) async fn set_aside(ground: &Ground, bad: Bad) -> bool {
         }
         let wait = Duration::from_millis(version.manifest.retry.max_delay_ms).max(LEAST_WAIT);
         tokio::select! {
+            biased;
             () = ground.stop.cancelled() => return false,
             () = tokio::time::sleep(wait) => {}
         }

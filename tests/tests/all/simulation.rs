@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use wasmill_tests::simulation::hunt::hunt;
-use wasmill_tests::simulation::{Plan, Report, minimal, run, run_plan};
+use wasmill_tests::simulation::{Plan, Report, Subject, minimal, run, run_plan};
 
 /// Seeds of an ordinary test run. `cargo xtask simulate` runs as many more as one likes.
 const SEEDS: u64 = 300;
 
 #[test]
 fn the_promises_hold_under_every_kind_of_fault() {
-    let hunt = hunt(0..SEEDS, 2, false).unwrap();
+    let hunt = hunt(Subject::Unkeyed, 0..SEEDS, 2, false).unwrap();
     if let Some(broken) = hunt.broken {
         let (faults, report) = minimal(broken.seed).unwrap();
         panic!("{}\nwith these faults alone: {faults:?}", report.story());
@@ -21,7 +21,7 @@ fn the_promises_hold_under_every_kind_of_fault() {
 
 #[test]
 fn a_run_is_a_function_of_its_seed() {
-    let hunt = hunt(0..50, 2, true).unwrap();
+    let hunt = hunt(Subject::Unkeyed, 0..50, 2, true).unwrap();
     assert!(hunt.broken.is_none(), "{}", hunt.broken.unwrap().story());
     let hashes: BTreeSet<u64> = (0..20).map(|seed| run(seed).unwrap().trace.hash()).collect();
     assert_eq!(hashes.len(), 20, "each seed is a run of its own");
