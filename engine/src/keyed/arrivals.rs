@@ -10,7 +10,7 @@ use super::redrives::{Redrive, Redriven};
 use super::setback::set_aside;
 use super::turn::{Held, Queued};
 use crate::bus::BusError;
-use crate::faults::failpoint;
+use crate::faults::{failpoint, mutant};
 use crate::limits::MIB;
 use crate::manifest::PluginClock;
 
@@ -29,7 +29,7 @@ impl Partition {
 
     pub(super) fn found(&mut self, found: Found) {
         let key = Arc::<str>::from(found.key);
-        if self.lanes.has(&key) || found.message.payload.is_empty() {
+        if self.lanes.has(&key) || mutant!("timers-not-rescanned") || found.message.payload.is_empty() {
             return;
         }
         if let Ok(held) = self.ground.held(found.message.payload, found.sequence) {
@@ -102,6 +102,9 @@ impl Partition {
                 keyed.metrics.received();
                 failpoint!("event-read");
                 source.progress.read(sequence);
+                if mutant!("cursor-too-early") {
+                    source.progress.done(sequence);
+                }
                 self.event_clock_ns = self.event_clock_ns.max(event.time_ns);
                 let clock_ns = match keyed.version.load().manifest.state.clock {
                     PluginClock::Wall => read.stored_ns,

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::bucket::{Bucket, Owner};
 use crate::bus::{Bus, BusError, OnlyIf, Stored};
-use crate::faults::failpoint;
+use crate::faults::{failpoint, mutant};
 use crate::message::Message;
 use crate::progress::Progress;
 
@@ -36,7 +36,8 @@ const AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 /// [`BusError::Overtaken`] if something was stored meanwhile; then nothing is known to be kept out.
 pub(super) async fn fence(bus: &dyn Bus, message: &Message, last: u64) -> Result<u64, BusError> {
     let mut sent = Vec::with_capacity(WINDOW + 1);
-    for ahead in 0..=WINDOW as u64 {
+    let beyond = if mutant!("fence-once") { 0 } else { WINDOW as u64 };
+    for ahead in 0..=beyond {
         sent.push(bus.post(message.clone(), OnlyIf::after(last + ahead)).await?);
     }
     let mut end = last;
@@ -207,6 +208,9 @@ impl Writer {
     fn finish(&mut self, write: Write, sequence: u64) {
         failpoint!("record-written");
         self.settled.written(sequence);
+        if mutant!("settled-too-early") {
+            self.settled.settle(sequence);
+        }
         if let Some(owner) = write.owner {
             self.owner = owner;
             self.settled.settle(sequence);
@@ -257,8 +261,8 @@ impl Writer {
             let last = self.bus.stream(&self.stream).await?.last_sequence;
             let found = self.bus.last(&self.stream, &self.bucket.owner()?).await?;
             let found = found.and_then(|stored| Owner::read(&stored.message.payload));
-            if found.is_none_or(|owner| owner.epoch != self.owner.epoch || owner.engine != self.owner.engine)
-            {
+            let is_ours = |owner: Owner| owner.epoch == self.owner.epoch && owner.engine == self.owner.engine;
+            if !found.is_some_and(is_ours) && !mutant!("owner-not-looked-at") {
                 return Ok(Err(Fenced));
             }
             self.last = fence(&*self.bus, &self.owner.message(&self.bucket)?, last).await?;

@@ -11,6 +11,7 @@ use super::turn::Held;
 use crate::bus::{Begin, Bus, BusError, FollowSpec, StreamInfo};
 use crate::effects::Output;
 use crate::event::MSG_ID_HEADER;
+use crate::faults::mutant;
 use crate::limits::{PREFETCH_BYTES, PREFETCH_MESSAGES};
 use crate::outcome::Failure;
 
@@ -31,7 +32,7 @@ impl Ground {
             let settled = self.journal.settled();
             settled.written(found.sequence);
             match self.held(found.message.payload, found.sequence) {
-                Ok(held) if !held.record.outbox.is_empty() => {
+                Ok(held) if !held.record.outbox.is_empty() && !mutant!("outbox-not-republished") => {
                     oldest_ns = oldest_ns.min(found.stored_ns);
                     left.push(Held { settled: false, ..held });
                 }

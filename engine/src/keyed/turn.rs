@@ -60,6 +60,9 @@ impl Queued {
     }
 
     fn is_applied(&self, ground: &Ground, record: &Record) -> bool {
+        if mutant!("applied-ignored") {
+            return false;
+        }
         self.place(ground).is_some_and(|(name, at)| record.has_applied(&name, at.incarnation_ms, at.sequence))
     }
 
@@ -226,6 +229,9 @@ impl Turn {
         }
         if changed {
             record.outbox = outputs;
+            if mutant!("publish-before-commit") {
+                ground.publish_in_order(&record.outbox).await?;
+            }
             ground.commit(version, &self.key, &mut record, held).await?;
             self.traceless.clear();
             let rate = || keyed.version.load().manifest.limits.outputs_per_second;

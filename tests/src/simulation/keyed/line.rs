@@ -72,7 +72,10 @@ impl Line {
             return Err(Told::Disconnected.error("post"));
         }
         let parcel = Parcel::of(&message);
-        self.note(parcel.input(), parcel.sent(), parcel.number());
+        // Owners' values are many, and of interest only where they do not arrive.
+        if !matches!(parcel, Parcel::Owner { .. }) {
+            self.note(parcel.input(), parcel.sent(), parcel.number());
+        }
         self.world.enter(|ledger, _| ledger.posted(&parcel));
         let writer = self.writer(&parcel);
         let only_if = OnlyIf { connection: None, ..only_if };
@@ -106,7 +109,9 @@ impl Line {
             Err(BusError::Overtaken { .. }) => "  refused, as somebody else wrote",
             Err(_) => "  refused",
         };
-        self.note(parcel.input(), what, parcel.number());
+        if stored.is_err() || !matches!(parcel, Parcel::Owner { .. }) {
+            self.note(parcel.input(), what, parcel.number());
+        }
         if let Ok(stored) = &stored {
             self.world.enter(|ledger, plan| ledger.stored(plan, &parcel, writer, stored));
         }

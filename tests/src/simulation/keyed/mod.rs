@@ -9,6 +9,7 @@
 //! - `line`, `wire`, `follow`: the way to the bus and back: questions, what is posted in order, what is read.
 //! - `plugin`: the script behind the engine's own handler.
 //! - `ledger`: what was seen of each key, and the promises that this must keep.
+//! - `replay`: the same events live and in replay, without faults.
 
 mod engine;
 mod follow;
@@ -17,6 +18,7 @@ mod life;
 mod line;
 mod plan;
 mod plugin;
+pub mod replay;
 mod scenario;
 mod script;
 mod storm;

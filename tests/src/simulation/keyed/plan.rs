@@ -203,9 +203,10 @@ fn input(rng: &mut Rng, retry: &Retry, over: Duration, keys: usize) -> Input {
     };
     let actions = (0..rng.usize(0..=2)).map(|_| action(rng)).collect();
     let takes = if rng.u32(0..4) == 0 { rng.u64(1..=1_500) } else { 0 };
+    // Some come at once, which makes batches. Times are whole milliseconds, as those of tokio's paused clock.
+    let at = over.mul_f64(if rng.bool() { rng.f64() } else { f64::from(rng.u32(0..4)) / 4.0 });
     Input {
-        // Some come at once, which makes batches.
-        at: over.mul_f64(if rng.bool() { rng.f64() } else { f64::from(rng.u32(0..4)) / 4.0 }),
+        at: Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or_default()),
         key: rng.usize(0..keys),
         kind,
         outputs: rng.u32(0..=3),

@@ -17,7 +17,7 @@ use wasmill::manifest::{
 };
 use wasmill::outcome::{Failure, Trouble};
 use wasmill::sandbox::{Batch, BatchHandled, Cause, FailedStep, Step};
-use wasmill::state::{Change, KeyState, Timer};
+use wasmill::state::{Change, Draft, KeyState, StateLimits, Timer};
 use wasmill::subject::{Pattern, SubjectError};
 
 use super::life::Life;
@@ -31,6 +31,9 @@ pub(super) const PLUGIN: &str = "simulated";
 pub(super) const STREAM: &str = "IN";
 /// The header that holds an event's key.
 pub(super) const KEY_HEADER: &str = "Customer";
+/// More than any key here comes to: bytes, and timers.
+const MOST_BYTES: usize = 1_024 * 1_024;
+const MOST_TIMERS: u32 = 1_000;
 /// The field that holds a key's history.
 pub(super) const FIELD: &str = "history";
 
@@ -196,17 +199,18 @@ fn noted(
     let mut history = script::read(state.field(FIELD).map(AsRef::as_ref)).ok_or_else(unreadable)?;
     let Effects { outputs, timers } = effects(plan, label, history.len()).ok_or_else(unreadable)?;
     history.push(label);
-    let value = Bytes::from(script::write(&history));
-    let mut changes = vec![Change::Set { name: FIELD.into(), value }];
+    let refused = |why: String| Failure::Rejected(why);
+    let limits = StateLimits { record_bytes: MOST_BYTES, timers: MOST_TIMERS };
+    let mut draft = Draft::new(state.clone(), limits);
+    draft.set(FIELD, script::write(&history).into()).map_err(|err| refused(err.to_string()))?;
     for TimerChange { name, set } in timers {
-        let name = Arc::<str>::from(name);
         match set {
             Some((label, after)) => {
                 let due_ns = now_ns + u64::try_from(after.as_nanos()).unwrap_or_default();
-                changes.push(Change::SetTimer { name, due_ns, data: Bytes::from(label.to_string()) });
+                let data = Bytes::from(label.to_string());
+                draft.set_timer(&name, due_ns, data).map_err(|err| refused(err.to_string()))?;
             }
-            None if state.timer(&name).is_some() => changes.push(Change::CancelTimer { name }),
-            None => {}
+            None => draft.cancel_timer(&name).map_err(|err| refused(err.to_string()))?,
         }
     }
     let proposed = outputs.into_iter().map(|(subject, text)| Proposed {
@@ -215,7 +219,7 @@ fn noted(
         headers: Vec::new(),
         data: text.into_bytes(),
     });
-    Ok((changes, proposed.collect()))
+    Ok((draft.into_changes(), proposed.collect()))
 }
 
 impl Running {

@@ -23,6 +23,8 @@ use super::script::{Input, Kind};
 use super::storm;
 use super::world::World;
 
+/// When a run begins, since the Unix epoch.
+pub(super) const BORN: Duration = Duration::from_secs(1_800_000_000);
 /// How often somebody looks whether all is well.
 const LOOK: Duration = Duration::from_millis(200);
 /// How much later than all timers the event is that ends a run which goes by the clock of its events.
@@ -44,7 +46,7 @@ pub(super) async fn play(plan: Plan) -> Arc<World> {
 }
 
 async fn acts(world: &Arc<World>) -> anyhow::Result<()> {
-    let bus = MemoryBus::born_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+    let bus = MemoryBus::born_at(SystemTime::UNIX_EPOCH + BORN);
     create_streams(&bus, &world.plan).await?;
     let slots: Vec<_> = (0..world.plan.engines).map(|number| Slot::new(number, world, &bus)).collect();
     let attended: Vec<_> = slots.iter().map(|slot| tokio::spawn(Arc::clone(slot).attend())).collect();
@@ -70,7 +72,7 @@ async fn acts(world: &Arc<World>) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn all_well(world: &World) {
+pub(super) async fn all_well(world: &World) {
     while world.known(|ledger, plan| ledger.owed(plan).is_err()) {
         tokio::time::sleep(LOOK).await;
     }
@@ -118,8 +120,7 @@ pub(super) fn message(plan: &Plan, input: &Input, sequence: u64) -> anyhow::Resu
 
 /// One event for each partition that is later than all timers.
 pub(super) async fn emit_ticks(world: &World, bus: &MemoryBus) -> anyhow::Result<()> {
-    let time = Duration::from_secs(1_800_000_000) + world.elapsed() + FAR_AHEAD;
-    let time = Timestamp::from_second(i64::try_from(time.as_secs())?)?;
+    let time = Timestamp::from_second(i64::try_from((BORN + world.elapsed() + FAR_AHEAD).as_secs())?)?;
     for partition in 0..world.plan.partitions {
         let mut keys = (0_u32..).map(|number| format!("tick-{number}"));
         let key = keys.find(|key| key::partition(key, world.plan.partitions) == partition);
