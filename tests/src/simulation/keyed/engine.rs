@@ -169,10 +169,7 @@ impl Witness for Told {
         self.world.note(self.life.number, 0, what, u64::from(partition));
         if standing == Standing::Owned {
             let writer = Writer { engine: self.life.number, term: self.life.owns(partition) };
-            self.world.enter(|ledger, _| {
-                ledger.owns(partition, writer);
-                Ok(())
-            });
+            self.world.enter(|ledger, _| ledger.owns(partition, writer));
         }
     }
 

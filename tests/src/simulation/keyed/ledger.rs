@@ -126,6 +126,8 @@ pub(super) struct Ledger {
     called: BTreeSet<u64>,
     /// Who was told that it owns a partition.
     owners: BTreeMap<u32, Writer>,
+    /// The epoch in which that was.
+    epochs: BTreeMap<u32, u64>,
     /// What the owner's value says.
     values: BTreeMap<u32, Owner>,
     /// The records in each bucket whose outputs may not be stored yet.
@@ -134,8 +136,12 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// An engine is told that it owns a partition.
-    pub fn owns(&mut self, partition: u32, writer: Writer) {
+    pub fn owns(&mut self, partition: u32, writer: Writer) -> Result<(), Broken> {
         self.owners.insert(partition, writer);
+        // Of two who take it at once the values may alternate until one of them has all of its own stored.
+        let value = self.values.get(&partition).cloned().unwrap_or_default();
+        let before = self.epochs.insert(partition, value.epoch).unwrap_or_default();
+        check(before < value.epoch, "epochs-rise", 0, || format!("{before}, then {value:?}"))
     }
 
     /// An event reaches the plugin.
@@ -199,8 +205,7 @@ impl Ledger {
 
     fn owner(&mut self, plan: &Plan, partition: u32, owner: Option<&Owner>) -> Result<(), Broken> {
         let owner = owner.ok_or_else(|| broken("a-record-is-whole", 0, "an owner's value".into()))?;
-        let before = self.values.insert(partition, owner.clone()).unwrap_or_default();
-        check(before.epoch <= owner.epoch, "epochs-rise", 0, || format!("{before:?}, then {owner:?}"))?;
+        self.values.insert(partition, owner.clone());
         let cursor = owner.cursor.get(STREAM).map_or(0, |reached| reached.sequence);
         for (event, input) in (1..=cursor).filter_map(|event| Some((event, plan.input(event)?))) {
             if plan.partition(input) == partition {

@@ -72,7 +72,7 @@ impl Line {
             return Err(Told::Disconnected.error("post"));
         }
         let parcel = Parcel::of(&message);
-        // Owners' values are many, and of interest only where they do not arrive.
+        // Owners' values are many: whoever takes over writes hundreds.
         if !matches!(parcel, Parcel::Owner { .. }) {
             self.note(parcel.input(), parcel.sent(), parcel.number());
         }
@@ -109,7 +109,7 @@ impl Line {
             Err(BusError::Overtaken { .. }) => "  refused, as somebody else wrote",
             Err(_) => "  refused",
         };
-        if stored.is_err() || !matches!(parcel, Parcel::Owner { .. }) {
+        if !matches!(parcel, Parcel::Owner { .. }) {
             self.note(parcel.input(), what, parcel.number());
         }
         if let Ok(stored) = &stored {
