@@ -119,7 +119,8 @@ impl Memory {
         self.written = HashSet::new();
     }
 
-    fn know(&mut self, key: &str) {
+    /// Takes note that a key has a record.
+    pub fn know(&mut self, key: &str) {
         if self.too_many {
             return;
         }
