@@ -24,13 +24,12 @@ const QUIET: Duration = Duration::from_secs(10);
 
 impl Ground {
     /// The records among those that an owner before wrote last whose outputs may not be stored. What is found to be stored
-    /// is not in their outboxes any more.
+    /// is not in their outboxes any more. The journal knows of all of them as written.
     pub async fn left(&self, found: Vec<Found>) -> Result<Vec<Held>, Fenced> {
         let mut left = Vec::new();
         let mut oldest_ns = u64::MAX;
         for found in found {
             let settled = self.journal.settled();
-            settled.written(found.sequence);
             match self.held(found.message.payload, found.sequence) {
                 Ok(held) if !held.record.outbox.is_empty() && !mutant!("outbox-not-republished") => {
                     oldest_ns = oldest_ns.min(found.stored_ns);

@@ -222,8 +222,11 @@ impl Keyed {
     ) -> Result<Ended, LeaseError> {
         let Held { mut owner, last } = held;
         let sources = self.sources(manifest, &mut owner).await?;
+        let found = intake::since(&*self.bus, &bucket, owner.settled).await?;
         let (journal, writer) = Journal::new(Arc::clone(&self.bus), bucket.clone(), owner.clone(), last);
         let writer = AbortOnDropHandle::new(tokio::spawn(writer));
+        // Before anything is written behind them, which would pass for all being settled up to there.
+        found.iter().for_each(|found| journal.settled().written(found.sequence));
         // Where each stream begins is settled before anything of it is handled.
         if journal.renew(owner.clone(), owner.message(&bucket)?).await.is_err() {
             return Ok(Ended::Fenced);
@@ -238,7 +241,7 @@ impl Keyed {
             renewed: Mutex::new(sent),
             stop: stop.child_token(),
         });
-        let Ok(left) = ground.left(intake::since(&*self.bus, &bucket, owner.settled).await?).await else {
+        let Ok(left) = ground.left(found).await else {
             return Ok(Ended::Fenced);
         };
         let (to, read) = mpsc::channel(READ_AHEAD);
