@@ -172,7 +172,20 @@ mod mutants {
     ];
 
     /// Those of plugins with a key.
-    pub const KEYED_MUTANTS: &[&str] = &["commit-split"];
+    pub const KEYED_MUTANTS: &[&str] = &[
+        "applied-ignored",
+        "commit-split",
+        "cursor-too-early",
+        "fence-once",
+        "keyed-letter-error-swallowed",
+        "outbox-not-republished",
+        "outputs-overtake",
+        "owner-not-looked-at",
+        "publish-before-commit",
+        "settled-too-early",
+        "timers-not-rescanned",
+        "unscanned-keys-are-new",
+    ];
 
     static CURRENT: LazyLock<RwLock<Option<String>>> =
         LazyLock::new(|| RwLock::new(std::env::var("MUTANT").ok()));

@@ -9,7 +9,7 @@ use super::redrives::{Redrive, Redriven};
 use super::setback::set_aside;
 use super::turn::Held;
 use crate::bus::BusError;
-use crate::faults::failpoint;
+use crate::faults::{failpoint, mutant};
 use crate::limits::MIB;
 use crate::manifest::PluginClock;
 
@@ -29,18 +29,17 @@ impl Partition {
 
     pub(super) fn found(&mut self, found: Found) {
         let key = Arc::<str>::from(found.key);
-        if found.message.payload.is_empty() {
+        if found.message.payload.is_empty() || mutant!("timers-not-rescanned") {
             return;
         }
+        // It has one, even if it is none that can be used: whoever has its turn next must not take it for new.
         self.memory.know(&key);
         // A lane may have taken it up already, or be about to; its end tells the rest.
         if self.lanes.has(&key) {
             return;
         }
-        match self.ground.held(found.message.payload, found.sequence) {
-            Ok(held) => self.memory.found(key, held),
-            // It is there all the same: nobody may write over it.
-            Err(_) => self.memory.know(&key),
+        if let Ok(held) = self.ground.held(found.message.payload, found.sequence) {
+            self.memory.found(key, held);
         }
     }
 
@@ -94,6 +93,9 @@ impl Partition {
                 keyed.metrics.received();
                 failpoint!("event-read");
                 source.progress.read(sequence);
+                if mutant!("cursor-too-early") {
+                    source.progress.done(sequence);
+                }
                 // Nothing happens after it is stored: a wrong time must not carry the clock away for good.
                 self.event_clock_ns = self.event_clock_ns.max(event.time_ns.min(read.stored_ns));
                 let clock_ns = match keyed.version.load().manifest.state.clock {

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::bucket::{Bucket, Owner};
 use crate::bus::{Bus, BusError, OnlyIf, Stored};
-use crate::faults::failpoint;
+use crate::faults::{failpoint, mutant};
 use crate::message::Message;
 use crate::progress::Progress;
 
@@ -36,7 +36,8 @@ const AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 /// [`BusError::Overtaken`] if something was stored meanwhile; then nothing is known to be kept out.
 pub(super) async fn fence(bus: &dyn Bus, message: &Message, last: u64) -> Result<u64, BusError> {
     let mut sent = Vec::with_capacity(WINDOW + 1);
-    for ahead in 0..=WINDOW as u64 {
+    let beyond = if mutant!("fence-once") { 0 } else { WINDOW as u64 };
+    for ahead in 0..=beyond {
         sent.push(bus.post(message.clone(), OnlyIf::after(last + ahead)).await?);
     }
     let mut end = last;
@@ -240,7 +241,12 @@ impl Writer {
         match write.owner {
             // It has no outputs, and what was written before it may have some that are not stored.
             Some(owner) => self.owner = owner,
-            None => self.settled.written(sequence),
+            None => {
+                self.settled.written(sequence);
+                if mutant!("settled-too-early") {
+                    self.settled.settle(sequence);
+                }
+            }
         }
         // Whoever waited may have been told to stop.
         let _gone = write.reply.send(Ok(sequence));
@@ -297,8 +303,8 @@ impl Writer {
             }
             let found = self.bus.last(&self.stream, &self.bucket.owner()?).await?;
             let found = found.and_then(|stored| Owner::read(&stored.message.payload));
-            if found.is_none_or(|owner| owner.epoch != self.owner.epoch || owner.engine != self.owner.engine)
-            {
+            let is_ours = |owner: Owner| owner.epoch == self.owner.epoch && owner.engine == self.owner.engine;
+            if !found.is_some_and(is_ours) && !mutant!("owner-not-looked-at") {
                 return Ok(Err(Fenced));
             }
             self.last = fence(&*self.bus, &self.owner.message(&self.bucket)?, last).await?;

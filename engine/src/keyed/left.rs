@@ -11,6 +11,7 @@ use super::turn::Held;
 use crate::bus::{Begin, Bus, BusError, FollowSpec, StreamInfo};
 use crate::effects::Output;
 use crate::event::MSG_ID_HEADER;
+use crate::faults::mutant;
 use crate::limits::{PREFETCH_BYTES, PREFETCH_MESSAGES};
 use crate::outcome::Failure;
 
@@ -23,7 +24,7 @@ const QUIET: Duration = Duration::from_secs(10);
 
 impl Ground {
     /// The records among those that an owner before wrote last whose outputs may not be stored. What is found to be stored
-    /// is not in their outboxes any more.
+    /// is not in their outboxes any more. The journal knows of all of them as written.
     pub async fn left(&self, found: Vec<Found>) -> Result<Vec<Held>, Fenced> {
         let settled = self.journal.settled();
         let mut left = Vec::new();
@@ -31,7 +32,7 @@ impl Ground {
         for found in found {
             settled.written(found.sequence);
             match self.held(found.message.payload, found.sequence) {
-                Ok(held) if !held.record.outbox.is_empty() => {
+                Ok(held) if !held.record.outbox.is_empty() && !mutant!("outbox-not-republished") => {
                     oldest_ns = oldest_ns.min(found.stored_ns);
                     left.push(Held { settled: false, ..held });
                 }

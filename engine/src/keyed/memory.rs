@@ -10,6 +10,7 @@ use quick_cache::unsync::Cache;
 
 use super::ground::Ground;
 use super::turn::Held;
+use crate::faults::mutant;
 use crate::record::Reached;
 
 /// The most keys of which it is known that they have a record: eight bytes each. Beyond that, keys are looked up.
@@ -78,6 +79,7 @@ impl Memory {
         match self.cache.remove(key) {
             // It was read before it came to rest here.
             Some((_, resting)) => ground.held(resting.payload, resting.sequence).ok(),
+            None if mutant!("unscanned-keys-are-new") => Some(Held::none(key)),
             None if self.all_known && !self.known.contains(&self.hash(key)) => Some(Held::none(key)),
             None => None,
         }

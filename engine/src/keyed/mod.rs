@@ -165,6 +165,7 @@ impl Keyed {
             tracing::warn!(plugin = self.plugin.as_str(), partition, "{problem}; trying again in {wait:?}");
             self.witness.partition(partition, Standing::Problem(problem));
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(wait) => wait = (wait * 2).min(AGAIN.1),
             }
@@ -175,7 +176,6 @@ impl Keyed {
     async fn own(self: &Arc<Self>, partition: u32, stop: &CancellationToken) -> Result<Ended, LeaseError> {
         let manifest = Arc::clone(&self.version.load().manifest);
         let bucket = Bucket::new(&self.plugin, partition);
-        self.check_division(partition, manifest.state.partitions).await?;
         let info = self.bus.ensure_bucket(&bucket.spec(manifest.state.replicas)).await?;
         let since = Instant::now();
         let Some(held) = self.wait_for_lease(partition, &bucket, &manifest, stop).await? else {
@@ -190,24 +190,6 @@ impl Keyed {
             since.elapsed()
         );
         self.work(partition, &manifest, bucket, info.max_message_bytes, (held, sent), stop).await
-    }
-
-    /// Whether the first partition, which is what the others are judged by, was made with as many as there are now. A new one
-    /// beside old ones would begin with the first event of its streams.
-    async fn check_division(&self, partition: u32, wanted: u32) -> Result<(), LeaseError> {
-        if partition == 0 {
-            return Ok(());
-        }
-        let first = Bucket::new(&self.plugin, 0);
-        let found = match self.bus.last(&first.stream(), &first.owner()?).await {
-            Err(BusError::StreamMissing(_)) => return Ok(()),
-            found => found?,
-        };
-        let found = found.and_then(|found| Owner::read(&found.message.payload)).map(|owner| owner.partitions);
-        match found {
-            Some(found) if found != wanted => Err(LeaseError::Partitions { wanted, found }),
-            _ => Ok(()),
-        }
     }
 
     async fn wait_for_lease(
@@ -229,6 +211,7 @@ impl Keyed {
                 Err(err) => return Err(err),
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return Ok(None),
                 () = tokio::time::sleep(lease.pause()) => {}
             }

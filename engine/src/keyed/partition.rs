@@ -86,7 +86,7 @@ impl Partition {
         renew.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let keyed = Arc::clone(&self.ground.keyed);
         let mut gate = keyed.guard.watch();
-        let mut scanning = true;
+        let (mut scanning, mut found_first) = (true, false);
         let stop = self.ground.stop.clone();
         let ended = loop {
             self.start_turns();
@@ -107,7 +107,7 @@ impl Partition {
                 _gate = keyed.guard.admitted(), if matches!(keyed.guard.gate(), Gate::Shut { .. }) => {}
                 () = tokio::time::sleep(sleep.unwrap_or(LONGEST_SLEEP)), if sleep.is_some() => {}
                 () = freed, if !room => {}
-                input = input(&mut read, room, &mut found, scanning) => match input {
+                input = input(&mut read, room, &mut found, scanning, found_first) => match input {
                     // Each reader says why it ends before it does.
                     Input::Told(told) if told.is_empty() => {
                         break Ended::Broken(BusError::Settings("its readers ended".to_owned()));
@@ -122,6 +122,7 @@ impl Partition {
                     Input::Found(None) => scanning = false,
                 },
             }
+            found_first = !found_first;
             self.wake();
         };
         drop(read);
@@ -272,17 +273,30 @@ enum Input {
     Found(Option<Scanned>),
 }
 
-/// What comes next; neither has precedence.
+/// What comes next. Whoever asks gives precedence in turn, not by chance: a simulation is to be the same again.
 async fn input(
     read: &mut mpsc::Receiver<Told>,
     room: bool,
     found: &mut mpsc::Receiver<Scanned>,
     scanning: bool,
+    found_first: bool,
 ) -> Input {
     let mut told = Vec::new();
-    tokio::select! {
-        _count = read.recv_many(&mut told, HEARD_AT_ONCE), if room => Input::Told(told),
-        one = found.recv(), if scanning => Input::Found(one),
-        else => std::future::pending().await,
+    let found = async {
+        match scanning {
+            true => Input::Found(found.recv().await),
+            false => std::future::pending().await,
+        }
+    };
+    let hear = async {
+        match room {
+            true => read.recv_many(&mut told, HEARD_AT_ONCE).await,
+            false => std::future::pending().await,
+        }
+    };
+    if found_first {
+        tokio::select! { biased; input = found => input, _count = hear => Input::Told(told) }
+    } else {
+        tokio::select! { biased; _count = hear => Input::Told(told), input = found => input }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::ground::Ground;
 use super::redrives::{self, Redrive};
 use crate::event::{Event, Origin};
+use crate::faults::mutant;
 use crate::flow::Taken;
 use crate::message::Message;
 use crate::record::{Reached, Record};
@@ -40,6 +41,9 @@ impl Queued {
 
     /// Whether a record holds it already.
     pub fn is_applied(&self, ground: &Ground, record: &Record) -> bool {
+        if mutant!("applied-ignored") {
+            return false;
+        }
         self.place(ground).is_some_and(|(name, at)| record.has_applied(&name, at.incarnation_ms, at.sequence))
     }
 

@@ -100,6 +100,7 @@ impl Queue {
                 }
             }
             tokio::select! {
+                biased;
                 () = to.closed() => return,
                 () = tokio::time::sleep(AGAIN) => {}
             }
@@ -111,6 +112,7 @@ impl Queue {
         let mut intake = self.bus.consume(&self.spec).await?;
         loop {
             let delivery = tokio::select! {
+                biased;
                 () = to.closed() => return Ok(()),
                 next = intake.next() => match next {
                     Some(Ok(delivery)) => delivery,

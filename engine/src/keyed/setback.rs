@@ -11,7 +11,7 @@ use super::timers;
 use super::turn::{Held, Tries, Turn, timer_of};
 use crate::dead_letter::{Failed, RedriveOf};
 use crate::event::Origin;
-use crate::faults::failpoint;
+use crate::faults::{failpoint, mutant};
 use crate::message::Message;
 use crate::outcome::{Outcome, Trouble};
 use crate::sandbox::Cause;
@@ -80,8 +80,10 @@ impl Turn {
                 "its dead letter was not stored: {err}"
             );
             keyed.guard.dead_letter(Err(err.to_string()));
-            self.wait = Duration::from_millis(retry.max_delay_ms).max(LEAST_WAIT);
-            return Ok(());
+            if !mutant!("keyed-letter-error-swallowed") {
+                self.wait = Duration::from_millis(retry.max_delay_ms).max(LEAST_WAIT);
+                return Ok(());
+            }
         }
         keyed.guard.dead_letter(Ok(()));
         failpoint!("dead-letter-stored");
@@ -164,6 +166,7 @@ pub(super) async fn set_aside(ground: &Ground, bad: Bad) -> bool {
         }
         let wait = Duration::from_millis(version.manifest.retry.max_delay_ms).max(LEAST_WAIT);
         tokio::select! {
+            biased;
             () = ground.stop.cancelled() => return false,
             () = tokio::time::sleep(wait) => {}
         }

@@ -192,6 +192,9 @@ impl Turn {
         }
         if changed {
             record.outbox = outputs;
+            if mutant!("publish-before-commit") {
+                let _sent = ground.publish(&record.outbox).await;
+            }
             ground.commit(version, &self.key, &mut record, held).await?;
             self.traceless.clear();
             let rate = || keyed.version.load().manifest.limits.outputs_per_second;

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Broken, Report, run};
+use super::{Broken, Report, Subject};
 
 /// What came of many seeds.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Hunt {
 ///
 /// # Errors
 /// When a run could not be made.
-pub fn hunt(seeds: Range<u64>, jobs: usize, twice: bool) -> std::io::Result<Hunt> {
+pub fn hunt(subject: Subject, seeds: Range<u64>, jobs: usize, twice: bool) -> std::io::Result<Hunt> {
     let began = Instant::now();
     let next = AtomicU64::new(seeds.start);
     // No seed from here on is begun.
@@ -37,7 +37,7 @@ pub fn hunt(seeds: Range<u64>, jobs: usize, twice: bool) -> std::io::Result<Hunt
             if seed >= end.load(Ordering::Relaxed) {
                 return Ok(ran);
             }
-            let report = if twice { run_twice(seed)? } else { run(seed)? };
+            let report = if twice { run_twice(subject, seed)? } else { subject.run(seed)? };
             ran += 1;
             if report.broken.is_some() {
                 end.fetch_min(seed, Ordering::Relaxed);
@@ -61,8 +61,8 @@ pub fn hunt(seeds: Range<u64>, jobs: usize, twice: bool) -> std::io::Result<Hunt
     Ok(Hunt { ran, took: began.elapsed(), broken })
 }
 
-fn run_twice(seed: u64) -> std::io::Result<Report> {
-    let (mut one, other) = (run(seed)?, run(seed)?);
+fn run_twice(subject: Subject, seed: u64) -> std::io::Result<Report> {
+    let (mut one, other) = (subject.run(seed)?, subject.run(seed)?);
     if one.broken.is_none() && one.trace != other.trace {
         let (first, second) = (one.trace.render(None), other.trace.render(None));
         let differs = first.lines().zip(second.lines()).find(|(first, second)| first != second);

@@ -13,12 +13,14 @@
 //! - `plugin`, `clock`: the plugin and the time of day.
 //! - `ledger`: what was seen of each event, and the promises that this must keep.
 //! - `world`: what all of these share; `weather`: the faults of the moment; `trace`: what happened.
+//! - `keyed`: the same for plugins with a key.
 //! - `minimal`: which kinds of faults a failure needs; `hunt`: many seeds on several threads.
 
 mod clock;
 mod engine;
 pub mod hunt;
 mod intake;
+pub mod keyed;
 mod ledger;
 mod life;
 mod line;
@@ -34,7 +36,7 @@ mod world;
 
 use std::fmt::Write as _;
 
-pub use self::minimal::minimal;
+pub use self::minimal::{minimal, minimal_keyed};
 pub use self::plan::{Fault, Plan};
 use self::trace::Trace;
 
@@ -49,9 +51,45 @@ pub struct Broken {
     pub input: u64,
 }
 
+/// What is simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// Delivery to a plugin without a key.
+    Unkeyed,
+    /// Delivery to a plugin that has one.
+    Keyed,
+}
+
+impl Subject {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Unkeyed, Self::Keyed];
+
+    /// Runs one seed.
+    ///
+    /// # Errors
+    /// When no runtime can be had.
+    pub fn run(self, seed: u64) -> std::io::Result<Report> {
+        match self {
+            Self::Unkeyed => run(seed),
+            Self::Keyed => keyed::run(seed),
+        }
+    }
+
+    /// Its name on the command line and in what is shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unkeyed => "unkeyed",
+            Self::Keyed => "keyed",
+        }
+    }
+}
+
 /// What came of one run.
 #[derive(Debug)]
 pub struct Report {
+    /// What was simulated.
+    pub subject: Subject,
     /// The seed.
     pub seed: u64,
     /// The first promise that was broken, if one was.
@@ -81,7 +119,7 @@ pub fn run_plan(plan: Plan) -> std::io::Result<Report> {
     // Whatever still runs is dropped here, before the world is asked what it has seen.
     drop(runtime);
     let (broken, trace) = world.take();
-    Ok(Report { seed, broken, trace })
+    Ok(Report { subject: Subject::Unkeyed, seed, broken, trace })
 }
 
 impl Report {
@@ -94,9 +132,10 @@ impl Report {
             None => write!(story, "seed {}: all promises kept\n{}", self.seed, self.trace.render(None)),
             Some(Broken { promise, detail, input }) => write!(
                 story,
-                "seed {}: broken promise {promise:?}: {detail}\n{}  to see all of it: cargo xtask simulate --seed {} --trace\n",
+                "seed {}: broken promise {promise:?}: {detail}\n{}  to see all of it: cargo xtask simulate --{} --seed {} --trace\n",
                 self.seed,
                 self.trace.render(Some(*input)),
+                self.subject.as_str(),
                 self.seed
             ),
         };

@@ -243,7 +243,7 @@ const MOST_OUTPUTS: u32 = 5;
 /// The most attempts after which the engine does not lose a call any more.
 const MOST_LOST: u32 = 8;
 
-fn retry(rng: &mut Rng) -> Retry {
+pub(super) fn retry(rng: &mut Rng) -> Retry {
     let delays = |rng: &mut Rng| match rng.u32(0..3) {
         0 => (0..rng.usize(1..=4)).map(|_| rng.u64(0..=2_000)).collect(),
         _ => Vec::new(),

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use wasmill_tests::simulation::hunt::hunt;
-use wasmill_tests::simulation::{Plan, Report, minimal, run, run_plan};
+use wasmill_tests::simulation::keyed::replay::effects_of;
+use wasmill_tests::simulation::{Plan, Report, Subject, keyed, minimal, minimal_keyed, run, run_plan};
 
 /// Seeds of an ordinary test run. `cargo xtask simulate` runs as many more as one likes.
 const SEEDS: u64 = 300;
 
 #[test]
 fn the_promises_hold_under_every_kind_of_fault() {
-    let hunt = hunt(0..SEEDS, 2, false).unwrap();
+    let hunt = hunt(Subject::Unkeyed, 0..SEEDS, 2, false).unwrap();
     if let Some(broken) = hunt.broken {
         let (faults, report) = minimal(broken.seed).unwrap();
         panic!("{}\nwith these faults alone: {faults:?}", report.story());
@@ -21,7 +22,7 @@ fn the_promises_hold_under_every_kind_of_fault() {
 
 #[test]
 fn a_run_is_a_function_of_its_seed() {
-    let hunt = hunt(0..50, 2, true).unwrap();
+    let hunt = hunt(Subject::Unkeyed, 0..50, 2, true).unwrap();
     assert!(hunt.broken.is_none(), "{}", hunt.broken.unwrap().story());
     let hashes: BTreeSet<u64> = (0..20).map(|seed| run(seed).unwrap().trace.hash()).collect();
     assert_eq!(hashes.len(), 20, "each seed is a run of its own");
@@ -80,5 +81,55 @@ fn without_faults_nothing_is_done_twice() {
         assert_eq!(report.broken, None, "{}", report.story());
         assert_eq!(report.trace.count("  dropped as a repeat"), 0, "{}", report.story());
         assert_eq!(report.trace.count("is dead"), 0);
+    }
+}
+
+#[test]
+fn the_promises_of_keyed_delivery_hold_under_every_kind_of_fault() {
+    let hunt = hunt(Subject::Keyed, 0..SEEDS, 2, false).unwrap();
+    if let Some(broken) = hunt.broken {
+        let (faults, report) = minimal_keyed(broken.seed).unwrap();
+        panic!("{}\nwith these faults alone: {faults:?}", report.story());
+    }
+    assert_eq!(hunt.ran, SEEDS);
+}
+
+#[test]
+fn a_keyed_run_is_a_function_of_its_seed() {
+    let hunt = hunt(Subject::Keyed, 0..30, 2, true).unwrap();
+    assert!(hunt.broken.is_none(), "{}", hunt.broken.unwrap().story());
+}
+
+#[test]
+fn seeds_bring_about_what_keyed_promises_are_about() {
+    let reports: Vec<Report> = (0..100).map(|seed| keyed::run(seed).unwrap()).collect();
+    for what in [
+        "is dead",
+        "goes on",
+        "has stopped",
+        "swaps to version",
+        "the server restarts, for ms",
+        "has its line cut, for ms",
+        "a stream takes nothing, for ms",
+        "the clock leaps",
+        "a reading breaks off",
+        "a question is not answered",
+        "a timer of it fires",
+        "  refused, as somebody else wrote",
+        "  dropped as a repeat",
+        "  a post is told of an error",
+        "publishes its dead letter",
+    ] {
+        let runs = reports.iter().filter(|report| report.trace.count(what) > 0).count();
+        assert!(runs >= 5, "{what:?} happens in {runs} of {} runs", reports.len());
+    }
+}
+
+/// One history per key, whenever its events are read: live, with timers that fire while nothing comes, or all at once.
+#[test]
+fn a_replay_gives_the_same_effects_as_the_live_run() {
+    for seed in 0..SEEDS {
+        let (live, replayed) = (effects_of(seed, true).unwrap(), effects_of(seed, false).unwrap());
+        assert_eq!(live, replayed, "seed {seed}");
     }
 }

@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use anyhow::{Context as _, Result, bail};
+use wasmill_tests::simulation::Subject;
 
-const USAGE: &str = "usage: wasmill-simulate [--seeds N] [--start S] [--jobs N] [--twice]
-       wasmill-simulate --seed X [--trace] [--mutant NAME]
-       wasmill-simulate --mutant NAME|all [--seeds N] [--start S] [--jobs N]";
+const USAGE: &str = "usage: wasmill-simulate [--keyed|--unkeyed] [--seeds N] [--start S] [--jobs N] [--twice]
+       wasmill-simulate [--keyed|--unkeyed] --seed X [--trace] [--mutant NAME]
+       wasmill-simulate [--keyed|--unkeyed] --mutant NAME|all [--seeds N] [--start S] [--jobs N]";
 
 /// What to do.
 pub enum Mode {
@@ -21,6 +22,8 @@ pub enum Mode {
 /// The command line.
 pub struct Arguments {
     pub mode: Mode,
+    /// What to simulate: plugins with a key, those without one, or both.
+    pub subjects: Vec<Subject>,
     pub start: u64,
     pub seeds: Option<u64>,
     pub jobs: usize,
@@ -32,8 +35,15 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
-        let mut arguments =
-            Self { mode: Mode::Seeds, start: 0, seeds: None, jobs: 2, twice: false, mutant: None };
+        let mut arguments = Self {
+            mode: Mode::Seeds,
+            subjects: Subject::ALL.to_vec(),
+            start: 0,
+            seeds: None,
+            jobs: 2,
+            twice: false,
+            mutant: None,
+        };
         let (mut seed, mut trace) = (None, false);
         while let Some(word) = words.next() {
             let mut value = || words.next().with_context(|| format!("{word} needs a value\n{USAGE}"));
@@ -43,6 +53,8 @@ impl Arguments {
                 "--jobs" => arguments.jobs = number(&value()?)?.try_into()?,
                 "--mutant" => arguments.mutant = Some(value()?),
                 "--seed" => seed = Some(number(&value()?)?),
+                "--keyed" => arguments.subjects = vec![Subject::Keyed],
+                "--unkeyed" => arguments.subjects = vec![Subject::Unkeyed],
                 "--twice" => arguments.twice = true,
                 "--trace" => trace = true,
                 _ => bail!("{word:?} is no argument\n{USAGE}"),

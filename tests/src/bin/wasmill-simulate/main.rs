@@ -9,14 +9,17 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use wasmill_tests::simulation::hunt::hunt;
-use wasmill_tests::simulation::{minimal, run};
+use wasmill_tests::simulation::{Report, Subject, minimal, minimal_keyed};
 
 use self::arguments::{Arguments, Mode};
 
 fn main() -> ExitCode {
     let ended = Arguments::parse(std::env::args().skip(1)).and_then(|arguments| match &arguments.mode {
-        Mode::Seeds => seeds(&arguments),
-        Mode::One { seed, trace } => one(*seed, *trace, arguments.mutant.as_deref()),
+        Mode::Seeds => arguments.subjects.iter().try_for_each(|subject| seeds(*subject, &arguments)),
+        Mode::One { seed, trace } => {
+            let mutant = arguments.mutant.as_deref();
+            arguments.subjects.iter().try_for_each(|subject| one(*subject, *seed, *trace, mutant))
+        }
         Mode::Mutants => mutants::catch(&arguments),
     });
     match ended {
@@ -29,39 +32,46 @@ fn main() -> ExitCode {
 }
 
 /// Runs seeds one after the other.
-fn seeds(arguments: &Arguments) -> Result<()> {
+fn seeds(subject: Subject, arguments: &Arguments) -> Result<()> {
     let range = arguments.range();
-    let hunt = hunt(range.clone(), arguments.jobs, arguments.twice)?;
+    let hunt = hunt(subject, range.clone(), arguments.jobs, arguments.twice)?;
     let rate = hunt.ran as f64 / hunt.took.as_secs_f64();
-    println!("{} seeds from {} in {:.1?}, {rate:.0} a second", hunt.ran, range.start, hunt.took);
+    let name = subject.as_str();
+    println!("{name}: {} seeds from {} in {:.1?}, {rate:.0} a second", hunt.ran, range.start, hunt.took);
     match hunt.broken {
         None => Ok(()),
-        Some(report) if arguments.twice && run(report.seed)?.broken.is_none() => bail!("{}", report.story()),
-        Some(report) => broken(report.seed, None),
+        Some(report) if arguments.twice && subject.run(report.seed)?.broken.is_none() => {
+            bail!("{}", report.story())
+        }
+        Some(report) => broken(subject, report.seed, None),
     }
 }
 
 /// Runs one seed and shows what happened.
-fn one(seed: u64, trace: bool, mutant: Option<&str>) -> Result<()> {
+fn one(subject: Subject, seed: u64, trace: bool, mutant: Option<&str>) -> Result<()> {
     if mutant.is_some() {
         mutants::switch_on(mutant)?;
     }
-    let report = run(seed)?;
+    let report = subject.run(seed)?;
     if trace {
         print!("{}", report.trace.render(None));
     }
-    println!("seed {seed}: {} things happened, hash {:016x}", report.trace.len(), report.trace.hash());
+    let (name, things, hash) = (subject.as_str(), report.trace.len(), report.trace.hash());
+    println!("{name}, seed {seed}: {things} things happened, hash {hash:016x}");
     match report.broken {
         None => Ok(()),
-        Some(_) => broken(seed, mutant),
+        Some(_) => broken(subject, seed, mutant),
     }
 }
 
 /// Tells of a broken promise by the smallest run that breaks it.
-fn broken(seed: u64, mutant: Option<&str>) -> Result<()> {
-    let (faults, report) = minimal(seed)?;
+fn broken(subject: Subject, seed: u64, mutant: Option<&str>) -> Result<()> {
+    let (faults, report): (String, Report) = match subject {
+        Subject::Unkeyed => minimal(seed).map(|(faults, report)| (format!("{faults:?}"), report))?,
+        Subject::Keyed => minimal_keyed(seed).map(|(faults, report)| (format!("{faults:?}"), report))?,
+    };
     println!("{}", report.story());
-    println!("that was with these faults alone: {faults:?}");
+    println!("that was with these faults alone: {faults}");
     let with = mutant.map(|mutant| format!(", with the defect {mutant}")).unwrap_or_default();
     bail!("seed {seed} breaks a promise{with}")
 }

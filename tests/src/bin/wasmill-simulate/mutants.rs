@@ -29,7 +29,8 @@ pub use with::{catch, switch_on};
 #[cfg(feature = "mutants")]
 mod with {
     use anyhow::{Result, bail, ensure};
-    use wasmill::faults::{MUTANTS, mutate};
+    use wasmill::faults::{KEYED_MUTANTS, MUTANTS, mutate};
+    use wasmill_tests::simulation::Subject;
     use wasmill_tests::simulation::hunt::hunt;
 
     use crate::arguments::Arguments;
@@ -39,8 +40,9 @@ mod with {
 
     /// Switches a defect on, or all off.
     pub fn switch_on(name: Option<&str>) -> Result<()> {
-        if let Some(name) = name.filter(|name| !MUTANTS.contains(name)) {
-            bail!("there is no defect {name:?}; there are {MUTANTS:?}");
+        let all = [MUTANTS, KEYED_MUTANTS].concat();
+        if let Some(name) = name.filter(|name| !all.contains(name)) {
+            bail!("there is no defect {name:?}; there are {all:?}");
         }
         mutate(name);
         Ok(())
@@ -49,16 +51,31 @@ mod with {
     /// Runs seeds for each defect until one finds it, and then as many without any.
     pub fn catch(arguments: &Arguments) -> Result<()> {
         let wanted = arguments.mutant.as_deref().filter(|name| *name != "all");
-        let names: Vec<&str> = match wanted {
-            Some(name) => vec![name],
-            None => MUTANTS.to_vec(),
-        };
+        switch_on(wanted)?;
+        println!("{:<32} {:>6} {:>9}  found by", "defect", "seeds", "time");
+        let mut missed = Vec::new();
+        for subject in &arguments.subjects {
+            let names = match subject {
+                Subject::Unkeyed => MUTANTS,
+                Subject::Keyed => KEYED_MUTANTS,
+            };
+            let names: Vec<&str> =
+                names.iter().copied().filter(|name| wanted.is_none_or(|wanted| wanted == *name)).collect();
+            if !names.is_empty() {
+                missed.extend(catch_in(*subject, &names, arguments)?);
+            }
+        }
+        ensure!(missed.is_empty(), "not found: {missed:?}");
+        Ok(())
+    }
+
+    /// Those that were not found.
+    fn catch_in<'a>(subject: Subject, names: &[&'a str], arguments: &Arguments) -> Result<Vec<&'a str>> {
         let end = arguments.start.saturating_add(arguments.seeds.unwrap_or(MOST_SEEDS));
         let mut missed = Vec::new();
-        println!("{:<32} {:>6} {:>9}  found by", "defect", "seeds", "time");
         for name in names {
             switch_on(Some(name))?;
-            let hunt = hunt(arguments.start..end, arguments.jobs, false)?;
+            let hunt = hunt(subject, arguments.start..end, arguments.jobs, false)?;
             let took = format!("{:.2?}", hunt.took);
             match hunt.broken.and_then(|report| Some((report.seed, report.broken?))) {
                 Some((seed, broken)) => {
@@ -67,17 +84,16 @@ mod with {
                 }
                 None => {
                     println!("{name:<32} {:>6} {took:>9}  -", "none");
-                    missed.push(name);
+                    missed.push(*name);
                 }
             }
         }
         switch_on(None)?;
-        let sound = hunt(arguments.start..end, arguments.jobs, false)?;
+        let sound = hunt(subject, arguments.start..end, arguments.jobs, false)?;
         println!("{:<32} {:>6} {:>9}  -", "none", sound.ran, format!("{:.2?}", sound.took));
         if let Some(report) = sound.broken {
             bail!("without any defect a promise is broken\n{}", report.story());
         }
-        ensure!(missed.is_empty(), "not found in {} seeds: {missed:?}", end - arguments.start);
-        Ok(())
+        Ok(missed)
     }
 }
