@@ -27,8 +27,9 @@ const LONGEST_RENEWAL: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(20);
 /// How much longer the server keeps a record than its manifest says: expiry goes by the plugin clock, which may be behind.
 const TTL_MARGIN_S: u64 = 3_600;
-/// What a record's message may have beyond the record, in bytes: subject and headers.
-const MESSAGE_HEAD_BYTES: usize = 1_024;
+/// What a record's message may have beyond state and outputs, in bytes: subject and headers, the key, and what has been
+/// applied.
+const HEAD_BYTES: usize = 8_192;
 
 /// One of the plugin's streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,11 +162,11 @@ impl Ground {
         }
     }
 
-    /// The most bytes that a record may have.
+    /// The most bytes that a record may have in state and outputs.
     pub fn record_limit(&self, version: &Version) -> usize {
         let most = self.keyed.bus.max_message_bytes();
         let message =
-            self.bucket_bytes.map_or(most, |bytes| bytes.min(most)).saturating_sub(MESSAGE_HEAD_BYTES);
+            self.bucket_bytes.map_or(most, |bytes| bytes.min(most)).saturating_sub(HEAD_BYTES);
         version.manifest.state.record_bytes().min(message)
     }
 

@@ -24,8 +24,6 @@ use crate::unkeyed::LEAST_WAIT;
 
 /// The most timers of one key that fire in one turn.
 const TIMERS_AT_ONCE: usize = 64;
-/// What a record may have beyond its state and outbox, in bytes.
-const RECORD_HEAD_BYTES: usize = 4_096;
 
 /// A record in memory.
 #[derive(Debug, Clone, Default)]
@@ -268,7 +266,7 @@ impl Turn {
             match self.effects(ground, version, &step).await {
                 Ok(outputs) => {
                     let bytes: usize = outputs.iter().map(|output| output.message.wire_bytes()).sum();
-                    let record_bytes = step.state_bytes + outbox_bytes + bytes + RECORD_HEAD_BYTES;
+                    let record_bytes = step.state_bytes + outbox_bytes + bytes;
                     let limit = ground.record_limit(version);
                     if record_bytes > limit {
                         // By itself it may fit: what came before it goes first.

@@ -44,9 +44,9 @@ async fn a_record_over_its_limit_is_a_dead_letter_and_leaves_the_state_as_it_was
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_smallest_record_holds_a_small_state() {
+async fn a_small_record_holds_a_small_state_and_an_output() {
     let scene = scene().await;
-    scene.place.put_manifest("ledger", &format!("{MANIFEST}record_kib = 1\n")).unwrap();
+    scene.place.put_manifest("ledger", &format!("{MANIFEST}record_kib = 2\n")).unwrap();
     scene.order("a", json!([["add", 1], ["get", "count"]])).await;
     let running = scene.start().await;
     running.ended("ledger", 1).await.unwrap();
