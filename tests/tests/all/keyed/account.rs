@@ -50,7 +50,11 @@ impl Ledger {
 
     /// Waits until all is there.
     pub fn done(&mut self) {
-        assert!(self.scene.wait_until_done().unwrap(), "nothing comes any more: {}", self.scene.audit().unwrap());
+        assert!(
+            self.scene.wait_until_done().unwrap(),
+            "nothing comes any more: {}",
+            self.scene.audit().unwrap()
+        );
     }
 
     /// Compares; no engine may live any more.
@@ -79,6 +83,7 @@ pub fn failing(from: u64, count: u64, keys: u64) -> Vec<Entry> {
         13 => Some(Fails::Reject),
         _ => None,
     };
-    let change = |entry: Entry| Entry { fails: fails(entry.n), until: 3, outputs: (entry.n % 3) as u32, ..entry };
+    let change =
+        |entry: Entry| Entry { fails: fails(entry.n), until: 3, outputs: (entry.n % 3) as u32, ..entry };
     entries(from, count, keys).into_iter().map(change).collect()
 }

@@ -30,7 +30,9 @@ async fn only_the_key_of_a_failed_event_waits() {
     scene.order("slow", json!([["trap"]])).await;
     for round in 0..20 {
         for key in ["slow", "a", "b"] {
-            scene.order(key, json!([["add", 1], ["get", "count"], ["set", "round", round.to_string()]])).await;
+            scene
+                .order(key, json!([["add", 1], ["get", "count"], ["set", "round", round.to_string()]]))
+                .await;
         }
     }
     let running = scene.start().await;
@@ -45,7 +47,10 @@ async fn only_the_key_of_a_failed_event_waits() {
     running.until("ledger", "through with all", |status| status.counters.outputs == 20).await.unwrap();
     assert_eq!(scene.said().await["slow"].len(), 20);
     let letters = streams::read(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap();
-    assert_eq!(letters.iter().map(|letter| letter.header("Wasmill-Reason").unwrap()).collect::<Vec<_>>(), ["trap"]);
+    assert_eq!(
+        letters.iter().map(|letter| letter.header("Wasmill-Reason").unwrap()).collect::<Vec<_>>(),
+        ["trap"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +63,8 @@ async fn the_queued_events_of_a_hot_key_are_committed_together() {
     stop(&running.engine).await;
     ledger.audit();
     let jetstream = streams::connect(&ledger.server.url()).await.unwrap();
-    let writes = jetstream.get_stream(format!("KV_{}", bucket())).await.unwrap().cached_info().state.last_sequence;
+    let writes =
+        jetstream.get_stream(format!("KV_{}", bucket())).await.unwrap().cached_info().state.last_sequence;
     // The take-over and its renewals are among them.
     assert!(writes < 2_500, "{writes} writes for 5,000 events");
 }
@@ -66,14 +72,23 @@ async fn the_queued_events_of_a_hot_key_are_committed_together() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_without_a_key_is_a_dead_letter_once() {
     let scene = scene().await;
-    scene.place.put_manifest("ledger", &MANIFEST.replace("{ token = 2 }", "{ header = \"Customer\" }")).unwrap();
+    scene
+        .place
+        .put_manifest("ledger", &MANIFEST.replace("{ token = 2 }", "{ header = \"Customer\" }"))
+        .unwrap();
     for customer in ["ann", "", "ann"] {
         let mut headers = async_nats::HeaderMap::new();
         if !customer.is_empty() {
             headers.insert("Customer", customer);
         }
         let payload = Bytes::from_static(b"[[\"add\", 1], [\"get\", \"count\"]]");
-        scene.jetstream.publish_with_headers("in.x".to_owned(), headers, payload).await.unwrap().await.unwrap();
+        scene
+            .jetstream
+            .publish_with_headers("in.x".to_owned(), headers, payload)
+            .await
+            .unwrap()
+            .await
+            .unwrap();
     }
     for _ in 0..2 {
         let running = scene.start().await;

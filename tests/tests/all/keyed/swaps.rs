@@ -36,7 +36,9 @@ async fn a_version_that_cannot_migrate_makes_way_for_the_one_before() {
     place.put_component(PLUGIN, &version(1_999).unwrap()).unwrap();
     ledger.publish(&entries(200, 200, 20));
     let digest = wasmill::digest::Digest::of(&before).to_string();
-    let told = |problem: &Option<String>| problem.as_ref().is_some_and(|why| why.contains("does not know this shape"));
+    let told = |problem: &Option<String>| {
+        problem.as_ref().is_some_and(|why| why.contains("does not know this shape"))
+    };
     let status = running
         .until(PLUGIN, "back to the version before", |status| {
             status.running.as_ref().is_some_and(|running| running.digest == digest) && told(&status.problem)
