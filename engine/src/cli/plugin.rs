@@ -1,4 +1,4 @@
-//! `wasmill plugin`: what a running engine does, asked through its admin API.
+//! `wasmill plugin`: what a running engine does, asked through its admin API; `reset` alone works on the bus.
 
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub enum PluginCommand {
         #[command(flatten)]
         engine: EngineFlag,
     },
+    /// Have a plugin with a key handle its events again from a place on, or pass over some
+    Reset(Box<super::state::reset::ResetArgs>),
     /// Put the version before the present one back into service
     Rollback {
         /// Its name
@@ -76,6 +78,7 @@ pub fn run(command: &PluginCommand) -> Result<(), Failure> {
             let name = PluginName::new(name.as_str())?;
             told(&Api::new(engine)?.get(&format!("api/plugins/{name}"))?, engine.output)
         }
+        PluginCommand::Reset(args) => super::state::reset::run(args),
         PluginCommand::Rollback { name, engine } => {
             let name = PluginName::new(name.as_str())?;
             told(&Api::new(engine)?.post(&format!("api/plugins/{name}/rollback"))?, engine.output)
@@ -224,6 +227,9 @@ fn described(plugin: &PluginStatus) -> String {
     row("previous", plugin.previous.as_ref().map_or_else(|| "-".to_owned(), version));
     row("receives", dash(&plugin.subscriptions.join(", ")).to_owned());
     row("emits", dash(&plugin.emits.join(", ")).to_owned());
+    if !plugin.partitions.is_empty() {
+        row("partitions", plugin.partitions.join("\n              "));
+    }
     row("isolation", plugin.isolation.clone());
     for (name, count) in [
         ("received", counters.received),
@@ -315,6 +321,7 @@ mod tests {
     #[test]
     fn one_plugin_is_told_in_full() {
         let mut plugin = plugin(None);
+        plugin.partitions = vec!["0: owned".into(), "1: standby: other owns it".into()];
         plugin.warnings = vec!["no stream stores alerts.>\n  hint: declare one".into()];
         plugin.previous = Some(VersionStatus {
             artifact: Artifact::Wasm,
@@ -326,6 +333,7 @@ mod tests {
         assert!(text.contains("running       1.2.0 0123456789ab since 2026-11-20T10:00:00Z"), "{text}");
         assert!(text.contains("previous      - fedcba987654\n"), "{text}");
         assert!(text.contains("emits         -"), "{text}");
+        assert!(text.contains("partitions    0: owned\n              1: standby: other owns it\n"), "{text}");
         assert!(
             text.ends_with("warning       no stream stores alerts.>\n                hint: declare one"),
             "{text}"

@@ -87,7 +87,9 @@ async fn what_is_stored_is_listed_and_shown() {
         ["timer", "idle", far, "[]"],
     ]);
     scene.order("c-1", orders).await;
+    scene.emitted(1).await;
     scene.order("c-2", json!([["add", 1]])).await;
+    scene.emitted(2).await;
     scene.order("other", json!([["get", "count"]])).await;
     scene.emitted(3).await;
 
@@ -115,7 +117,7 @@ async fn what_is_stored_is_listed_and_shown() {
         "version    1.0.0\n",
         "applied    IN up to 1\n",
         "fields (4)\ncount  17\n",
-        "\ntext  (15 bytes)\n  two\n  lines \\u{1b}[2J",
+        "\ntext  (14 bytes)\n  two\n  lines \\u{1b}[2J",
         "\nwindow  {\"panes\":[1,2]}",
         "zeros",
         "00 00 00",
