@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use futures::{FutureExt as _, StreamExt};
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt};
 use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
 
