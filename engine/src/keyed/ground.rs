@@ -165,8 +165,7 @@ impl Ground {
     /// The most bytes that a record may have in state and outputs.
     pub fn record_limit(&self, version: &Version) -> usize {
         let most = self.keyed.bus.max_message_bytes();
-        let message =
-            self.bucket_bytes.map_or(most, |bytes| bytes.min(most)).saturating_sub(HEAD_BYTES);
+        let message = self.bucket_bytes.map_or(most, |bytes| bytes.min(most)).saturating_sub(HEAD_BYTES);
         version.manifest.state.record_bytes().min(message)
     }
 
