@@ -108,19 +108,13 @@ impl Slot {
             stop: stop.clone(),
             keyed: Arc::clone(&keyed),
         }));
-        let partitions = (0..self.world.plan.partitions).map(|partition| {
-            Arc::clone(&keyed).serve(partition, stop.clone())
-        });
+        let partitions = (0..self.world.plan.partitions)
+            .map(|partition| Arc::clone(&keyed).serve(partition, stop.clone()));
         join_all(partitions).await;
         Ok(())
     }
 
-    fn keyed(
-        &self,
-        life: &Arc<Life>,
-        bus: Arc<dyn Bus>,
-        dead_letters: DeadLetters,
-    ) -> anyhow::Result<Keyed> {
+    fn keyed(&self, life: &Arc<Life>, bus: Arc<dyn Bus>, dead_letters: DeadLetters) -> anyhow::Result<Keyed> {
         let plugin = PluginName::new(PLUGIN)?;
         let metrics = Telemetry::new().plugin(&plugin);
         let installed = *self.installed.lock().unwrap_or_else(PoisonError::into_inner);

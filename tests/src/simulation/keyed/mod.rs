@@ -25,8 +25,8 @@ mod storm;
 mod wire;
 mod world;
 
-use super::{Report, Subject};
 pub use self::plan::{Fault, Plan};
+use super::{Report, Subject};
 
 /// Runs one seed.
 ///

@@ -120,7 +120,8 @@ impl Plan {
         let retry = retry(rng);
         let storm = Duration::from_millis(rng.u64(3_000..=40_000));
         let names = ["plain", "with space", "dots.and.stars.*", "käse", "-_", "0", "UPPER"];
-        let keys: Vec<String> = names.iter().take(rng.usize(1..=names.len())).map(ToString::to_string).collect();
+        let keys: Vec<String> =
+            names.iter().take(rng.usize(1..=names.len())).map(ToString::to_string).collect();
         let mut inputs: Vec<_> =
             (0..rng.usize(4..=48)).map(|_| input(rng, &retry, storm, keys.len())).collect();
         inputs.sort_by_key(|input| input.at);
@@ -135,7 +136,9 @@ impl Plan {
             concurrency: *rng.choice(&[1, 2, 8, 64]).unwrap_or(&8),
             lease: Duration::from_millis(rng.u64(1_000..=6_000)),
             batch: *rng.choice(&[1, 2, 8, 128]).unwrap_or(&8),
-            clock: *rng.choice(&[PluginClock::Wall, PluginClock::Wall, PluginClock::Event]).unwrap_or(&PluginClock::Wall),
+            clock: *rng
+                .choice(&[PluginClock::Wall, PluginClock::Wall, PluginClock::Event])
+                .unwrap_or(&PluginClock::Wall),
             cache_mib: *rng.choice(&[0, 1, 64]).unwrap_or(&1),
             retry,
             pace: if rng.bool() { 0 } else { rng.u32(5..=200) },

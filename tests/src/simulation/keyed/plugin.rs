@@ -12,9 +12,7 @@ use wasmill::event::Event;
 use wasmill::key::KeySource;
 use wasmill::keyed::{Handler, Version};
 use wasmill::limits::Limits;
-use wasmill::manifest::{
-    Emit, Isolation, Manifest, OutputDelivery, Start, StateSettings, Subscribe,
-};
+use wasmill::manifest::{Emit, Isolation, Manifest, OutputDelivery, Start, StateSettings, Subscribe};
 use wasmill::outcome::{Failure, Trouble};
 use wasmill::sandbox::{Batch, BatchHandled, Cause, FailedStep, Step};
 use wasmill::state::{Change, Draft, KeyState, StateLimits, Timer};
@@ -69,8 +67,11 @@ pub(super) fn version(world: &Arc<World>, life: &Arc<Life>, number: u32) -> Resu
         lookup: Default::default(),
     };
     let handler = Scripted { world: Arc::clone(world), life: Arc::clone(life) };
-    let emitter =
-        Emitter { plugin: PLUGIN.to_owned(), version: number.to_string(), digest: format!("digest-{number}") };
+    let emitter = Emitter {
+        plugin: PLUGIN.to_owned(),
+        version: number.to_string(),
+        digest: format!("digest-{number}"),
+    };
     Ok(Version { handler: Box::new(handler), manifest: Arc::new(manifest), emitter })
 }
 
@@ -147,11 +148,7 @@ impl Scripted {
         }
     }
 
-    async fn event(
-        &self,
-        state: &KeyState,
-        event: &Event,
-    ) -> Result<(Vec<Change>, Vec<Proposed>), Failure> {
+    async fn event(&self, state: &KeyState, event: &Event) -> Result<(Vec<Change>, Vec<Proposed>), Failure> {
         let label = std::str::from_utf8(&event.data).ok().and_then(Label::parse);
         let Some(label @ Label::Event(number)) = label else { return Ok((Vec::new(), Vec::new())) };
         self.world.note(self.life.number, number, "called, in attempt", u64::from(event.attempt));

@@ -228,7 +228,8 @@ impl Fold {
                     fold.last = *event;
                 }
                 Label::Timer { .. } => {
-                    let name = fold.timers.iter().find(|(_, set)| *set == label).map(|(name, _)| name.clone());
+                    let name =
+                        fold.timers.iter().find(|(_, set)| *set == label).map(|(name, _)| name.clone());
                     let name = name.ok_or_else(|| format!("{label} fires and is not set"))?;
                     fold.timers.remove(&name);
                 }

@@ -135,7 +135,8 @@ impl World {
     /// Whether a subject is not taken now, and whether for want of somebody who answers.
     pub fn refused(&self, subject: &str) -> Option<bool> {
         let (state, now) = (self.lock(), Instant::now());
-        let mut spells = state.full.iter().filter(|(prefix, _, until)| subject.starts_with(prefix) && now < *until);
+        let mut spells =
+            state.full.iter().filter(|(prefix, _, until)| subject.starts_with(prefix) && now < *until);
         spells.next().map(|(_, leaderless, _)| *leaderless)
     }
 
