@@ -36,7 +36,7 @@ pub struct Delivery {
     pub message: Message,
     /// Where it stands in its stream; none for a core subscription, which is at-most-once.
     pub position: Option<Position>,
-    /// What [`Bus::settle`] needs; none for a core subscription.
+    /// What [`Bus::settle`](super::Bus::settle) needs; none for a core subscription.
     pub receipt: Option<Receipt>,
     /// When it came into this process: the ack wait has run since.
     pub received: tokio::time::Instant,

@@ -33,7 +33,7 @@ pub struct StreamSpec {
     pub max_age: Option<Duration>,
     /// How many servers keep a copy.
     pub replicas: usize,
-    /// Whether it takes batches, see [`Bus::publish_batch`].
+    /// Whether it takes batches, see [`Bus::publish_batch`](super::Bus::publish_batch).
     pub atomic: bool,
 }
 
@@ -87,7 +87,7 @@ pub struct StreamInfo {
     pub messages: u64,
     /// The sequence of the last message stored.
     pub last_sequence: u64,
-    /// Whether it takes batches, see [`Bus::publish_batch`].
+    /// Whether it takes batches, see [`Bus::publish_batch`](super::Bus::publish_batch).
     pub atomic: bool,
     /// The largest message that it stores, headers included, in bytes; none if it has no limit of its own.
     pub max_message_bytes: Option<usize>,

@@ -43,11 +43,14 @@ impl Tables for Table {
     }
 }
 
+/// An output: subject, headers, data.
+type Said = (String, Vec<(String, String)>, String);
+
 /// One call: what it was for, and its outputs or how it failed.
 #[derive(Debug, PartialEq)]
 struct Call {
     cause: String,
-    answer: Result<Vec<(String, Vec<(String, String)>, String)>, String>,
+    answer: Result<Vec<Said>, String>,
 }
 
 /// What is stored: fields, and timers with their time.

@@ -9,6 +9,8 @@ use crate::checker::read::Stored;
 
 /// What a doctor does to a run.
 type Doctor = fn(&mut Held);
+/// What a case counts of the findings.
+type Count = fn(&Findings) -> u64;
 
 fn entry(n: u64, outputs: u32) -> Entry {
     Entry { n, key: "k".into(), outputs, ..Entry::default() }
@@ -112,7 +114,7 @@ fn a_run_as_it_should_be_has_no_faults() {
 
 #[test]
 fn every_fault_is_found() {
-    let cases: [(&str, Doctor, fn(&Findings) -> u64); 16] = [
+    let cases: [(&str, Doctor, Count); 16] = [
         ("an output is not there", |run| _ = run.outputs.remove(2), |found| found.lost.all()),
         ("one of two outputs is not there", |run| _ = run.outputs.remove(1), |found| found.torn),
         ("an output is there twice", |run| run.outputs.push(run.outputs[0].clone()), |found| found.repeated),
