@@ -33,7 +33,9 @@ async fn a_version_that_cannot_migrate_makes_way_for_the_one_before() {
     let before = version(1_000).unwrap();
     running.running(PLUGIN, Some(&before)).await.unwrap();
 
-    place.put_component(PLUGIN, &version(1_999).unwrap()).unwrap();
+    let broken = version(1_999).unwrap();
+    place.put_component(PLUGIN, &broken).unwrap();
+    running.running(PLUGIN, Some(&broken)).await.unwrap();
     ledger.publish(&entries(200, 200, 20));
     let digest = wasmill::digest::Digest::of(&before).to_string();
     let told = |problem: &Option<String>| {
