@@ -10,7 +10,7 @@ use wasmill_tests::simulation::{Plan, Report, Subject, keyed, minimal, minimal_k
 /// Seeds of an ordinary test run. `cargo xtask simulate` runs as many more as one likes.
 const SEEDS: u64 = 300;
 /// The same for keyed delivery, of which a run takes longer.
-const KEYED_SEEDS: u64 = 250;
+const KEYED_SEEDS: u64 = 40;
 
 #[test]
 fn the_promises_hold_under_every_kind_of_fault() {

@@ -47,7 +47,7 @@ impl Arguments {
             twice: false,
             mutant: None,
         };
-        let (mut seed, mut trace) = (None, false);
+        let (mut seed, mut trace, mut replay) = (None, false, false);
         while let Some(word) = words.next() {
             let mut value = || words.next().with_context(|| format!("{word} needs a value\n{USAGE}"));
             match word.as_str() {

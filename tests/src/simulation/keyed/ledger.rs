@@ -263,8 +263,7 @@ impl Ledger {
         })?;
         self.committed.insert(key.to_owned(), history);
         let theirs = (1..=reached).filter(|event| {
-            plan.input(*event)
-                .is_some_and(|input| plan.key(input) == key && plan.partition(input) == partition)
+            plan.input(*event).is_some_and(|input| input.kind != Kind::Keyless && plan.key(input) == key)
         });
         for event in theirs {
             self.handled(plan, event)
