@@ -69,6 +69,27 @@ async fn a_state_ends_so_long_after_the_last_event_of_its_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_timer_due_before_its_state_ends_fires_before_that() {
+    let scene = scene().await;
+    scene.place.put_manifest("ledger", &format!("{MANIFEST}clock = \"event\"\nttl_s = 60\n")).unwrap();
+    let due = |second: u64| json!((1_577_836_800 + second) * 1_000_000_000);
+    let count = || json!([["add", 1], ["get", "count"]]);
+    let timers = json!([
+        ["add", 1],
+        ["timer", "early", due(40), "[[\"add\", 10], [\"get\", \"count\"]]"],
+        ["timer", "late", due(200), "[[\"add\", 100], [\"get\", \"count\"]]"]
+    ]);
+    at(&scene, "a", 0, timers).await;
+    at(&scene, "a", 90, count()).await;
+    at(&scene, "a", 300, count()).await;
+    let running = scene.start().await;
+    running.ended("ledger", 3).await.unwrap();
+    // The timer is handled like an event: the state is kept for a minute from then on.
+    let wanted = [json!(["ok", "ok", "ok"]), json!(["ok", "11"]), json!(["ok", "12"]), json!(["ok", "1"])];
+    assert_eq!(scene.said().await["a"], wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_made_anew_is_read_from_its_beginning() {
     let scene = scene().await;
     let count = || json!([["add", 1], ["get", "count"]]);
@@ -95,6 +116,7 @@ async fn what_a_plugin_looks_up_is_what_the_bucket_holds() {
     bucket.put("ann", "gold".into()).await.unwrap();
     scene.place.put_manifest("ledger", &format!("{MANIFEST}[lookup]\ntiers = \"TIERS\"\n")).unwrap();
     let running = scene.start().await;
+    running.running("ledger", None).await.unwrap();
     running.running("ledger", None).await.unwrap();
     let name = wasmill::manifest::PluginName::new("ledger").unwrap();
     let orders = json!([["lookup", "tiers", "ann"], ["lookup", "tiers", "bob"], ["lookup", "others", "ann"]]);
