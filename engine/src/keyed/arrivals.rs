@@ -29,7 +29,7 @@ impl Partition {
 
     pub(super) fn found(&mut self, found: Found) {
         let key = Arc::<str>::from(found.key);
-        if found.message.payload.is_empty() || mutant!("timers-not-rescanned") {
+        if found.message.payload.is_empty() {
             return;
         }
         // It has one, even if it is none that can be used: whoever has its turn next must not take it for new.
@@ -96,8 +96,7 @@ impl Partition {
                 if mutant!("cursor-too-early") {
                     source.progress.done(sequence);
                 }
-                // Nothing happens after it is stored: a wrong time must not carry the clock away for good.
-                self.event_clock_ns = self.event_clock_ns.max(event.time_ns.min(read.stored_ns));
+                self.event_clock_ns = self.event_clock_ns.max(event.time_ns);
                 let clock_ns = match keyed.version.load().manifest.state.clock {
                     PluginClock::Wall => read.stored_ns,
                     PluginClock::Event => self.event_clock_ns,

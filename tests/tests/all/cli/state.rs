@@ -100,7 +100,9 @@ async fn what_is_stored_is_listed_and_shown() {
     assert_eq!((rows.len(), rows[2][0]), (3, "c-2"));
     assert!(table.stderr.contains("1 more that hold nothing"), "{table:?}");
     let keys = |line: &str| -> Vec<_> { scene.lines(line).iter().map(|line| line["key"].clone()).collect() };
-    assert_eq!(keys("state ls ledger -o json --all"), ["c-1", "c-2", "other"]);
+    let mut all = keys("state ls ledger -o json --all");
+    all.sort_by_key(ToString::to_string);
+    assert_eq!(all, ["c-1", "c-2", "other"]);
     assert_eq!(keys("state ls ledger -o json --prefix c-"), ["c-1", "c-2"]);
     assert_eq!(keys("state ls ledger -o json --limit 1"), ["c-1"]);
     let listed = &scene.lines("state ls ledger -o json --prefix c-1")[0];

@@ -33,7 +33,10 @@ async fn a_version_that_cannot_migrate_makes_way_for_the_one_before() {
     let before = version(1_000).unwrap();
     running.running(PLUGIN, Some(&before)).await.unwrap();
 
-    place.put_component(PLUGIN, &version(1_999).unwrap()).unwrap();
+    let unfit = version(1_999).unwrap();
+    place.put_component(PLUGIN, &unfit).unwrap();
+    // Without an event there is nothing that it would have to migrate.
+    running.running(PLUGIN, Some(&unfit)).await.unwrap();
     ledger.publish(&entries(200, 200, 20));
     let digest = wasmill::digest::Digest::of(&before).to_string();
     let told = |problem: &Option<String>| {
