@@ -179,7 +179,6 @@ mod mutants {
         "fence-once",
         "keyed-letter-error-swallowed",
         "outbox-not-republished",
-        "outputs-overtake",
         "owner-not-looked-at",
         "publish-before-commit",
         "settled-too-early",

@@ -14,7 +14,7 @@ use super::turn::{Held, splits_commit};
 use super::{Keyed, Version};
 use crate::bus::{BusError, OnlyIf};
 use crate::effects::Output;
-use crate::faults::{failpoint, mutant};
+use crate::faults::failpoint;
 use crate::manifest::OutputDelivery;
 use crate::record::{Reached, Record};
 use crate::state::KeyState;
@@ -216,8 +216,7 @@ impl Ground {
     pub async fn publish(&self, outputs: &[Output]) -> (usize, Option<BusError>) {
         let bus = &self.keyed.bus;
         // If the connection breaks, none leaves on the next that stands behind one which was lost.
-        let only_here =
-            if mutant!("outputs-overtake") { OnlyIf::default() } else { OnlyIf::on(bus.posting()) };
+        let only_here = OnlyIf::on(bus.posting());
         let mut sent = Vec::with_capacity(outputs.len());
         let mut problem = None;
         for output in outputs {

@@ -10,7 +10,8 @@
 //! where), `intake` and `source` (streams are read), `redrives`, `left` (outputs of an owner before), `memory` (what is kept at
 //! hand), `timers` (as events). Bus, clock and plugin are parameters: a simulation brings its own.
 //!
-//! Beside the engine, for the command line: [`survey`] reads what is stored, [`steward`] owns a partition to change it.
+//! Beside the engine, for the command line: [`survey`] reads what is stored, [`steward`] owns a partition to
+//! change it, [`rewind`] is what becomes of records then.
 
 mod arrivals;
 pub mod bucket;
@@ -25,6 +26,7 @@ mod partition;
 mod queued;
 mod redrives;
 mod renewal;
+pub mod rewind;
 mod setback;
 mod source;
 pub mod steward;

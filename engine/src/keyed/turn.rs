@@ -214,11 +214,15 @@ impl Turn {
 
     fn batch(&self, version: &Version, record: &Record) -> Batch {
         let settings = &version.manifest.state;
-        let most = settings.batch as usize;
-        let mut inputs: Vec<_> = self
-            .queue
-            .iter()
-            .take(most)
+        let ttl_ns = settings.ttl_s.map_or(u64::MAX, |ttl_s| ttl_s.saturating_mul(1_000_000_000));
+        let mut ends_ns = u64::MAX;
+        // An event for which what is held has ended begins a turn of its own.
+        let together = self.queue.iter().take(settings.batch as usize).take_while(|queued| {
+            let in_time = queued.clock_ns <= ends_ns;
+            ends_ns = queued.clock_ns.saturating_add(ttl_ns);
+            in_time
+        });
+        let mut inputs: Vec<_> = together
             .map(|queued| Input { event: Arc::clone(&queued.event), clock_ns: queued.clock_ns })
             .collect();
         if let Some(head) = inputs.first_mut()
@@ -231,7 +235,7 @@ impl Turn {
             key: Arc::clone(&self.key),
             state: record.state.clone(),
             limits: StateLimits { record_bytes: settings.record_bytes(), timers: settings.timers },
-            then_due_by: self.due_by.filter(|_| self.queue.len() <= most),
+            then_due_by: self.due_by.filter(|_| self.queue.len() == inputs.len()),
             inputs,
             max_timers: TIMERS_AT_ONCE,
             migrate_from: migrates.then(|| record.version.clone()),

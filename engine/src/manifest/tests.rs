@@ -31,7 +31,7 @@ fn faults_are_named() {
         ("[[subscribe]]\nsubjects = [\"a\"]\n[retry]\ndelays_ms = [9000000000000]", "a delay of"),
         (
             "[[subscribe]]\nsubjects = [\"a\"]\n[retry.reasons.rejected]\nattempts = 2",
-            "one of retry, exception, trap",
+            "one of retry, exception, migrate, trap",
         ),
         (
             "[[subscribe]]\nsubjects = [\"a\"]\n[retry.reasons.trap]\nattempts = 0",

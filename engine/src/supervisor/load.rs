@@ -147,7 +147,8 @@ async fn prepare_keyed(bus: &dyn Bus, name: &PluginName, manifest: &Manifest) ->
     }
     // A bucket that cannot be asked now says nothing against it.
     match keyed::partitions(bus, name).await {
-        Ok(Some(found)) if found != manifest.state.partitions => Err(Refusal::Because(format!(
+        // An import may divide the keys anew.
+        Ok(Some(found)) if found != manifest.state.partitions => Err(Refusal::NotYet(format!(
             "{name}.toml: {}",
             keyed::LeaseError::Partitions { wanted: manifest.state.partitions, found }
         ))),

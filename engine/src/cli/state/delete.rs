@@ -12,7 +12,8 @@ use crate::cli::dead_letter::filter::plugin;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::out::{self, Format};
 use crate::cli::settings::Place;
-use crate::keyed::steward::{Steward, remains};
+use crate::keyed::rewind::remains;
+use crate::keyed::steward::Steward;
 use crate::keyed::survey::{Filed, Survey};
 use crate::manifest::PluginName;
 

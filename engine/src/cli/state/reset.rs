@@ -18,7 +18,8 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::out::{self, Format};
 use crate::cli::settings::Place;
 use crate::keyed::bucket::Owner;
-use crate::keyed::steward::{Steward, remains, rewound};
+use crate::keyed::rewind::{remains, rewound};
+use crate::keyed::steward::Steward;
 use crate::manifest::PluginName;
 use crate::record::Reached;
 

@@ -7,7 +7,8 @@ use wasmill_tests::simulation::Subject;
 
 const USAGE: &str = "usage: wasmill-simulate [--keyed|--unkeyed] [--seeds N] [--start S] [--jobs N] [--twice]
        wasmill-simulate [--keyed|--unkeyed] --seed X [--trace] [--mutant NAME]
-       wasmill-simulate [--keyed|--unkeyed] --mutant NAME|all [--seeds N] [--start S] [--jobs N]";
+       wasmill-simulate [--keyed|--unkeyed] --mutant NAME|all [--seeds N] [--start S] [--jobs N]
+       wasmill-simulate --replay [--seeds N] [--start S]";
 
 /// What to do.
 pub enum Mode {
@@ -17,6 +18,8 @@ pub enum Mode {
     One { seed: u64, trace: bool },
     /// See whether defects are found.
     Mutants,
+    /// See whether events come to the same live and in replay.
+    Replay,
 }
 
 /// The command line.
@@ -56,11 +59,13 @@ impl Arguments {
                 "--keyed" => arguments.subjects = vec![Subject::Keyed],
                 "--unkeyed" => arguments.subjects = vec![Subject::Unkeyed],
                 "--twice" => arguments.twice = true,
+                "--replay" => replay = true,
                 "--trace" => trace = true,
                 _ => bail!("{word:?} is no argument\n{USAGE}"),
             }
         }
         arguments.mode = match (seed, &arguments.mutant) {
+            _ if replay => Mode::Replay,
             (Some(seed), _) => Mode::One { seed, trace },
             (None, Some(_)) => Mode::Mutants,
             (None, None) => Mode::Seeds,

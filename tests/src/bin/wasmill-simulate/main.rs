@@ -7,8 +7,9 @@ mod mutants;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use wasmill_tests::simulation::hunt::hunt;
+use wasmill_tests::simulation::keyed::replay::effects_of;
 use wasmill_tests::simulation::{Report, Subject, minimal, minimal_keyed};
 
 use self::arguments::{Arguments, Mode};
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
             arguments.subjects.iter().try_for_each(|subject| one(*subject, *seed, *trace, mutant))
         }
         Mode::Mutants => mutants::catch(&arguments),
+        Mode::Replay => replay(&arguments),
     });
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -74,4 +76,16 @@ fn broken(subject: Subject, seed: u64, mutant: Option<&str>) -> Result<()> {
     println!("that was with these faults alone: {faults}");
     let with = mutant.map(|mutant| format!(", with the defect {mutant}")).unwrap_or_default();
     bail!("seed {seed} breaks a promise{with}")
+}
+
+/// Compares what comes of each seed's events live and in replay.
+fn replay(arguments: &Arguments) -> Result<()> {
+    let range = arguments.range();
+    for seed in range.clone() {
+        let live = effects_of(seed, true).with_context(|| format!("seed {seed}, live"))?;
+        let replayed = effects_of(seed, false).with_context(|| format!("seed {seed}, in replay"))?;
+        ensure!(live == replayed, "seed {seed} differs: live {live:#?}, in replay {replayed:#?}");
+    }
+    println!("replay: {} seeds from {} come to the same", range.end - range.start, range.start);
+    Ok(())
 }

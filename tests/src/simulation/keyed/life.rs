@@ -47,16 +47,21 @@ impl Life {
 
     /// A moment at which it may die, or stands still. Once dead, and when the run is over, nothing follows.
     pub async fn breathe(&self, world: &World) {
+        self.stand(world, true).await;
+    }
+
+    /// The same, which may or may not count as a breath.
+    pub async fn stand(&self, world: &World, counts: bool) {
         let mut thawed = self.thawed.subscribe();
         drop(thawed.wait_for(|thawed| *thawed).await);
-        if self.has_no_breath_left() || world.over.is_cancelled() {
+        if self.has_no_breath_left(counts) || world.over.is_cancelled() {
             std::future::pending::<()>().await;
         }
     }
 
-    fn has_no_breath_left(&self) -> bool {
+    fn has_no_breath_left(&self, counts: bool) -> bool {
         let mut vital = self.lock();
-        if let Some(left) = vital.breaths {
+        if let Some(left) = vital.breaths.filter(|_| counts) {
             vital.breaths = Some(left.saturating_sub(1));
             vital.dead |= left == 0;
         }

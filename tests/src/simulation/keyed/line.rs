@@ -63,7 +63,14 @@ impl Line {
 
     /// Puts a message on the wire.
     async fn send(&self, message: Message, only_if: OnlyIf) -> Result<Confirmation, BusError> {
-        self.life.breathe(&self.world).await;
+        let parcel = Parcel::of(&message);
+        let one_of_many = matches!(parcel, Parcel::Owner { .. });
+        self.life.stand(&self.world, !one_of_many).await;
+        if !one_of_many && self.world.strikes(Fault::Slow) {
+            // It waits for a place.
+            tokio::time::sleep(self.world.delay()).await;
+            self.life.breathe(&self.world).await;
+        }
         if self.life.cut_until().is_some() {
             return Err(Told::Disconnected.error("post"));
         }
@@ -71,16 +78,15 @@ impl Line {
         if only_if.connection.is_some_and(|wanted| wanted != wire.number) {
             return Err(Told::Disconnected.error("post"));
         }
-        let parcel = Parcel::of(&message);
         // Owners' values are many: whoever takes over writes hundreds.
-        if !matches!(parcel, Parcel::Owner { .. }) {
+        if !one_of_many {
             self.note(parcel.input(), parcel.sent(), parcel.number());
         }
         self.world.enter(|ledger, _| ledger.posted(&parcel));
         let writer = self.writer(&parcel);
         let only_if = OnlyIf { connection: None, ..only_if };
         let arrival = self.clone().store(parcel, writer, message, only_if);
-        Ok(wire.send(self, arrival.boxed()))
+        Ok(wire.send(self, arrival.boxed(), one_of_many))
     }
 
     fn writer(&self, parcel: &Parcel) -> Writer {

@@ -11,7 +11,7 @@ use super::plan::Fault;
 use super::world::World;
 
 /// A kill that does not come at once comes within so many breaths: about the life of a few events.
-const MOST_BREATHS: u32 = 200;
+const MOST_BREATHS: u32 = 40;
 /// The most that still arrives of what was on its way when a connection broke.
 const MOST_ARRIVE: usize = 40;
 
@@ -64,6 +64,8 @@ fn strike(world: &Arc<World>, slots: &[Arc<Slot>], fault: Fault) {
 }
 
 fn cut(world: &World, running: &Running, spell: Duration) {
+    // Some are back at once.
+    let spell = if world.chance(|rng| rng.u32(0..3)) == 0 { Duration::from_millis(1) } else { spell };
     let arrive = world.chance(|rng| rng.usize(0..=MOST_ARRIVE));
     running.life.cut(Instant::now() + spell, arrive);
 }

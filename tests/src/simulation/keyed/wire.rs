@@ -15,6 +15,9 @@ use super::super::weather::Told;
 use super::line::Line;
 use super::plan::Fault;
 
+/// Of the messages that must all arrive, so many meet with faults.
+const AMONG_MANY: f64 = 0.01;
+
 /// What stores a message when it arrives.
 pub(super) type Arrival = BoxFuture<'static, Result<Stored, BusError>>;
 
@@ -70,13 +73,16 @@ impl Wire {
         self.broken.cancel();
     }
 
-    /// Sends something behind all that was sent before.
-    pub fn send(&self, line: &Line, arrival: Arrival) -> Confirmation {
+    /// Sends something behind all that was sent before. `one_of_many` must all arrive for any to be of use: faults are rare
+    /// among them.
+    pub fn send(&self, line: &Line, arrival: Arrival, one_of_many: bool) -> Confirmation {
         let world = &line.world;
         let now = Instant::now();
-        let slow = |fault| if world.strikes(fault) { world.delay() } else { Duration::ZERO };
-        let (there, back) = (slow(Fault::Slow), slow(Fault::Slow));
-        let (lost, unheard) = (world.strikes(Fault::PostLost), world.strikes(Fault::AnswerLost));
+        let strikes =
+            |fault| (!one_of_many || world.chance(|rng| rng.f64() < AMONG_MANY)) && world.strikes(fault);
+        let slow = || if strikes(Fault::Slow) { world.delay() } else { Duration::ZERO };
+        let (there, back) = (slow(), slow());
+        let (lost, unheard) = (strikes(Fault::PostLost), strikes(Fault::AnswerLost));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let at = (now + there).max(*last);
         *last = at;
@@ -103,7 +109,7 @@ impl Wire {
                     answer.unwrap_or(Err(Told::TimedOut.error("post")))
                 }
             };
-            line.life.breathe(&line.world).await;
+            line.life.stand(&line.world, !one_of_many).await;
             if answer.is_err() {
                 line.note(0, "  a post is told of an error", 0);
             }

@@ -95,6 +95,7 @@ async fn what_a_plugin_looks_up_is_what_the_bucket_holds() {
     bucket.put("ann", "gold".into()).await.unwrap();
     scene.place.put_manifest("ledger", &format!("{MANIFEST}[lookup]\ntiers = \"TIERS\"\n")).unwrap();
     let running = scene.start().await;
+    running.running("ledger", None).await.unwrap();
     let name = wasmill::manifest::PluginName::new("ledger").unwrap();
     let orders = json!([["lookup", "tiers", "ann"], ["lookup", "tiers", "bob"], ["lookup", "others", "ann"]]);
     // The table is read at once, but not within the call.
