@@ -80,6 +80,7 @@ pub(super) async fn renewed_meanwhile<T>(
     let mut doing = std::pin::pin!(doing);
     loop {
         tokio::select! {
+            biased;
             done = &mut doing => return done,
             () = tokio::time::sleep(ground.renewal()) => {
                 let sent = Instant::now();

@@ -55,7 +55,11 @@ impl Scene {
         };
         let waited = tokio::time::timeout(PATIENCE, wait).await;
         let found = streams::count(&self.jetstream, "OUT").await.unwrap();
-        assert!(waited.is_ok() && found == count, "wanted {count} outputs, found {found}: {:?}", self.counts().await);
+        assert!(
+            waited.is_ok() && found == count,
+            "wanted {count} outputs, found {found}: {:?}",
+            self.counts().await
+        );
     }
 
     /// The counts that each key told, in the order in which they were emitted.
