@@ -35,7 +35,7 @@ impl Partition {
         // It has one, even if it is none that can be used: whoever has its turn next must not take it for new.
         self.memory.know(&key);
         // A lane may have taken it up already, or be about to; its end tells the rest.
-        if self.lanes.has(&key) {
+        if self.lanes.has(&key) || mutant!("timers-not-rescanned") {
             return;
         }
         if let Ok(held) = self.ground.held(found.message.payload, found.sequence) {

@@ -98,7 +98,8 @@ impl Lanes {
         for queued in queue.into_iter().rev() {
             lane.queue.push_front(queued);
         }
-        if wait.is_zero() && lane.queue.is_empty() {
+        // A timer that is tried again has no place in the queue: the lane counts how often.
+        if wait.is_zero() && lane.queue.is_empty() && tries.failed == 0 {
             self.lanes.remove(&key);
             return Some((key, held?));
         }

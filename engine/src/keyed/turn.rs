@@ -110,8 +110,12 @@ impl Turn {
         self.skip_applied(ground, &held.record, most).await;
         let clock_ns = self.queue.front().map(|queued| queued.clock_ns).or(self.due_by).unwrap_or_default();
         ground.expire(&version, &mut held.record, clock_ns);
-        let ended =
-            if self.has_work(&held.record) { self.step(ground, &version, &mut held).await } else { Ok(()) };
+        let ended = if self.has_work(&held.record) {
+            self.step(ground, &version, &mut held).await
+        } else {
+            self.tries = Tries::default();
+            Ok(())
+        };
         self.held = Some(held);
         ended
     }

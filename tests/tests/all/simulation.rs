@@ -10,7 +10,7 @@ use wasmill_tests::simulation::{Plan, Report, Subject, keyed, minimal, minimal_k
 /// Seeds of an ordinary test run. `cargo xtask simulate` runs as many more as one likes.
 const SEEDS: u64 = 300;
 /// The same for keyed delivery, of which a run takes longer.
-const KEYED_SEEDS: u64 = 40;
+const KEYED_SEEDS: u64 = 300;
 
 #[test]
 fn the_promises_hold_under_every_kind_of_fault() {
@@ -98,7 +98,7 @@ fn the_promises_of_keyed_delivery_hold_under_every_kind_of_fault() {
 
 #[test]
 fn a_keyed_run_is_a_function_of_its_seed() {
-    let hunt = hunt(Subject::Keyed, 0..10, 2, true).unwrap();
+    let hunt = hunt(Subject::Keyed, 0..50, 2, true).unwrap();
     assert!(hunt.broken.is_none(), "{}", hunt.broken.unwrap().story());
 }
 

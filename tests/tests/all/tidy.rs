@@ -87,3 +87,10 @@ fn every_hostile_guest_is_in_the_corpus() {
     let sources = rust_sources();
     hold("tests/guests", fixtures::guest_faults(&tree(), &sources, wasmill_tests::guests::HOSTILE));
 }
+
+#[test]
+fn every_listed_fault_is_in_the_engine() {
+    let engine: Vec<_> =
+        rust_sources().into_iter().filter(|(path, _)| path.starts_with("engine/src/")).collect();
+    hold("engine/src/faults.rs", fixtures::fault_faults(&read("engine/src/faults.rs"), &engine));
+}

@@ -27,6 +27,11 @@ use super::world::World;
 /// The wait before an engine tries once more to begin.
 const AGAIN: Duration = Duration::from_millis(250);
 
+/// What an engine is called, by its number.
+pub(super) fn name(number: u32) -> String {
+    format!("engine-{number}")
+}
+
 /// An engine that runs.
 #[derive(Clone)]
 pub(super) struct Running {
@@ -122,7 +127,7 @@ impl Slot {
         let budget = Budget::new(Load { events: self.world.plan.budget, bytes: u64::MAX });
         Ok(Keyed {
             plugin,
-            engine: format!("engine-{}", life.number),
+            engine: name(life.number),
             bus,
             dead_letters,
             metrics,

@@ -11,6 +11,7 @@ use wasmill::message::Message;
 use wasmill::record::Record;
 
 use super::super::Broken;
+use super::engine;
 use super::plan::{Fault, Plan};
 use super::plugin::{FIELD, PLUGIN, STREAM};
 use super::script::{self, Fate, Fold, Kind, Label, effects, traps};
@@ -135,11 +136,15 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// An engine is told that it owns a partition.
+    /// An engine is told that it owns a partition. It may have lost it since it took it, and not know it yet: then nothing that
+    /// it writes is stored.
     pub fn owns(&mut self, partition: u32, writer: Writer) -> Result<(), Broken> {
+        let value = self.values.get(&partition).cloned().unwrap_or_default();
+        if value.engine != engine::name(writer.engine) {
+            return Ok(());
+        }
         self.owners.insert(partition, writer);
         // Of two who take it at once the values may alternate until one of them has all of its own stored.
-        let value = self.values.get(&partition).cloned().unwrap_or_default();
         let before = self.epochs.insert(partition, value.epoch).unwrap_or_default();
         check(before < value.epoch, "epochs-rise", 0, || format!("{before}, then {value:?}"))
     }

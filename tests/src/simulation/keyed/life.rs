@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures::future::BoxFuture;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::wire::Wire;
@@ -33,12 +33,13 @@ pub(super) struct Life {
     /// Its number, from 1.
     pub number: u32,
     vital: Mutex<Vital>,
-    thawed: watch::Sender<bool>,
+    /// Wakes in the order in which they came to wait: that of a watch is left to chance.
+    thawed: Notify,
 }
 
 impl Life {
     pub fn new(number: u32) -> Arc<Self> {
-        Arc::new(Self { number, vital: Mutex::default(), thawed: watch::Sender::new(true) })
+        Arc::new(Self { number, vital: Mutex::default(), thawed: Notify::new() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Vital> {
@@ -52,8 +53,14 @@ impl Life {
 
     /// The same, which may or may not count as a breath.
     pub async fn stand(&self, world: &World, counts: bool) {
-        let mut thawed = self.thawed.subscribe();
-        drop(thawed.wait_for(|thawed| *thawed).await);
+        loop {
+            let mut thawed = std::pin::pin!(self.thawed.notified());
+            thawed.as_mut().enable();
+            if !self.lock().frozen {
+                break;
+            }
+            thawed.await;
+        }
         if self.has_no_breath_left(counts) || world.over.is_cancelled() {
             std::future::pending::<()>().await;
         }
@@ -92,7 +99,9 @@ impl Life {
 
     pub fn freeze(&self, frozen: bool) {
         self.lock().frozen = frozen;
-        self.thawed.send_replace(!frozen);
+        if !frozen {
+            self.thawed.notify_waiters();
+        }
         self.wake();
     }
 

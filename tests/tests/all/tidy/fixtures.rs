@@ -91,6 +91,16 @@ pub fn guest_faults(tree: &[String], sources: &[(String, String)], corpus: &[Hos
     faults
 }
 
+/// Names on the lists of `faults.rs` that no code asks for: a defect that is nowhere is found by nobody.
+pub fn fault_faults(lists: &str, sources: &[(String, String)]) -> Vec<String> {
+    let names = lists.lines().filter_map(|line| line.trim().strip_prefix('"')?.strip_suffix("\","));
+    let used = |name: &str| {
+        let asked = ["failpoint!", "mutant!", "is_mutant"].map(|ask| format!("{ask}(\"{name}\""));
+        sources.iter().any(|(_, text)| asked.iter().any(|ask| text.contains(ask.as_str())))
+    };
+    names.filter(|name| !used(name)).map(|name| format!("{name} is nowhere in the engine")).collect()
+}
+
 /// The names in the tables of a guest source: `("name", |…`.
 fn modes(text: &str) -> Vec<String> {
     let rows = text.lines().filter_map(|line| line.trim_start().strip_prefix("(\""));
@@ -124,6 +134,13 @@ mod tests {
             folder_faults("plugins", &tree, &test("plugin(\"a-b\")")),
             ["a is used by no test", "a-b has no README.md"]
         );
+    }
+
+    #[test]
+    fn a_listed_fault_must_be_asked_for() {
+        let lists = "const A: &[&str] = &[\n    \"one\",\n    \"two\",\n];\n";
+        let sources = [("engine/src/x.rs".to_owned(), "if mutant!(\"one\") {}".to_owned())];
+        assert_eq!(fault_faults(lists, &sources), ["two is nowhere in the engine"]);
     }
 
     #[test]
