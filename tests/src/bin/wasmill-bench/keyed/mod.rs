@@ -5,7 +5,7 @@ pub mod native;
 mod stage;
 mod takeover;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use self::stage::{Figures, Kind, Stage};
 
@@ -43,7 +43,8 @@ pub async fn run(events: usize, rounds: usize, keys: usize, only: &str) -> Resul
             let mut all: Vec<Vec<Figures>> = CONTESTANTS.iter().map(|_| Vec::new()).collect();
             for _ in 0..rounds {
                 for (contestant, figures) in CONTESTANTS.iter().zip(&mut all) {
-                    figures.push(round(&contestant.kind, events, keys, emits).await?);
+                    let round = round(&contestant.kind, events, keys, emits).await;
+                    figures.push(round.context(contestant.what)?);
                 }
             }
             table(&all.iter().map(|rounds| Figures::median(rounds)).collect::<Vec<_>>());
@@ -69,14 +70,14 @@ async fn round(kind: &Kind, events: usize, keys: usize, emits: bool) -> Result<F
 /// One event for each of many keys, and then one more.
 async fn many(keys: usize) -> Result<()> {
     let (mut new, mut known) = (Vec::new(), Vec::new());
-    for Contestant { kind, .. } in CONTESTANTS.iter().take(CONTESTANTS.len() - 1) {
+    for Contestant { what, kind } in CONTESTANTS.iter().take(CONTESTANTS.len() - 1) {
         let mut stage = Stage::new(keys).await?;
         stage.fill(keys).await?;
         stage.start(kind, true, 0)?;
-        new.push(stage.figures(keys).await?);
+        new.push(stage.figures(keys).await.context(*what)?);
         // It works while this comes in; what counts is what is left after that.
         stage.fill(keys).await?;
-        known.push(stage.figures(2 * keys).await?);
+        known.push(stage.figures(2 * keys).await.context(*what)?);
     }
     title(&format!("{keys} keys, an event and an output each, one round"));
     table(&new);
