@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -99,14 +98,16 @@ impl Ground {
             // A marker that it was deleted.
             return Ok(None);
         }
-        self.held(found.message.payload, found.sequence).map(Some)
+        let mut held = self.held(&found.message.payload, found.sequence)?;
+        held.record.outbox = Vec::new();
+        Ok(Some(held))
     }
 
     /// A record in memory, from its bytes. What it emits is stored: the few of which that is not sure are dealt with when the
     /// partition is taken over.
-    pub fn held(&self, payload: Bytes, sequence: u64) -> Result<Held, String> {
-        let record = Record::decode(&payload).map_err(|err| err.to_string())?;
-        Ok(Held { record, stored: Some((payload, sequence)), settled: true })
+    pub fn held(&self, payload: &[u8], sequence: u64) -> Result<Held, String> {
+        let record = Record::decode(payload).map_err(|err| err.to_string())?;
+        Ok(Held { record, stored: Some(sequence), settled: true })
     }
 
     /// Has what a record emits stored.
@@ -116,8 +117,9 @@ impl Ground {
         }
         self.publish_in_order(&held.record.outbox).await?;
         held.settled = true;
-        if let Some((_, sequence)) = &held.stored {
-            self.journal.settled().settle(*sequence);
+        held.record.outbox = Vec::new();
+        if let Some(sequence) = held.stored {
+            self.journal.settled().settle(sequence);
         }
         Ok(())
     }
@@ -158,10 +160,8 @@ impl Ground {
             self.write(version, key, half.encode()).await?;
             failpoint!("record-written");
         }
-        let bytes = record.encode();
-        let stored = Bytes::from(bytes.clone());
-        let sequence = self.write(version, key, bytes).await?;
-        *held = Held { record: std::mem::take(record), stored: Some((stored, sequence)), settled: false };
+        let sequence = self.write(version, key, record.encode()).await?;
+        *held = Held { record: std::mem::take(record), stored: Some(sequence), settled: false };
         Ok(())
     }
 

@@ -158,7 +158,7 @@ impl Partition {
         let settled = self.ground.journal.settled().clone();
         for found in unsettled {
             settled.written(found.sequence);
-            let Ok(mut held) = self.ground.held(found.message.payload, found.sequence) else {
+            let Ok(mut held) = self.ground.held(&found.message.payload, found.sequence) else {
                 // Whoever needs it tells why it cannot be read.
                 settled.settle(found.sequence);
                 continue;
@@ -177,7 +177,7 @@ impl Partition {
         if self.lanes.has(&key) || found.message.payload.is_empty() {
             return;
         }
-        if let Ok(held) = self.ground.held(found.message.payload, found.sequence) {
+        if let Ok(held) = self.ground.held(&found.message.payload, found.sequence) {
             self.memory.found(key, held);
         }
     }

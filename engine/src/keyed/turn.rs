@@ -7,13 +7,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::ground::Ground;
 use super::journal::Fenced;
 use super::{Version, timers};
-use crate::effects::{self, Output, Rules};
+use crate::effects::{self, Output, Proposed, Rules};
 use crate::event::{Event, Origin};
 use crate::faults::{failpoint, mutant};
 use crate::flow::Taken;
@@ -21,7 +20,7 @@ use crate::message::Message;
 use crate::outcome::{Failure, Trouble};
 use crate::record::{Reached, Record};
 use crate::sandbox::{Batch, BatchHandled, Cause, Input, Step};
-use crate::state::{KeyState, StateLimits, Timer};
+use crate::state::{Change, KeyState, StateLimits, Timer};
 use crate::unkeyed::LEAST_WAIT;
 
 /// The most timers of one key that fire in one turn.
@@ -50,8 +49,8 @@ pub(super) struct Queued {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Held {
     pub record: Record,
-    /// The bytes that are stored, and their sequence in the bucket; none if the key has no record.
-    pub stored: Option<(Bytes, u64)>,
+    /// Its sequence in the bucket; none if the key has no record.
+    pub stored: Option<u64>,
     /// All that its outbox holds is stored.
     pub settled: bool,
 }
@@ -247,16 +246,13 @@ impl Turn {
         all.record.outbox.clear();
         let mut outbox_bytes = 0;
         for step in steps {
-            ground.keyed.metrics.called(step.took);
-            let took = step.took;
-            let cause = step.cause.clone();
+            let Step { cause, changes, state_bytes, answer, took, .. } = step;
+            ground.keyed.metrics.called(took);
             let first = all.events == 0 && !all.changed;
-            match self.effects(ground, version, &step).await {
+            match self.effects(ground, version, &cause, answer).await {
                 Ok(outputs) => {
-                    let mut state = all.record.state.clone();
-                    change(&mut state, &step);
                     let bytes: usize = outputs.iter().map(|output| output.message.wire_bytes()).sum();
-                    let record_bytes = state.bytes() + outbox_bytes + bytes + RECORD_HEAD_BYTES;
+                    let record_bytes = state_bytes + outbox_bytes + bytes + RECORD_HEAD_BYTES;
                     let limit = ground.record_limit(version);
                     if record_bytes > limit {
                         // By itself it may fit: what came before it goes first.
@@ -268,11 +264,10 @@ impl Turn {
                         break;
                     }
                     outbox_bytes += bytes;
-                    all.changed |= !step.changes.is_empty()
-                        || !outputs.is_empty()
-                        || !matches!(step.cause, Cause::Event(_));
-                    all.events += usize::from(matches!(step.cause, Cause::Event(_)));
-                    all.record.state = state;
+                    let is_event = matches!(cause, Cause::Event(_));
+                    all.changed |= !changes.is_empty() || !outputs.is_empty() || !is_event;
+                    all.events += usize::from(is_event);
+                    change(&mut all.record.state, &cause, &changes);
                     all.outputs.extend(outputs);
                 }
                 Err(failure) => {
@@ -284,8 +279,14 @@ impl Turn {
         all
     }
 
-    async fn effects(&self, ground: &Ground, version: &Version, step: &Step) -> Result<Vec<Output>, Failure> {
-        if step.answer.is_empty() {
+    async fn effects(
+        &self,
+        ground: &Ground,
+        version: &Version,
+        cause: &Cause,
+        proposed: Vec<Proposed>,
+    ) -> Result<Vec<Output>, Failure> {
+        if proposed.is_empty() {
             return Ok(Vec::new());
         }
         let keyed = &ground.keyed;
@@ -294,9 +295,8 @@ impl Turn {
             limits: &version.manifest.limits,
             max_message_bytes: keyed.bus.max_message_bytes(),
         };
-        let proposed = step.answer.clone();
         let resets = ground.resets();
-        let outputs = match &step.cause {
+        let outputs = match cause {
             Cause::Event(at) => {
                 let queued = &self.queue[*at];
                 effects::check(
@@ -314,18 +314,17 @@ impl Turn {
             }
             Cause::Migration => Vec::new(),
         };
-        let stored: Vec<_> = outputs.iter().filter(|output| output.is_stored()).cloned().collect();
-        keyed.sinks.storable(&*keyed.bus, &version.manifest.emit, &stored).await?;
+        keyed.sinks.storable(&*keyed.bus, &version.manifest.emit, &outputs).await?;
         Ok(outputs)
     }
 }
 
 /// Brings a step's changes into a state.
-fn change(state: &mut KeyState, step: &Step) {
-    if let Cause::Timer { name, .. } = &step.cause {
+fn change(state: &mut KeyState, cause: &Cause, changes: &[Change]) {
+    if let Cause::Timer { name, .. } = cause {
         state.fire(name);
     }
-    for change in &step.changes {
+    for change in changes {
         state.apply(change);
     }
 }
