@@ -20,8 +20,8 @@ const REFUSALS = {
   "no-key": () => "the plugin has no key, so it has no state and no timers; set `key` in the plugin's manifest",
   "bad-name": () => "the name of a field or timer has 1 to 256 bytes",
   "too-large": (limit, name) =>
-    `with state field \`${name}\` the key's record would pass its limit of ${limit} bytes; raise \`record_kib\` in the [state] table ` +
-    "of the plugin's manifest, or keep less",
+    `with state field \`${name}\` the key's record would pass its limit of ${limit} bytes; raise \`record_kib\` in the [state] ` +
+    "table of the plugin's manifest, or keep less",
   "too-many": (limit, name) =>
     `timer \`${name}\` is one more than the ${limit} that a key may have; raise \`timers\` in the [state] table of the plugin's ` +
     "manifest, or set fewer",

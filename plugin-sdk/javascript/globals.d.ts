@@ -1,5 +1,5 @@
 /**
- * What a plugin has beside the language itself. There are no timers, no network and no files: a handler does its work in one
+ * What a plugin has beside the language itself. There is no `setTimeout`, no network and no files: a handler does its work in one
  * call, with what its event and its config bring. `Date` reads the plugin clock, and `Math.random` draws from the event.
  */
 

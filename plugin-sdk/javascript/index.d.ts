@@ -18,10 +18,14 @@
 
 import type { Timer } from "./timers.js";
 
+export * as aggregate from "./aggregate.js";
+export * as join from "./join.js";
 export * as lookup from "./lookup.js";
+export * as pattern from "./pattern.js";
 export * as state from "./state.js";
 export * as timers from "./timers.js";
 export { Timer } from "./timers.js";
+export * as window from "./window.js";
 
 /** One message on the bus with its CloudEvents attributes. */
 export class Event {

@@ -1,4 +1,5 @@
-// One step of a pattern: an event or a moment, and what it makes of the unfinished matches. `PATTERNS.md` has the rules.
+// One step of a pattern: an event or a moment, and what it makes of the unfinished matches. `plugin-sdk/PATTERNS.md` of Wasmill has
+// the rules.
 
 import { FOLLOWED_BY, FOLLOWED_BY_ANY, NEXT, PatternError, corrupt } from "./pattern.js";
 

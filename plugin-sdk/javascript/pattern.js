@@ -36,7 +36,7 @@ export class PatternError extends Reject {
   }
 }
 
-export const begin = (name, condition) => new Pattern().then_(NEXT, name, condition);
+export const begin = (name, condition) => new Pattern()._then(NEXT, name, condition);
 
 export class Pattern {
   stages = [];
@@ -49,9 +49,9 @@ export class Pattern {
   #mistake;
   #shape;
 
-  next = (name, condition) => this.then_(NEXT, name, condition);
-  followedBy = (name, condition) => this.then_(FOLLOWED_BY, name, condition);
-  followedByAny = (name, condition) => this.then_(FOLLOWED_BY_ANY, name, condition);
+  next = (name, condition) => this._then(NEXT, name, condition);
+  followedBy = (name, condition) => this._then(FOLLOWED_BY, name, condition);
+  followedByAny = (name, condition) => this._then(FOLLOWED_BY_ANY, name, condition);
 
   or(name, condition) {
     this.#last("or").variables.push(this.variables.length);
@@ -192,7 +192,7 @@ export class Pattern {
     return [...parts, ...this.trailing.map(sign)].join(" ");
   }
 
-  then_(link, name, condition) {
+  _then(link, name, condition) {
     if (this.stages.length === 0 && this.trailing.length > 0) {
       this.#blame("a pattern begins with an event, not with the lack of one");
     }

@@ -58,8 +58,11 @@ export class Counter {
   readonly name: string;
   /** The count. */
   get(): number;
-  /** Adds to the count, 1 if it is not said, and returns it. */
-  add(more?: number | bigint): number;
+  /** The same to the last digit, where it is more than a number holds. */
+  getBigInt(): bigint;
+  /** Adds to the count, 1 if it is not said, and returns it: a bigint if one was added. */
+  add(more?: number): number;
+  add(more: bigint): bigint;
   /** Sets the count. */
   set(count: number | bigint): void;
   /** Removes the field. */

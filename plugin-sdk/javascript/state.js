@@ -90,9 +90,13 @@ export class Counter {
     return Number(this.#read());
   }
 
+  getBigInt() {
+    return this.#read();
+  }
+
   add(more = 1) {
-    const sum = this.#read() + whole(more);
-    return this.#write(sum);
+    const sum = this.#write(this.#read() + whole(more));
+    return typeof more === "bigint" ? sum : Number(sum);
   }
 
   set(count) {
@@ -102,7 +106,7 @@ export class Counter {
   #write(count) {
     const kept = count > MOST ? MOST : count < LEAST ? LEAST : count;
     put(this.name, String(kept));
-    return Number(kept);
+    return kept;
   }
 
   delete() {

@@ -69,7 +69,8 @@ export function spec(table) {
     throw new Retry(`config: a window's table does not fit: a ${kind} window ${has} ${wrong}`);
   }
   const slideMs = kind === "tumbling" ? given.size_ms : given.slide_ms;
-  const { size_ms: sizeMs, gap_ms: gapMs, offset_ms: offsetMs = 0, disorder_ms: disorderMs = 0, lateness_ms: latenessMs = 0 } = given;
+  const { size_ms: sizeMs, gap_ms: gapMs, offset_ms: offsetMs = 0 } = given;
+  const { disorder_ms: disorderMs = 0, lateness_ms: latenessMs = 0 } = given;
   return new Spec({ sizeMs, slideMs, gapMs, offsetMs, disorderMs, latenessMs });
 }
 
@@ -208,7 +209,7 @@ export class Windows {
     const { w, l = 0, p = [], s = [], ...rest } = Object(stored);
     const isPair = (told) => Array.isArray(told) && told.length === 2 && told.every(isTime);
     const isSession = (piece) =>
-      Array.isArray(piece) && piece.length === 4 && isTime(piece[0]) && isTime(piece[1]) && Array.isArray(piece[3]) && piece[3].every(isPair);
+      Array.isArray(piece) && piece.length === 4 && isPair(piece.slice(0, 2)) && Array.isArray(piece[3]) && piece[3].every(isPair);
     right(Object(stored) === stored && (w === undefined || isTime(w)) && isCount(l), "a window");
     right(Array.isArray(s) && s.every(isSession) && Object.keys(rest).length === 0, "a window");
     const sessions = s.map(([start, end, value, told]) => ({ start, end, value: load(this.#empty, value), told }));

@@ -90,6 +90,14 @@ pub fn test_keyed() -> Result<PathBuf> {
     inside("the plugin with a key", "WASMILL_TEST_GUESTS", "guests", "wasmill-test-keyed")
 }
 
+/// The plugin with a key that keeps account.
+///
+/// # Errors
+/// If it was not built.
+pub fn test_ledger() -> Result<PathBuf> {
+    inside("the plugin that keeps account", "WASMILL_TEST_GUESTS", "guests", "wasmill-test-ledger")
+}
+
 /// The plugin with a key that counts.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use crate::{components, languages, tools};
 
 /// The packages that everything but a release is built from, always the same: what cargo unifies over them is then
 /// compiled once for the demo, the tests and the lints.
-pub const HOST_PACKAGES: [&str; 9] = [
+pub const HOST_PACKAGES: [&str; 13] = [
     "--workspace",
     "--exclude",
     GUESTS[0],
@@ -18,6 +18,10 @@ pub const HOST_PACKAGES: [&str; 9] = [
     GUESTS[1],
     "--exclude",
     GUESTS[2],
+    "--exclude",
+    GUESTS[3],
+    "--exclude",
+    GUESTS[4],
     "--exclude",
     CONFORMANCE,
 ];

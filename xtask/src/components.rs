@@ -20,21 +20,26 @@ const COMPONENT_LINE: &str = "# component:";
 /// Examples that are projects of their own: folder and package.
 pub const EXAMPLES: [(&str, &str); 1] = [("rhai", "scripted-rule")];
 
-/// The first-party plugins: one for each folder in plugins/ that is a package of the same name.
+/// The plugins of this workspace: one for each folder in plugins/ and examples/ that is a package of the same name. Examples that
+/// are projects of their own are not among them.
 pub fn first_party(workspace: &Workspace) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    for dir in entries(&workspace.root.join("plugins"))? {
+    let folders = [entries(&workspace.root.join("plugins"))?, entries(&workspace.root.join("examples"))?];
+    for dir in folders.into_iter().flatten() {
         let Ok(package) = fs::read_to_string(dir.join("Cargo.toml")) else { continue };
+        if !package.lines().any(|line| line.trim() == "version.workspace = true") {
+            continue;
+        }
         let name = stem(&dir)?;
         if !package.lines().any(|line| line.trim() == format!("name = \"{name}\"")) {
-            bail!("plugins/{name}/Cargo.toml: the package is not named {name:?} as its folder is");
+            bail!("{}/Cargo.toml: the package is not named {name:?} as its folder is", dir.display());
         }
         names.push(name);
     }
     Ok(names)
 }
 
-/// Builds every first-party plugin into target/plugins, and with `guests` the test guests and examples into target/guests and the
+/// Builds every plugin of this workspace into target/plugins, and with `guests` the test guests and examples into target/guests and the
 /// conformance plugin in Rust into target/languages. One cargo run for all but the examples, so that what they share is
 /// compiled once.
 pub fn build(workspace: &Workspace, guests: bool) -> Result<()> {

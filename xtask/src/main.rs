@@ -61,7 +61,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "languages",
         arguments: "[--only NAME,…] [--no-figures] [--report]",
-        about: "the conformance plugin and the template of every language, built, checked and measured; fetches the tools",
+        about: "the SDK, the conformance plugin and the template of every language, tested, built, checked and measured; fetches the tools",
         run: languages::languages,
     },
     Task {

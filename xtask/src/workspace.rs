@@ -8,11 +8,12 @@ use anyhow::{Context, Result};
 
 /// The packages of guests that only tests run: those that misbehave, one made for another host, a program, and those with a
 /// key. They are built for wasm only.
-pub const GUESTS: [&str; 5] = [
+pub const GUESTS: [&str; 6] = [
     "wasmill-test-guests",
     "wasmill-test-messaging",
     "wasmill-test-command",
     "wasmill-test-keyed",
+    "wasmill-test-ledger",
     "wasmill-test-tally",
 ];
 

@@ -236,9 +236,17 @@ fn compare(what: &str, described: &[String], granted: &[Pattern], warnings: &mut
     }
 }
 
-/// Imports that this manifest leaves without an answer, and grants that nothing comes of. A runner imports all that there is, so
-/// that source says nothing of itself here.
+/// All that a plugin may import.
+const ALL_IMPORTS: [&str; 7] = ["clock", "config", "log", "lookup", "random", "state", "timer-control"];
+
+/// Imports that this manifest leaves without an answer, and grants that nothing comes of. A runner imports all that there is, and so
+/// do components that hold an interpreter: source says nothing of itself here.
 fn compare_needs(manifest: &Manifest, needs_key: &[&str], shape: &Shape, warnings: &mut Vec<String>) {
+    let has =
+        |name: &&str| shape.imports.iter().any(|import| *import == format!("wasmill:plugin/{name}@0.1.0"));
+    if ALL_IMPORTS.iter().all(has) {
+        return;
+    }
     if manifest.key.is_none() && !needs_key.is_empty() {
         warnings.push(format!(
             "it imports {}, and the manifest names no key: it will have neither state nor timers",
@@ -272,11 +280,14 @@ mod tests {
                 .unwrap()
         };
         let (state, lookup) = ("wasmill:plugin/state@0.1.0", "wasmill:plugin/lookup@0.1.0");
+        let all = ALL_IMPORTS.map(|name| format!("wasmill:plugin/{name}@0.1.0"));
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
         for (lines, imports, wanted) in [
             ("", &[][..], &[][..]),
             ("", &[state, lookup], &["it imports wasmill:plugin/state@0.1.0, and", "grants no table"]),
             ("key = { token = 2 }\nlookup = { t = \"B\" }", &[state, lookup], &[]),
             ("lookup = { t = \"B\" }", &[], &["does not import"]),
+            ("", &all, &[]),
         ] {
             let needs: Vec<&str> = imports.iter().copied().filter(|name| *name == state).collect();
             let imports = imports.iter().map(|name| (*name).to_owned()).collect();

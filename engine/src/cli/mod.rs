@@ -15,11 +15,13 @@ pub mod language;
 pub mod logging;
 pub mod new;
 pub mod out;
+pub mod payload;
 pub mod plugin;
 pub mod publish;
 pub mod run;
 pub mod settings;
 pub mod signals;
+pub mod state;
 
 use std::process::ExitCode;
 
@@ -49,6 +51,8 @@ enum Command {
     Publish(Box<publish::PublishArgs>),
     #[command(subcommand, visible_alias = "dl")]
     DeadLetter(Box<dead_letter::DeadLetterCommand>),
+    #[command(subcommand)]
+    State(Box<state::StateCommand>),
     Completions(completions::CompletionsArgs),
     #[command(hide = true)]
     BuildAhead(ahead::AheadArgs),
@@ -79,6 +83,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Config(command) => config::run(command),
         Command::Publish(args) => publish::run(args),
         Command::DeadLetter(command) => dead_letter::run(command),
+        Command::State(command) => state::run(command),
         Command::Completions(args) => completions::run(args),
         Command::BuildAhead(args) => ahead::run(args),
     }

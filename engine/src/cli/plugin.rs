@@ -293,6 +293,7 @@ mod tests {
             quarantine: None,
             last_failure: None,
             warnings: vec![],
+            partitions: Vec::new(),
             subscriptions: vec!["PAYMENTS: payments.card".into()],
             emits: vec![],
             isolation: "fresh".into(),

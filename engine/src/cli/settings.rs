@@ -50,6 +50,35 @@ pub struct EngineFlags {
     pub log_level: Option<String>,
 }
 
+/// Where a command finds the bus that it works on.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Place {
+    #[command(flatten)]
+    config: FileFlag,
+    #[command(flatten)]
+    bus: BusFlag,
+}
+
+impl Place {
+    /// Connects, does something, and closes the connection.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration; exit code 3 if there is no bus; and what comes of it.
+    pub fn visit<F: Future<Output = Result<(), Failure>>>(
+        &self,
+        visit: impl FnOnce(Arc<dyn Bus>) -> F,
+    ) -> Result<(), Failure> {
+        let settings = self.bus.load(&self.config)?.settings()?;
+        runtime()?.block_on(async {
+            let bus = connect(&settings).await?;
+            let ended = visit(Arc::clone(&bus)).await;
+            // All that was published has been answered, so nothing is lost if this fails.
+            drop(bus.close().await);
+            ended
+        })
+    }
+}
+
 impl BusFlag {
     fn setting(&self) -> Option<FlagSetting> {
         flag("--bus-url", "bus.url", self.bus_url.as_ref())

@@ -21,7 +21,8 @@ pub use self::archive::{Archive, ArchiveError, Marks};
 pub use self::edit::NotEdited;
 pub use self::letter::{Filed, Found, Letter, RedriveOf, UNREADABLE};
 pub use self::redrive::{
-    Order, REDRIVES, Redriven, Unsent, redrive_durable, redrive_subject, redrives_spec, restore,
+    Order, REDRIVES, Redriven, Unsent, redrive_durable, redrive_subject, redrives_spec,
+    redrives_subscription, restore,
 };
 pub use self::search::{Search, Selection};
 pub use self::store::{DeadLetters, Failed};

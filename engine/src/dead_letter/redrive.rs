@@ -17,9 +17,10 @@ use super::archive::{Archive, ArchiveError, Mark, Marks};
 use super::letter::{Filed, Letter, RedriveOf};
 use super::wrap::{WrapError, Wrapped, number};
 use super::{LETTER_HEADER, REDRIVE_HEADER, REST_HEADER, pattern, subject};
-use crate::bus::{Bus, BusError, Delivery, ReadSpec, Retention, StreamSpec};
+use crate::bus::{Bus, BusError, Delivery, DurableSpec, ReadSpec, Retention, Start, StreamSpec};
 use crate::effects::PLUGIN_HEADER;
 use crate::event::MSG_ID_HEADER;
+use crate::limits::PREFETCH_BYTES;
 use crate::manifest::PluginName;
 use crate::message::Message;
 
@@ -30,6 +31,11 @@ const PREFIX: &str = "wasmill.redrive";
 /// How long the queue remembers a redrive: a day. Redrives are few, and this is how long a command that broke off can be
 /// repeated without harm.
 const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Redrives to hold ahead of their handling: they come when an operator sends them, and other engines want some too.
+const AHEAD: usize = 16;
+/// Engines that may share a plugin's redrives.
+const ENGINES: u32 = 4;
 
 /// The work queue, as it is created if absent.
 ///
@@ -58,6 +64,22 @@ pub fn redrive_subject(plugin: &PluginName) -> String {
 #[must_use]
 pub fn redrive_durable(plugin: &PluginName) -> String {
     format!("wasmill-redrive-{plugin}")
+}
+
+/// The subscription of a plugin to its redrives; none if its subject cannot be written, which no plugin's name leads to.
+/// `concurrency` is how many of its events may be in flight.
+#[must_use]
+pub fn redrives_subscription(plugin: &PluginName, concurrency: u32, ack_wait_ms: u64) -> Option<DurableSpec> {
+    Some(DurableSpec {
+        stream: REDRIVES.to_owned(),
+        durable: redrive_durable(plugin),
+        filters: vec![pattern(redrive_subject(plugin)).ok()?],
+        start: Start::All,
+        ack_wait: Duration::from_millis(ack_wait_ms),
+        max_ack_pending: concurrency.saturating_mul(ENGINES),
+        prefetch: AHEAD.min(concurrency as usize),
+        prefetch_bytes: PREFETCH_BYTES,
+    })
 }
 
 /// How letters are to be redriven.

@@ -13,7 +13,11 @@ use crate::subject::{Pattern, Subject};
 
 /// Asks the server to drop a record by itself after so many seconds (ADR-43). Where it cannot, the record stays until it is
 /// next looked at.
-const TTL_HEADER: &str = "Nats-TTL";
+pub(super) const TTL_HEADER: &str = "Nats-TTL";
+/// What says that a key was deleted (ADR-8).
+const OPERATION: (&str, &str) = ("KV-Operation", "DEL");
+/// How long that is said, in seconds: after that, nothing is left of the key.
+const REMOVAL_TTL_S: u64 = 3_600;
 
 /// One partition of a plugin's keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +90,16 @@ impl Bucket {
         if let Some(ttl_s) = ttl_s {
             message.headers.push(TTL_HEADER, ttl_s.to_string());
         }
+        Ok(message)
+    }
+
+    /// What takes a record away.
+    ///
+    /// # Errors
+    /// As for [`Bucket::owner`].
+    pub fn removal(&self, key: &str) -> Result<Message, BusError> {
+        let mut message = self.message(key, Vec::new(), Some(REMOVAL_TTL_S))?;
+        message.headers.push(OPERATION.0, OPERATION.1);
         Ok(message)
     }
 }

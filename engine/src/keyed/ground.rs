@@ -161,7 +161,7 @@ impl Ground {
             failpoint!("record-written");
         }
         let sequence = self.write(version, key, record.encode()).await?;
-        *held = Held { record: std::mem::take(record), stored: Some(sequence), settled: false };
+        *held = Held { record: std::mem::take(record), stored: Some(sequence), ..Held::default() };
         Ok(())
     }
 

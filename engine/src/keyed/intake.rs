@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::bucket::Bucket;
+use super::redrives::{Redrive, Redriven};
 use crate::bus::{Begin, Bus, BusError, Follow, FollowSpec, Followed};
 use crate::event::{Event, Origin};
 use crate::key::{self, KeySource};
@@ -71,6 +72,10 @@ pub(super) enum Told {
         pending: u64,
     },
     Read(Box<Read>),
+    /// An event comes by a redrive.
+    Redriven(Box<Redriven>),
+    /// A redrive brings no event, or one without a key.
+    BadRedrive(Box<(Bad, Redrive)>),
     /// It ended.
     Ended(BusError),
 }
@@ -161,6 +166,8 @@ pub(super) struct Found {
     pub key: String,
     pub message: Message,
     pub sequence: u64,
+    /// When it was stored, nanoseconds since the Unix epoch.
+    pub stored_ns: u64,
 }
 
 /// What a scan of the bucket brings.
@@ -243,8 +250,8 @@ impl<'a> Records<'a> {
             let Some(followed) = followed.map_err(late)?? else { break };
             self.through = followed.pending == 0;
             if let Some(key) = self.bucket.key_of(&followed.message.subject) {
-                let sequence = followed.position.sequence;
-                return Ok(Some(Found { key, sequence, message: followed.message }));
+                let (sequence, stored_ns) = (followed.position.sequence, followed.position.stored_ns);
+                return Ok(Some(Found { key, sequence, stored_ns, message: followed.message }));
             }
         }
         Ok(None)

@@ -122,10 +122,26 @@ impl Journal {
         self.send(message, Some(owner)).await
     }
 
+    /// Hands a record in, behind those handed in before; what it answers resolves when it is stored.
+    pub async fn begin(
+        &self,
+        message: Message,
+    ) -> Result<impl Future<Output = Result<u64, Fenced>> + use<>, Fenced> {
+        self.hand_in(message, None).await
+    }
+
     async fn send(&self, message: Message, owner: Option<Owner>) -> Result<u64, Fenced> {
+        self.hand_in(message, owner).await?.await
+    }
+
+    async fn hand_in(
+        &self,
+        message: Message,
+        owner: Option<Owner>,
+    ) -> Result<impl Future<Output = Result<u64, Fenced>> + use<>, Fenced> {
         let (reply, answer) = oneshot::channel();
         self.writes.send(Write { message, owner, reply }).await.map_err(|_| Fenced)?;
-        answer.await.unwrap_or(Err(Fenced))
+        Ok(async { answer.await.unwrap_or(Err(Fenced)) })
     }
 }
 

@@ -90,8 +90,8 @@ impl Lanes {
 
     /// A turn is over. The record comes back if its key has nothing more to do.
     pub fn finished(&mut self, turn: Turn) -> Option<(Arc<str>, Held)> {
-        let Turn { key, held, queue, tries, done, wait, .. } = turn;
-        self.queued -= done.len();
+        let Turn { key, held, queue, tries, done, redriven, wait, .. } = turn;
+        self.queued -= done.len() + redriven.len();
         let lane = self.lanes.get_mut(&key)?;
         lane.tries = tries;
         for queued in queue.into_iter().rev() {

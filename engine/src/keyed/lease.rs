@@ -34,7 +34,7 @@ pub enum LeaseError {
     Bus(#[from] BusError),
     /// The keys were divided otherwise.
     #[error(
-        "its state was made with {found} partitions, the manifest says {wanted}\n  hint: `wasmill state export`, then `state delete --all`, change state.partitions, and `state import`"
+        "its state was made with {found} partitions, the manifest says {wanted}\n  hint: set state.partitions back to {found}, or divide the keys anew: `wasmill state export PLUGIN > FILE`, then `wasmill state import PLUGIN FILE --replace --partitions {wanted}`"
     )]
     Partitions {
         /// What the manifest says.

@@ -5,22 +5,29 @@
 //! next owner skips what is in it and publishes what it emits once more, under the same ids.
 //!
 //! In reading order: this file (a partition is waited for, owned and let go), `lease` (how it is owned), `partition` (events
-//! come in and turns are given) with its `lanes` and `renewal`, `turn` (one key's events are brought through) with `setback` (those that fail), `ground`
-//! (what turns stand on), `journal` (the one writer of the bucket), `bucket` (what is where), `intake` and `source` (streams
-//! are read), `memory` (what is kept at hand), `timers` (as events). Bus, clock and plugin are parameters: a simulation brings
-//! its own.
+//! come in and turns are given) with its `arrivals`, `lanes` and `renewal`, `turn` (one key's events are brought through) with
+//! `setback` (those that fail), `ground` (what turns stand on), `journal` (the one writer of the bucket), `bucket` (what is
+//! where), `intake` and `source` (streams are read), `redrives`, `left` (outputs of an owner before), `memory` (what is kept at
+//! hand), `timers` (as events). Bus, clock and plugin are parameters: a simulation brings its own.
+//!
+//! Beside the engine, for the command line: [`survey`] reads what is stored, [`steward`] owns a partition to change it.
 
+mod arrivals;
 pub mod bucket;
 mod ground;
 mod intake;
 mod journal;
 mod lanes;
 mod lease;
+mod left;
 mod memory;
 mod partition;
+mod redrives;
 mod renewal;
 mod setback;
 mod source;
+pub mod steward;
+pub mod survey;
 mod timers;
 mod turn;
 
@@ -45,7 +52,7 @@ use self::partition::{Ended, Partition};
 use self::source::Source;
 use crate::bus::{Begin, Bus, BusError, Start};
 use crate::clock::Clock;
-use crate::dead_letter::DeadLetters;
+use crate::dead_letter::{DeadLetters, redrives_subscription};
 use crate::effects::Emitter;
 use crate::flow::{Pace, Share};
 use crate::manifest::{Manifest, PluginName};
@@ -166,6 +173,7 @@ impl Keyed {
     async fn own(self: &Arc<Self>, partition: u32, stop: &CancellationToken) -> Result<Ended, LeaseError> {
         let manifest = Arc::clone(&self.version.load().manifest);
         let bucket = Bucket::new(&self.plugin, partition);
+        self.check_division(partition, manifest.state.partitions).await?;
         self.bus.ensure_bucket(&bucket.spec(manifest.state.replicas)).await?;
         let since = Instant::now();
         let Some(held) = self.wait_for_lease(partition, &bucket, &manifest, stop).await? else {
@@ -180,6 +188,24 @@ impl Keyed {
             since.elapsed()
         );
         self.work(partition, &manifest, bucket, held, sent, stop).await
+    }
+
+    /// Whether the first partition, which is what the others are judged by, was made with as many as there are now. A new one
+    /// beside old ones would begin with the first event of its streams.
+    async fn check_division(&self, partition: u32, wanted: u32) -> Result<(), LeaseError> {
+        if partition == 0 {
+            return Ok(());
+        }
+        let first = Bucket::new(&self.plugin, 0);
+        let found = match self.bus.last(&first.stream(), &first.owner()?).await {
+            Err(BusError::StreamMissing(_)) => return Ok(()),
+            found => found?,
+        };
+        let found = found.and_then(|found| Owner::read(&found.message.payload)).map(|owner| owner.partitions);
+        match found {
+            Some(found) if found != wanted => Err(LeaseError::Partitions { wanted, found }),
+            _ => Ok(()),
+        }
     }
 
     async fn wait_for_lease(
@@ -217,13 +243,17 @@ impl Keyed {
     ) -> Result<Ended, LeaseError> {
         let Held { mut owner, last } = held;
         let sources = self.sources(manifest, &mut owner).await?;
+        let unsettled = intake::since(&*self.bus, &bucket, owner.settled).await?;
         let (journal, writer) = Journal::new(Arc::clone(&self.bus), bucket.clone(), owner.clone(), last);
         let writer = AbortOnDropHandle::new(tokio::spawn(writer));
+        // Before the first renewal, which else would take all that came before it for settled.
+        for found in &unsettled {
+            journal.settled().written(found.sequence);
+        }
         // Where each stream begins is settled before anything of it is handled.
         if journal.renew(owner.clone(), owner.message(&bucket)?).await.is_err() {
             return Ok(Ended::Fenced);
         }
-        let unsettled = intake::since(&*self.bus, &bucket, owner.settled).await?;
         let ground = Arc::new(Ground {
             keyed: Arc::clone(self),
             bucket: bucket.clone(),
@@ -234,6 +264,9 @@ impl Keyed {
             renewed: Mutex::new(sent),
             stop: stop.child_token(),
         });
+        let Ok(left) = ground.left(unsettled).await else {
+            return Ok(Ended::Fenced);
+        };
         let (to, read) = mpsc::channel(READ_AHEAD);
         let _reading = self.start_reading(manifest, partition, &sources, &to);
         drop(to);
@@ -242,7 +275,7 @@ impl Keyed {
         let _scanning = AbortOnDropHandle::new(tokio::spawn(scan));
         self.witness.partition(partition, Standing::Owned);
         let partition = Partition::new(ground, owner, sources, manifest.state.cache_bytes());
-        Ok(partition.run(unsettled, found, read, writer).await)
+        Ok(partition.run(left, found, read, writer).await)
     }
 
     /// Where each stream is to be read from. One that is read for the first time begins as its subscription says.
@@ -290,7 +323,19 @@ impl Keyed {
             };
             Some(AbortOnDropHandle::new(tokio::spawn(reading.run(to.clone()))))
         };
-        sources.iter().enumerate().filter_map(read).collect()
+        let mut reading: Vec<_> = sources.iter().enumerate().filter_map(read).collect();
+        let retry = &manifest.retry;
+        if let Some(spec) = redrives_subscription(&self.plugin, manifest.concurrency, retry.ack_wait_ms) {
+            let queue = redrives::Queue {
+                bus: Arc::clone(&self.bus),
+                spec,
+                key: key.clone(),
+                partition,
+                partitions: manifest.state.partitions,
+            };
+            reading.push(AbortOnDropHandle::new(tokio::spawn(queue.run(to.clone()))));
+        }
+        reading
     }
 
     /// The time of day in nanoseconds since the Unix epoch.

@@ -1,5 +1,6 @@
 //! One partition while this engine owns it: events read in order, spread over keys, one turn of a key at a time.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,25 +12,21 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::bucket::Owner;
 use super::ground::Ground;
-use super::intake::{Found, Read, Scanned, Told, What};
+use super::intake::{Scanned, Told};
 use super::journal::Fenced;
 use super::lanes::{Errand, Lanes};
 use super::memory::Memory;
 use super::renewal::{Renewals, Renewed};
-use super::setback::set_aside;
 use super::source::Source;
-use super::turn::{Queued, Turn};
+use super::turn::{Held, Turn};
 use crate::breaker::Gate;
 use crate::bus::BusError;
 use crate::faults::failpoint;
-use crate::limits::MIB;
 use crate::manifest::PluginClock;
 use crate::record::Reached;
 
 /// The most events that wait for their turn, over all keys.
-const MOST_QUEUED: usize = 16_384;
-/// The most positions between the first that is not done and the last that was read.
-const MOST_OPEN: usize = 262_144;
+pub(super) const MOST_QUEUED: usize = 16_384;
 /// Messages that are taken in before turns are given again.
 const HEARD_AT_ONCE: usize = 64;
 /// The longest sleep before the clock is looked at again.
@@ -47,15 +44,17 @@ pub(super) enum Ended {
 
 /// The partition.
 pub(super) struct Partition {
-    ground: Arc<Ground>,
+    pub(super) ground: Arc<Ground>,
     renewals: Renewals,
-    sources: Vec<Source>,
-    lanes: Lanes,
+    pub(super) sources: Vec<Source>,
+    pub(super) lanes: Lanes,
     running: FuturesUnordered<BoxFuture<'static, Turn>>,
-    aside: FuturesUnordered<BoxFuture<'static, Option<(usize, u64)>>>,
-    memory: Memory,
+    pub(super) aside: FuturesUnordered<BoxFuture<'static, Option<(usize, u64)>>>,
+    pub(super) memory: Memory,
+    /// The redrives that are being handled.
+    pub(super) redriving: HashSet<u64>,
     /// The latest time that any event bears.
-    event_clock_ns: u64,
+    pub(super) event_clock_ns: u64,
 }
 
 impl Partition {
@@ -69,19 +68,20 @@ impl Partition {
             running: FuturesUnordered::new(),
             aside: FuturesUnordered::new(),
             memory: Memory::new(cache_bytes),
+            redriving: HashSet::new(),
         }
     }
 
-    /// Works until told to stop, or another engine owns the partition. `unsettled` are the records whose outputs may not be
-    /// stored; `found` brings all records, to know which keys have timers.
+    /// Works until told to stop, or another engine owns the partition. `left` are the records whose outputs an owner before
+    /// may not have had stored; `found` brings all records, to know which keys have timers.
     pub async fn run(
         mut self,
-        unsettled: Vec<Found>,
+        left: Vec<Held>,
         mut found: mpsc::Receiver<Scanned>,
         mut read: mpsc::Receiver<Told>,
         mut writer: AbortOnDropHandle<Option<Fenced>>,
     ) -> Ended {
-        self.take_up(unsettled);
+        self.take_up(left);
         let mut renew = tokio::time::interval(self.ground.renewal());
         renew.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let keyed = Arc::clone(&self.ground.keyed);
@@ -108,7 +108,15 @@ impl Partition {
                 () = tokio::time::sleep(sleep.unwrap_or(LONGEST_SLEEP)), if sleep.is_some() => {}
                 () = freed, if !room => {}
                 input = input(&mut read, room, &mut found, scanning) => match input {
-                    Input::Told(told) => if let Err(err) = self.hear(told, &mut read) { break Ended::Broken(err) },
+                    // Each reader says why it ends before it does.
+                    Input::Told(told) if told.is_empty() => {
+                        break Ended::Broken(BusError::Settings("its readers ended".to_owned()));
+                    }
+                    Input::Told(told) => {
+                        if let Err(err) = told.into_iter().try_for_each(|told| self.hear(told)) {
+                            break Ended::Broken(err);
+                        }
+                    }
                     Input::Found(Some(Scanned::Found(one))) => self.found(one),
                     Input::Found(Some(Scanned::Through)) => self.memory.all_found(),
                     Input::Found(None) => scanning = false,
@@ -153,111 +161,8 @@ impl Partition {
         }
     }
 
-    /// Has the outputs of records stored that an owner before may have left.
-    fn take_up(&mut self, unsettled: Vec<Found>) {
-        let settled = self.ground.journal.settled().clone();
-        for found in unsettled {
-            settled.written(found.sequence);
-            let Ok(mut held) = self.ground.held(&found.message.payload, found.sequence) else {
-                // Whoever needs it tells why it cannot be read.
-                settled.settle(found.sequence);
-                continue;
-            };
-            if held.record.outbox.is_empty() {
-                settled.settle(found.sequence);
-            } else {
-                held.settled = false;
-                self.lanes.take_up(Arc::from(found.key), held);
-            }
-        }
-    }
-
-    fn found(&mut self, found: Found) {
-        let key = Arc::<str>::from(found.key);
-        if self.lanes.has(&key) || found.message.payload.is_empty() {
-            return;
-        }
-        if let Ok(held) = self.ground.held(&found.message.payload, found.sequence) {
-            self.memory.found(key, held);
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        let keyed = &self.ground.keyed;
-        let most_bytes = u64::from(keyed.version.load().manifest.limits.in_flight_mib) * MIB as u64;
-        self.lanes.queued() < MOST_QUEUED
-            && self.sources.iter().all(|source| source.progress.span() < MOST_OPEN)
-            && keyed.share.has_room(most_bytes)
-    }
-
-    /// Hears what readers have to say, and some more if they have.
-    fn hear(&mut self, told: Option<Told>, read: &mut mpsc::Receiver<Told>) -> Result<(), BusError> {
-        let mut next = told;
-        for _ in 0..HEARD_AT_ONCE {
-            match next {
-                Some(Told::Read(read)) => self.take(*read)?,
-                Some(Told::Opened { source, pending }) => {
-                    if let Some(source) = self.sources.get_mut(source) {
-                        source.behind = pending;
-                    }
-                }
-                Some(Told::Ended(err)) => return Err(err),
-                // Each says why it ends before it does.
-                None => return Err(BusError::Settings("a reader ended".to_owned())),
-            }
-            if !self.has_room() {
-                break;
-            }
-            match read.try_recv() {
-                Ok(more) => next = Some(more),
-                Err(_) => break,
-            }
-        }
-        Ok(())
-    }
-
-    fn aside_done(&mut self, stored: Option<(usize, u64)>) {
-        if let Some((source, sequence)) = stored {
-            self.done(source, sequence);
-        }
-    }
-
-    /// Takes a message in.
-    fn take(&mut self, read: Read) -> Result<(), BusError> {
-        let Some(source) = self.sources.get_mut(read.source) else { return Ok(()) };
-        source.read(&read)?;
-        let (at, sequence) = (read.source, read.sequence);
-        let keyed = Arc::clone(&self.ground.keyed);
-        match read.what {
-            What::Passed => source.progress.pass(sequence),
-            What::Bad(bad) => {
-                keyed.metrics.received();
-                source.progress.read(sequence);
-                let ground = Arc::clone(&self.ground);
-                self.aside
-                    .push(Box::pin(async move { set_aside(&ground, bad).await.then_some((at, sequence)) }));
-            }
-            What::Event { key, event, message, origin, input } => {
-                keyed.metrics.received();
-                failpoint!("event-read");
-                source.progress.read(sequence);
-                self.event_clock_ns = self.event_clock_ns.max(event.time_ns);
-                let clock_ns = match keyed.version.load().manifest.state.clock {
-                    PluginClock::Wall => read.stored_ns,
-                    PluginClock::Event => self.event_clock_ns,
-                };
-                source.mark(sequence, self.event_clock_ns);
-                let taken = keyed.share.take(message.wire_bytes() as u64);
-                let queued =
-                    Queued { event, message, origin, input, source: at, sequence, clock_ns, _taken: taken };
-                self.lanes.push(Arc::from(key), queued);
-            }
-        }
-        Ok(())
-    }
-
     /// The plugin clock: the time of day once everything has been read.
-    fn clock_ns(&self) -> u64 {
+    pub(super) fn clock_ns(&self) -> u64 {
         let keyed = &self.ground.keyed;
         if keyed.version.load().manifest.state.clock == PluginClock::Event {
             return self.event_clock_ns;
@@ -309,6 +214,7 @@ impl Partition {
                 due_by: Some(due_by.unwrap_or_default().max(clock_ns)),
                 tries,
                 done: Vec::new(),
+                redriven: Vec::new(),
                 traceless: Vec::new(),
                 wait: Duration::ZERO,
                 fenced: false,
@@ -331,13 +237,16 @@ impl Partition {
         for (source, sequence) in &turn.done {
             self.done(*source, *sequence);
         }
+        for sequence in &turn.redriven {
+            self.redriving.remove(sequence);
+        }
         if let Some((key, held)) = self.lanes.finished(turn) {
             self.memory.put(key, held);
         }
         Ok(())
     }
 
-    fn done(&mut self, source: usize, sequence: u64) {
+    pub(super) fn done(&mut self, source: usize, sequence: u64) {
         if let Some(source) = self.sources.get_mut(source) {
             source.progress.done(sequence);
         }
@@ -356,7 +265,7 @@ impl Partition {
 
 /// What comes in.
 enum Input {
-    Told(Option<Told>),
+    Told(Vec<Told>),
     Found(Option<Scanned>),
 }
 
@@ -367,8 +276,9 @@ async fn input(
     found: &mut mpsc::Receiver<Scanned>,
     scanning: bool,
 ) -> Input {
+    let mut told = Vec::new();
     tokio::select! {
-        told = read.recv(), if room => Input::Told(told),
+        _count = read.recv_many(&mut told, HEARD_AT_ONCE), if room => Input::Told(told),
         one = found.recv(), if scanning => Input::Found(one),
         else => std::future::pending().await,
     }

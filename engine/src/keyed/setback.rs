@@ -9,12 +9,11 @@ use super::intake::Bad;
 use super::journal::Fenced;
 use super::timers;
 use super::turn::{Held, Tries, Turn, timer_of};
-use crate::dead_letter::Failed;
+use crate::dead_letter::{Failed, RedriveOf};
 use crate::event::Origin;
 use crate::faults::failpoint;
 use crate::message::Message;
 use crate::outcome::{Outcome, Trouble};
-use crate::record::Reached;
 use crate::sandbox::Cause;
 use crate::unkeyed::{LEAST_WAIT, again};
 
@@ -27,6 +26,7 @@ struct Failing {
     origin: Origin,
     input: String,
     position: Option<String>,
+    redrive_of: Option<RedriveOf>,
 }
 
 impl Turn {
@@ -64,7 +64,7 @@ impl Turn {
             input: &failing.input,
             origin: &Origin { attempt, ..failing.origin.clone() },
             position: failing.position.as_deref(),
-            redrive_of: None,
+            redrive_of: failing.redrive_of,
             emitter: &version.emitter,
             trouble: &trouble,
             first_time: (attempt > 1).then_some(first_time),
@@ -92,16 +92,16 @@ impl Turn {
         if let Some((name, timer)) = timer_of(cause) {
             let event = timers::event(&ground.keyed.plugin, &self.key, name, timer);
             let (message, origin) = timers::message(&event);
-            return Some(Failing { message, origin, input: timers::input(&self.key, timer), position: None });
+            let input = timers::input(&self.key, timer);
+            return Some(Failing { message, origin, input, position: None, redrive_of: None });
         }
         let head = self.queue.front()?;
-        let stream = &ground.streams.get(head.source)?.name;
-        Some(Failing {
-            message: head.message.clone(),
-            origin: head.origin.clone(),
-            input: head.input.clone(),
-            position: Some(format!("{stream}:{}", head.sequence)),
-        })
+        let (message, origin, input) = (head.message.clone(), head.origin.clone(), head.input.clone());
+        let (position, redrive_of) = match &head.redrive {
+            Some(redrive) => (redrive.position.clone(), redrive.of),
+            None => (Some(format!("{}:{}", ground.streams.get(head.source)?.name, head.sequence)), None),
+        };
+        Some(Failing { message, origin, input, position, redrive_of })
     }
 
     /// Goes on without what failed: its dead letter is stored.
@@ -120,14 +120,10 @@ impl Turn {
             self.traceless.clear();
             return ground.settle(held).await;
         }
-        if let Some(head) = self.queue.pop_front()
-            && let Some(stream) = ground.streams.get(head.source)
-        {
+        if let Some(head) = self.queue.pop_front() {
             // Should it be read once more, its letter is stored once more, which stores nothing.
-            let reached = Reached { sequence: head.sequence, ..stream.reached() };
-            held.record.apply(&stream.name, reached);
-            self.traceless.push((head.source, head.sequence));
-            self.done.push((head.source, head.sequence));
+            head.apply(ground, &mut held.record);
+            self.end(ground, &head, true).await;
         }
         Ok(())
     }
@@ -152,7 +148,7 @@ pub(super) async fn set_aside(ground: &Ground, bad: Bad) -> bool {
             time: keyed.clock.now(),
         };
         let stored = keyed.dead_letters.store(&keyed.plugin, letter).await;
-        keyed.guard.dead_letter(stored.as_ref().map(|()| ()).map_err(ToString::to_string));
+        keyed.guard.dead_letter(stored.as_ref().copied().map_err(ToString::to_string));
         match stored {
             Ok(()) => {
                 keyed.metrics.ended(Outcome::DeadLettered, trouble.failure.name());

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::ground::Ground;
 use super::journal::Fenced;
+use super::redrives::{self, Redrive};
 use super::{Version, timers};
 use crate::effects::{self, Output, Proposed, Rules};
 use crate::event::{Event, Origin};
@@ -39,10 +40,37 @@ pub(super) struct Queued {
     /// Which of the plugin's streams, and where in it.
     pub source: usize,
     pub sequence: u64,
+    /// The redrive that it comes by, in place of a stream.
+    pub redrive: Option<Redrive>,
     /// The plugin clock when it was read.
     pub clock_ns: u64,
     /// What it takes of the budget.
     pub _taken: Taken,
+}
+
+impl Queued {
+    /// Names what it comes from as records do, and how far that has come with it.
+    fn place(&self, ground: &Ground) -> Option<(String, Reached)> {
+        if let Some(redrive) = &self.redrive {
+            return Some(redrive.place());
+        }
+        let stream = ground.streams.get(self.source)?;
+        Some((stream.name.clone(), Reached { sequence: self.sequence, ..stream.reached() }))
+    }
+
+    fn is_applied(&self, ground: &Ground, record: &Record) -> bool {
+        self.place(ground).is_some_and(|(name, at)| record.has_applied(&name, at.incarnation_ms, at.sequence))
+    }
+
+    /// Takes note in a record that it is in there.
+    pub fn apply(&self, ground: &Ground, record: &mut Record) {
+        if let Some((name, at)) = self.place(ground) {
+            record.apply(&name, at);
+        }
+        if self.redrive.is_some() {
+            redrives::forget_old(record);
+        }
+    }
 }
 
 /// A record in memory.
@@ -59,7 +87,7 @@ impl Held {
     /// That of a key which has none.
     pub fn none(key: &str) -> Self {
         let record = Record { key: key.to_owned(), ..Record::default() };
-        Self { record, stored: None, settled: true }
+        Self { record, settled: true, ..Self::default() }
     }
 }
 
@@ -81,6 +109,8 @@ pub(super) struct Turn {
     pub tries: Tries,
     /// Events that are done: source and sequence.
     pub done: Vec<(usize, u64)>,
+    /// Redriven events that are done: sequences among the redrives.
+    pub redriven: Vec<u64>,
     /// What was handled without a trace in the record, by earlier turns.
     pub ahead: Vec<(usize, Reached)>,
     /// The same, by this one.
@@ -117,10 +147,12 @@ impl Turn {
             None => ground.load(&self.key).await?,
         };
         for (source, reached) in self.ahead.drain(..) {
-            held.record.apply(&ground.streams[source].name, reached);
+            if let Some(stream) = ground.streams.get(source) {
+                held.record.apply(&stream.name, reached);
+            }
         }
         ground.settle(&mut held).await?;
-        self.skip_applied(ground, &held.record);
+        self.skip_applied(ground, &held.record).await;
         let clock_ns = self.queue.front().map(|queued| queued.clock_ns).or(self.due_by).unwrap_or_default();
         ground.expire(&version, &mut held.record, clock_ns);
         let ended =
@@ -135,15 +167,25 @@ impl Turn {
     }
 
     /// Passes over events that a turn before a crash has brought through.
-    fn skip_applied(&mut self, ground: &Ground, record: &Record) {
-        while let Some(head) = self.queue.front() {
-            let stream = &ground.streams[head.source];
-            if !record.has_applied(&stream.name, stream.incarnation_ms, head.sequence) {
-                break;
+    async fn skip_applied(&mut self, ground: &Ground, record: &Record) {
+        while self.queue.front().is_some_and(|head| head.is_applied(ground, record)) {
+            if let Some(head) = self.queue.pop_front() {
+                self.end(ground, &head, false).await;
             }
-            self.done.push((head.source, head.sequence));
-            self.queue.pop_front();
         }
+    }
+
+    /// An event is done, with a trace in its record or without one.
+    pub(super) async fn end(&mut self, ground: &Ground, queued: &Queued, traceless: bool) {
+        if let Some(redrive) = &queued.redrive {
+            redrive.settle(&*ground.keyed.bus).await;
+            self.redriven.push(redrive.sequence);
+            return;
+        }
+        if traceless {
+            self.traceless.push((queued.source, queued.sequence));
+        }
+        self.done.push((queued.source, queued.sequence));
     }
 
     async fn step(&mut self, ground: &Ground, version: &Version, held: &mut Held) -> Result<(), Fenced> {
@@ -175,8 +217,7 @@ impl Turn {
         let checked = self.checked(ground, version, &held.record, handled).await;
         let Checked { mut record, outputs, events, changed, failed } = checked;
         for queued in self.queue.iter().take(events) {
-            let stream = &ground.streams[queued.source];
-            record.apply(&stream.name, Reached { sequence: queued.sequence, ..stream.reached() });
+            queued.apply(ground, &mut record);
         }
         if events > 0 || changed {
             self.tries = Tries::default();
@@ -192,11 +233,9 @@ impl Turn {
         } else {
             // Handling these once more, should it come to that, would come to nothing again.
             held.record.applied = record.applied;
-            self.traceless
-                .extend(self.queue.iter().take(events).map(|queued| (queued.source, queued.sequence)));
         }
-        for queued in self.queue.drain(..events) {
-            self.done.push((queued.source, queued.sequence));
+        for queued in self.queue.drain(..events).collect::<Vec<_>>() {
+            self.end(ground, &queued, !changed).await;
             keyed.metrics.ended(crate::outcome::Outcome::Done, "");
         }
         match failed {
@@ -298,7 +337,8 @@ impl Turn {
         let resets = ground.resets();
         let outputs = match cause {
             Cause::Event(at) => {
-                let queued = &self.queue[*at];
+                let lost = || Failure::Engine("the event of a step is gone".to_owned());
+                let queued = self.queue.get(*at).ok_or_else(lost)?;
                 effects::check(
                     &version.emitter,
                     &queued.event,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits::{KIB, MIB};
 
 /// The most partitions that a plugin may have. Each has a bucket of its own and reads the whole of its streams.
-const MAX_PARTITIONS: u32 = 64;
+pub const MAX_PARTITIONS: u32 = 64;
 /// The largest record in KiB: with its outputs it has to fit into one message, of which servers take 1 MiB by default.
 const MAX_RECORD_KIB: u32 = 8 * 1_024;
 /// The shortest lease: three renewals have to fit into it, each a round trip on a bad day.

@@ -9,7 +9,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::keyed::{PluginClock, StateSettings};
+pub use self::keyed::{MAX_PARTITIONS, PluginClock, StateSettings};
 pub use self::retry::{JITTER, ReasonPolicy, Retry};
 use crate::breaker::BreakerSettings;
 use crate::key::KeySource;

@@ -13,9 +13,9 @@ use super::load::Ready;
 use super::reload::Surroundings;
 use super::view::Views;
 use crate::breaker::Gate;
-use crate::bus::{BusError, CoreSpec, DurableSpec, Intake, Start};
+use crate::bus::{BusError, CoreSpec, DurableSpec, Intake};
 use crate::clock::SystemClock;
-use crate::dead_letter::{REDRIVES, redrive_durable, redrive_subject, redrives_spec};
+use crate::dead_letter::{redrives_spec, redrives_subscription};
 use crate::faults::failpoint;
 use crate::flow::Pace;
 use crate::limits::PREFETCH_BYTES;
@@ -26,8 +26,6 @@ use crate::unkeyed::{Deliverer, Flow, Guard, Past, Sinks, Version};
 
 /// Messages of a core subscription that may wait for their plugin.
 const CORE_BUFFER: usize = 8_192;
-/// Redrives to hold ahead of their handling: they come when an operator sends them, and other engines want some too.
-const REDRIVES_AHEAD: usize = 16;
 /// The wait before a subscription that failed is tried again, first and at most.
 const RESUBSCRIBE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
 /// How often a stream that is being read is looked up.
@@ -126,8 +124,9 @@ impl Service {
             signal.cancel();
         }));
         let plugin = &self.deliverer.plugin;
+        let redrives = redrives_subscription(plugin, manifest.concurrency, manifest.retry.ack_wait_ms);
         let subscribed = manifest.subscribe.iter().flat_map(|entry| sources(plugin, &manifest, entry));
-        for source in subscribed.chain(redrives(plugin, &manifest)) {
+        for source in subscribed.chain(redrives.map(Source::Redrives)) {
             let attendant = Attendant {
                 what: source.to_string(),
                 deliverer: Arc::clone(&self.deliverer),
@@ -206,20 +205,6 @@ fn sources(plugin: &PluginName, manifest: &Manifest, entry: &Subscribe) -> Vec<S
         buffer: CORE_BUFFER,
     };
     entry.subjects.iter().map(core).map(Source::Core).collect()
-}
-
-/// The redrives for a plugin; none if its subject cannot be written, which no plugin's name leads to.
-fn redrives(plugin: &PluginName, manifest: &Manifest) -> Option<Source> {
-    Some(Source::Redrives(DurableSpec {
-        stream: REDRIVES.to_owned(),
-        durable: redrive_durable(plugin),
-        filters: vec![Pattern::new(redrive_subject(plugin)).ok()?],
-        start: Start::All,
-        ack_wait: Duration::from_millis(manifest.retry.ack_wait_ms),
-        max_ack_pending: manifest.concurrency * ENGINES_PER_CONSUMER,
-        prefetch: REDRIVES_AHEAD.min(manifest.concurrency as usize),
-        prefetch_bytes: PREFETCH_BYTES,
-    }))
 }
 
 /// The durable consumer behind a subscription; none for a core subscription.

@@ -1,4 +1,4 @@
-/* The SDK's own tests: `cc -I. *.c tests/sdk_test.c -lm -o build/test && build/test` in its folder. */
+/* The SDK's own tests: `cargo xtask languages --only c` runs them. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-// The SDK's own tests: the C files of ../c compiled by cc, then `c++ -I. -I../c tests/sdk_test.cpp *.o -lm`.
+// The SDK's own tests: `cargo xtask languages --only cpp` runs them.
 #include "wasmill_testing.hpp"
 
 using wasmill::Event;

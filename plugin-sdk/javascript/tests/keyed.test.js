@@ -73,7 +73,8 @@ test("a counter counts whole numbers of 64 bits", () => {
   const count = new state.Counter("n");
   assert.deepEqual([count.get(), count.add(), count.add(-3), count.get()], [0, 1, -2, -2]);
   count.set(2n ** 63n - 2n);
-  count.add(5);
+  assert.equal(count.add(5n), 2n ** 63n - 1n);
+  assert.equal(count.getBigInt(), 2n ** 63n - 1n);
   assert.equal(new TextDecoder().decode(state.get("n")), "9223372036854775807");
   assert.throws(() => count.add(1.5), /whole numbers, not 1.5/);
   count.delete();

@@ -198,17 +198,18 @@ class Engine(unittest.TestCase):
 
 
 class Readme(unittest.TestCase):
-    def test_its_plugin_passes_its_tests(self):
+    def test_its_plugins_pass_their_tests(self):
         readme = Path(__file__).parents[1] / "wasmill" / "README.md"
-        plugin, tests = re.findall(r"```python\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
-        modules = [ModuleType("plugin"), ModuleType("test_plugin")]
-        sys.modules["plugin"] = modules[0]
+        blocks = re.findall(r"```python\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
         self.addCleanup(sys.modules.pop, "plugin")
-        for module, text in zip(modules, (plugin, tests), strict=True):
-            exec(text, module.__dict__)
-        result = unittest.TestResult()
-        unittest.defaultTestLoader.loadTestsFromModule(modules[1]).run(result)
-        self.assertEqual((result.testsRun, result.failures, result.errors), (2, [], []))
+        for plugin, tests, count in zip(blocks[::2], blocks[1::2], (2, 1), strict=True):
+            modules = [ModuleType("plugin"), ModuleType("test_plugin")]
+            sys.modules["plugin"] = modules[0]
+            for module, text in zip(modules, (plugin, tests), strict=True):
+                exec(text, module.__dict__)
+            result = unittest.TestResult()
+            unittest.defaultTestLoader.loadTestsFromModule(modules[1]).run(result)
+            self.assertEqual((result.testsRun, result.failures, result.errors), (count, [], []))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What is kept of many values: counts, sums, extremes, distinct members, quantiles, the most frequent.
 
-Each aggregate is bounded, has a compact JSON form that all languages share (``WINDOWS.md`` in the SDK's folder), and merges
+Each aggregate is bounded, has a compact JSON form that all languages share (``plugin-sdk/WINDOWS.md`` of Wasmill's sources), and merges
 with another of its kind into what one would be that had seen both inputs. They stand in windows (``wasmill.window``), or are
 kept as a state value by ``dump`` and ``load``. Several at once are a tuple or a dict of them.
 

@@ -14,7 +14,7 @@ all that it could meet; if it met nothing until then it is told as unmatched::
     def on_timer(timer):
         return [missed(order) for side, order in payments.on_timer("open") if side == "left"]
 
-``WINDOWS.md`` in the SDK's folder has the rules in full, for all languages.
+``plugin-sdk/WINDOWS.md`` of Wasmill's sources has the rules in full, for all languages.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ holds so far::
     def on_timer(timer):
         guessed.on_timer(timer)
 
-What every word means, to the last tie, is in ``PATTERNS.md`` in the SDK's folder.
+What every word means, to the last tie, is in ``plugin-sdk/PATTERNS.md`` of Wasmill's sources.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ Each key has a watermark: the highest event time it saw, less ``disorder_ms``. A
 timer closes the last window of a quiet key. An event is late if its windows are closed: it is counted, ``Added.late`` tells of it, and
 with ``lateness_ms`` a closed window still takes it for so long and is told anew, with ``Closed.replaces`` naming what was told before.
 
-``WINDOWS.md`` in the SDK's folder has the rules in full, for all languages.
+``plugin-sdk/WINDOWS.md`` of Wasmill's sources has the rules in full, for all languages.
 """
 
 from __future__ import annotations

@@ -51,6 +51,8 @@ pub struct Findings {
     pub wrong_version: u64,
     /// Dead letters that are missing, repeated, not asked for, or not as they should be.
     pub letters_wrong: u64,
+    /// Keys whose state is not what their events make of it, and other places of the state that are not as they should be.
+    pub state_wrong: u64,
     /// Events with outputs stored before those of an earlier one of the same key: a fault only where order is promised.
     pub out_of_order: u64,
     /// Whether order was promised.
@@ -87,6 +89,7 @@ impl Findings {
             + self.unexplained
             + self.wrong_version
             + self.letters_wrong
+            + self.state_wrong
             + disorder
     }
 
@@ -124,7 +127,7 @@ impl fmt::Display for Findings {
             "repeated {repeated}, torn {torn}, unexplained {}, wrong version {}, dead letters wrong {}",
             self.unexplained, self.wrong_version, self.letters_wrong
         )?;
-        writeln!(f, "engines in trouble {}", self.troubles)?;
+        writeln!(f, "engines in trouble {}, state wrong {}", self.troubles, self.state_wrong)?;
         let promised = if self.ordered { "" } else { " (not promised)" };
         writeln!(
             f,

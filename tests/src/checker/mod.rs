@@ -6,12 +6,14 @@
 //! - [`model`]: what an event asks for, and so what must come of it.
 //! - [`history`]: what was published.
 //! - [`judge`]: the comparison, a pure function; [`findings`]: what it found, and the verdict.
+//! - [`ledger`]: the same for plugins with a key: their state, their timers, and the order of what they emit.
 //! - `tests`: every kind of fault is found in a history that was doctored to have it.
 
 pub mod client;
 pub mod findings;
 pub mod history;
 pub mod judge;
+pub mod ledger;
 pub mod model;
 pub mod read;
 #[cfg(test)]

@@ -20,6 +20,8 @@ const ATTEMPTS: usize = 5;
 pub struct Stored {
     /// Its place in the stream.
     pub sequence: u64,
+    /// When it was stored, nanoseconds since the Unix epoch.
+    pub stored_ns: u64,
     /// Its subject.
     pub subject: String,
     /// Its headers in their order.
@@ -82,10 +84,10 @@ impl Client {
         while got < wanted {
             let Some(frame) = wire.next(deadline)? else { bail!("a batch ended early") };
             if frame.reply.starts_with("$JS.ACK.") {
-                let (sequence, delivered) = place(&frame)?;
+                let Place { delivered, sequence, stored_ns } = place(&frame)?;
                 ensure!(delivered == all.len() as u64 + 1, "the server left out a message before {sequence}");
                 let Frame { subject, headers, payload, .. } = frame;
-                all.push(Stored { sequence, subject, headers, payload });
+                all.push(Stored { sequence, stored_ns, subject, headers, payload });
                 got += 1;
             } else if frame.subject == inbox {
                 bail!("a batch ended with status {:?}", frame.status);
@@ -95,16 +97,23 @@ impl Client {
     }
 }
 
-/// Where a message stands in its stream, and the how-many-th it is that the consumer delivers:
-/// `$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.<consumer sequence>.<time>.<pending>`, or the same with a
-/// domain and an account before the stream.
-fn place(frame: &Frame) -> Result<(u64, u64)> {
+/// Where a message stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    /// The how-many-th it is that the consumer delivers.
+    delivered: u64,
+    sequence: u64,
+    stored_ns: u64,
+}
+
+/// Reads where a message stands: `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream sequence>.<consumer sequence>.<time>.<pending>`,
+/// or the same with a domain and an account before the stream.
+fn place(frame: &Frame) -> Result<Place> {
     let words: Vec<&str> = frame.reply.split('.').collect();
     let from = if words.len() > 9 { 2 } else { 0 };
     let number = |at: usize| words.get(from + at).and_then(|word| word.parse().ok());
-    number(5)
-        .zip(number(6))
-        .with_context(|| format!("a message does not say where it stands: {}", frame.reply))
+    let place = || Some(Place { sequence: number(5)?, delivered: number(6)?, stored_ns: number(7)? });
+    place().with_context(|| format!("a message does not say where it stands: {}", frame.reply))
 }
 
 #[cfg(test)]
@@ -115,7 +124,8 @@ mod tests {
     fn both_forms_of_a_place_are_read() {
         for reply in ["$JS.ACK.S.C.1.7.5.99.0", "$JS.ACK._.HASH.S.C.1.7.5.99.0.tok"] {
             let frame = Frame { reply: reply.to_owned(), ..Frame::default() };
-            assert_eq!(place(&frame).unwrap(), (7, 5), "{reply}");
+            let place = place(&frame).unwrap();
+            assert_eq!((place.sequence, place.delivered, place.stored_ns), (7, 5, 99), "{reply}");
         }
         assert!(place(&Frame::default()).is_err());
     }

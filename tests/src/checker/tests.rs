@@ -55,6 +55,7 @@ fn push_output(found: &mut Found, event: &Published, index: u32) {
     });
     found.outputs.push(Stored {
         sequence: found.outputs.len() as u64 + 1,
+        stored_ns: 0,
         subject: "out.x".into(),
         headers: headers(&[("Wasmill-Digest", "aa"), ("Wasmill-Cause", &event.name)]),
         payload: data.to_string().into_bytes(),
@@ -65,6 +66,7 @@ fn push_letter(found: &mut Found, event: &Published, reason: &str) {
     let position = format!("IN:{}", event.sequence);
     found.letters.push(Stored {
         sequence: found.letters.len() as u64 + 1,
+        stored_ns: 0,
         subject: "wasmill.dead-letter.p".into(),
         headers: headers(&[
             ("Wasmill-Reason", reason),

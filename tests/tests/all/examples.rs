@@ -14,7 +14,7 @@ use crate::delivery::{amount_threshold, balance, scene};
 const CONFIGURATION: &str = "examples/card-fraud/wasmill.toml";
 
 /// A copy of an example, so that what it leaves behind does not stay in the checkout.
-fn copied(example: &str, root: &Path) {
+pub fn copied(example: &str, root: &Path) {
     for folder in ["", "plugins"] {
         let (from, to) = (parts::root().join("examples").join(example), root.join("examples").join(example));
         std::fs::create_dir_all(to.join(folder)).unwrap();
@@ -30,7 +30,7 @@ fn copied(example: &str, root: &Path) {
 }
 
 /// The arguments of a command that stands in the example's README, line continuations joined.
-fn from_readme(example: &str, subcommand: &str) -> Vec<String> {
+pub fn from_readme(example: &str, subcommand: &str) -> Vec<String> {
     let readme =
         std::fs::read_to_string(parts::root().join("examples").join(example).join("README.md")).unwrap();
     let joined = readme.replace("\\\n", " ");

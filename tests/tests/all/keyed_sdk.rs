@@ -23,6 +23,9 @@ type Answer = Result<Vec<Output>, Told>;
 const OUT: &str = "conformance.out";
 const RUNS: u64 = 60;
 const EVENTS: usize = 40;
+/// The version that is taken to have written what the first half of a run leaves.
+const OLD_VERSION: &str = "1.0.0";
+const NO_MIGRATION: &str = "cannot migrate";
 const LIMITS: StateLimits = StateLimits { record_bytes: 1_024, timers: 3 };
 /// When a run begins, nanoseconds since the Unix epoch.
 const START_NS: u64 = 1_700_000_000_000_000_000;
@@ -71,41 +74,43 @@ fn name(random: &mut fastrand::Rng) -> String {
         0 => String::new(),
         1 => "n".repeat(257),
         2 => "n".repeat(256),
-        _ => pick(random, &["a", "b", "ü", "m/k", "t"]).to_owned(),
+        _ => pick(random, &["a", "b", "ü", "m/k", "drop"]).to_owned(),
     }
 }
 
-fn command(random: &mut fastrand::Rng, depth: u8) -> String {
+/// One command; those over typed fields come last. What migration makes of the plugin's typed fields, none could read.
+fn command(random: &mut fastrand::Rng, depth: u8, typed: bool) -> String {
     let name = name(random);
-    match random.u8(..32) {
+    match random.u8(..if typed { 32 } else { 24 }) {
         0..4 => format!("get {name}"),
         4..8 => format!("set {name} {}", "v".repeat(random.usize(..30))),
         8 => format!("set {name} {}", "v".repeat(random.usize(..1_100))),
         9..11 => format!("delete {name}"),
         11..13 => format!("names {}", pick(random, &["", "m", "m/", "zz"])),
         13..17 if depth > 0 => {
-            format!("after {name} {} {}", random.u32(..20_000), command(random, depth - 1))
+            format!("after {name} {} {}", random.u32(..20_000), command(random, depth - 1, typed))
         }
         17..20 if depth > 0 => {
             let due = START_NS + random.u64(..60) * SECOND_NS;
-            format!("at {name} {due} {}", command(random, depth - 1))
+            format!("at {name} {due} {}", command(random, depth - 1, typed))
         }
         13..21 => format!("cancel {name}"),
         21 => format!("lookup {}", pick(random, &["tiers ann", "tiers bob", "none ann"])),
         22 if random.u8(..3) == 0 => "fail".to_owned(),
         23 if random.u8(..3) == 0 => "dance".to_owned(),
-        22..26 => format!("count n {}", random.i32(-3..9)),
+        22..24 => format!("get {name}"),
+        24..26 => format!("count n {}", random.i32(-3..9)),
         26..28 => format!("push l 3 {}", random.u8(..)),
         28..30 => format!("put m {} x", pick(random, &["k", "", "k/2"])),
         _ => format!("add s {}", pick(random, &["x", "y"])),
     }
 }
 
-fn sent(random: &mut fastrand::Rng, clock_ns: &mut u64) -> Sent {
+fn sent(random: &mut fastrand::Rng, clock_ns: &mut u64, typed: bool) -> Sent {
     let late = random.u8(..8) == 0;
     *clock_ns += if late { 0 } else { random.u64(..8) * SECOND_NS };
     let time_ns = if late { *clock_ns - random.u64(..20) * SECOND_NS } else { *clock_ns };
-    let commands: Vec<_> = (0..random.usize(1..6)).map(|_| command(random, 2)).collect();
+    let commands: Vec<_> = (0..random.usize(1..6)).map(|_| command(random, 2, typed)).collect();
     let token = if random.u8(..12) == 0 { "swap" } else { "script" };
     Sent { time_ns, token, data: commands.join("\n") }
 }
@@ -138,7 +143,7 @@ impl Native {
 
     fn note(&mut self, handled: Handled) {
         self.calls.extend(handled.steps.into_iter().map(|step| Call {
-            cause: match step.cause {
+            cause: match &step.cause {
                 testing::Cause::Event { .. } => "event".to_owned(),
                 testing::Cause::Timer { name, due } => format!("timer {name} {due}"),
                 testing::Cause::Migration { .. } => "migration".to_owned(),
@@ -146,6 +151,9 @@ impl Native {
             answer: match step.answer {
                 Ok(outputs) => {
                     Ok(outputs.into_iter().map(|o| shown(o.subject, o.headers, &o.data)).collect())
+                }
+                Err(_) if matches!(step.cause, testing::Cause::Migration { .. }) => {
+                    Err(NO_MIGRATION.to_owned())
                 }
                 Err(Told::Exception { .. }) => Err("too large".to_owned()),
                 Err(failure) => Err(failure.reason().to_owned()),
@@ -167,14 +175,15 @@ struct Sandboxed<'a> {
     running: &'a Running,
     state: KeyState,
     clock_ns: u64,
+    migrate_from: Option<String>,
     calls: Vec<Call>,
 }
 
 impl Sandboxed<'_> {
     async fn deliver(&mut self, sent: &[Sent]) {
         let mut inputs: Vec<_> = sent.iter().map(|sent| self.input(sent)).collect();
-        while !inputs.is_empty() {
-            let done = self.batch(inputs.clone(), None, None).await;
+        while !inputs.is_empty() && !stuck(&self.calls) {
+            let done = self.batch(inputs.clone()).await;
             inputs.drain(..done);
         }
     }
@@ -192,25 +201,23 @@ impl Sandboxed<'_> {
     }
 
     /// How many of the inputs are done with.
-    async fn batch(
-        &mut self,
-        inputs: Vec<Input>,
-        then_due_by: Option<u64>,
-        migrate_from: Option<String>,
-    ) -> usize {
+    async fn batch(&mut self, inputs: Vec<Input>) -> usize {
         let batch = Batch {
             key: "k".into(),
             state: self.state.clone(),
             limits: LIMITS,
             inputs,
-            then_due_by,
+            then_due_by: None,
             max_timers: 1_000,
-            migrate_from,
+            migrate_from: self.migrate_from.clone(),
         };
         let handled = self.running.workers.handle_batch(batch).await.unwrap();
         let mut done = 0;
         self.state = handled.state;
         for step in handled.steps {
+            if step.cause == Cause::Migration {
+                self.migrate_from = None;
+            }
             done += usize::from(matches!(step.cause, Cause::Event(_)));
             let outputs = step.answer.into_iter().map(|o| shown(o.subject, o.headers, &o.data)).collect();
             self.calls.push(Call { cause: cause(&step.cause), answer: Ok(outputs) });
@@ -222,6 +229,7 @@ impl Sandboxed<'_> {
                 Cause::Migration => {}
             }
             let reason = match failed.trouble.failure {
+                _ if failed.cause == Cause::Migration => NO_MIGRATION.to_owned(),
                 Failure::Rejected(reason) | Failure::Retry { reason, .. } => reason,
                 Failure::RecordSize { .. } => "too large".to_owned(),
                 failure => failure.to_string(),
@@ -236,6 +244,11 @@ impl Sandboxed<'_> {
         let timers = self.state.timers().map(|(name, timer)| (name.to_string(), timer.due_ns));
         Held { fields: fields.collect(), timers: timers.collect() }
     }
+}
+
+/// Whether the state cannot be migrated: nothing is handled from then on.
+fn stuck(calls: &[Call]) -> bool {
+    calls.last().is_some_and(|call| call.answer == Err(NO_MIGRATION.to_owned()))
 }
 
 fn cause(cause: &Cause) -> String {
@@ -259,7 +272,7 @@ async fn a_plugin_does_the_same_in_the_sandbox_and_in_a_native_test() {
     let component = std::fs::read(parts::language("rust", "wasm").unwrap()).unwrap();
     let manifest = "[[subscribe]]\nsubjects = [\"in.>\"]\n[emit]\nsubjects = [\"conformance.>\"]\n[limits]\ninstances = 1\n";
     let running = Running::load_with(&component, manifest, Arc::new(Table)).await.unwrap();
-    let mut timers_fired = 0;
+    let mut calls = Vec::new();
     for seed in 0..RUNS {
         let random = &mut fastrand::Rng::with_seed(seed);
         let mut native = Native::new();
@@ -267,17 +280,30 @@ async fn a_plugin_does_the_same_in_the_sandbox_and_in_a_native_test() {
             running: &running,
             state: KeyState::default(),
             clock_ns: START_NS,
+            migrate_from: None,
             calls: Vec::new(),
         };
         let mut clock_ns = START_NS;
-        let events: Vec<_> = (0..EVENTS).map(|_| sent(random, &mut clock_ns)).collect();
-        for events in events.chunks(random.usize(1..6)) {
-            events.iter().for_each(|sent| native.deliver(sent));
+        let events: Vec<_> = (0..EVENTS).map(|at| sent(random, &mut clock_ns, at >= EVENTS / 2)).collect();
+        let chunk = random.usize(1..6);
+        for (at, events) in events.chunks(chunk).enumerate() {
+            if at == EVENTS / chunk / 2 {
+                native.engine.upgraded_from(OLD_VERSION);
+                sandboxed.migrate_from = Some(OLD_VERSION.to_owned());
+            }
+            for sent in events {
+                if !stuck(&native.calls) {
+                    native.deliver(sent);
+                }
+            }
             sandboxed.deliver(events).await;
             assert_eq!(native.calls, sandboxed.calls, "seed {seed}: {events:#?}");
             assert_eq!(native.held(), sandboxed.held(), "seed {seed}: {events:#?}");
         }
-        timers_fired += native.calls.iter().filter(|call| call.cause.starts_with("timer")).count();
+        calls.append(&mut native.calls);
     }
-    assert!(timers_fired > 200, "only {timers_fired} timers fired: the scripts are not worth much");
+    let count = |cause: &str| calls.iter().filter(|c| c.cause.starts_with(cause) && c.answer.is_ok()).count();
+    let failed = calls.iter().filter(|call| call.answer.is_err()).count();
+    let counts = [count("event"), count("timer"), count("migration"), failed];
+    assert!(counts.iter().all(|count| *count > 20), "the scripts are not worth much: {counts:?}");
 }

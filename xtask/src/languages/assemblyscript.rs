@@ -14,8 +14,8 @@ use crate::workspace::{Workspace, place};
 /// Its name: of its folders, and on the command line.
 pub const NAME: &str = "assemblyscript";
 
-/// Builds the example, runs its tests and has the engine check it; builds the conformance plugin. Nothing is done that is
-/// up to date. Answers what it was built with.
+/// Builds the example, runs its tests and has the engine check it; builds the conformance plugin and
+/// tries it with the SDK's engine of unit tests. Nothing is done that is up to date. Answers what it was built with.
 pub fn build(workspace: &Workspace, engine: &Path) -> Result<String> {
     node::provide(workspace)?;
     let example = workspace.root.join("examples").join(NAME);
@@ -32,6 +32,7 @@ pub fn build(workspace: &Workspace, engine: &Path) -> Result<String> {
         check(workspace, engine, &example)?;
         npm(workspace, &conformance, &["ci", "--no-audit", "--no-fund"])?;
         npm(workspace, &conformance, &["run", "build"])?;
+        npm(workspace, &conformance, &["test"])?;
         copy(&conformance.join("build/conformance.wasm"), &module)?;
         stamp.set()?;
     }

@@ -5,12 +5,14 @@
 //! - [`node`]: what runs the tools of JavaScript.
 //! - [`plugins`]: the conformance plugin of each language, built as its author would, and the template tried out.
 //! - [`runners`]: the components that run plugins given as source.
+//! - [`sdks`]: the tests that the SDKs have of their own.
 //! - [`stamp`]: what is up to date, so that a second run is quick.
 
 mod assemblyscript;
 mod node;
 mod plugins;
 mod runners;
+mod sdks;
 mod stamp;
 
 use std::ffi::{OsStr, OsString};
@@ -95,6 +97,8 @@ pub fn languages(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     for language in LANGUAGES.iter().filter(|language| wanted.has(language.name)) {
         plugins::source(workspace, language)?;
         plugins::conformance(workspace, &engine, language)?;
+        // What they need has been installed for the plugin.
+        sdks::test(workspace, language.sdk())?;
         plugins::template(workspace, &engine, language)?;
         made_by.push_str(&format!("{}\t{}\n", language.name, plugins::versions(workspace, language)?));
     }
@@ -115,9 +119,14 @@ pub fn languages(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     run("conformance suite", &mut suite)
 }
 
-/// What the default tests need: an interpreter with its runner, and a core module.
+/// What the default tests need: an interpreter with its runner, and a core module. Those of SDKs that take seconds are run.
 pub fn for_tests(workspace: &Workspace) -> Result<()> {
     let engine = workspace.binary("debug", "wasmill");
+    sdks::test(workspace, "python")?;
+    // Node.js is not fetched for this.
+    if node::is_there(workspace) {
+        sdks::test(workspace, "javascript")?;
+    }
     for language in LANGUAGES {
         plugins::source(workspace, language)?;
         if language.in_default_tests {

@@ -36,7 +36,8 @@ pub fn provide(workspace: &Workspace) -> Result<()> {
     })
 }
 
-fn is_there(workspace: &Workspace) -> bool {
+/// Whether they are found, in a version that is new enough.
+pub fn is_there(workspace: &Workspace) -> bool {
     let said = |program: &str| {
         let mut command = with_tools(workspace, program).ok()?;
         output(command.arg("--version")).ok()

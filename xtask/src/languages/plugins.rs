@@ -118,6 +118,11 @@ impl Language {
         all.map(|path| workspace.root.join(path)).filter(|path| path.exists()).collect()
     }
 
+    /// Whose SDK its plugins use.
+    pub fn sdk(&self) -> &'static str {
+        if self.name == "typescript" { "javascript" } else { self.name }
+    }
+
     fn folder(&self, workspace: &Workspace) -> PathBuf {
         workspace.root.join("tests/languages").join(self.name)
     }

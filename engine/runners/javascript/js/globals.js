@@ -96,7 +96,7 @@ function refuse(name, why) {
   });
 }
 
-const NO_TIME = "a handler does its work in one call; throw Retry with afterMs to see the event again later";
+const NO_TIME = "a handler does its work in one call; throw Retry with afterMs to see the event again later, or, in a plugin with a key, use `timers`";
 for (const name of ["setTimeout", "setInterval", "setImmediate"]) {
   refuse(name, NO_TIME);
 }

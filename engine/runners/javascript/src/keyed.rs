@@ -104,8 +104,7 @@ fn timer_cancel<'js>(ctx: Ctx<'js>, name: Value<'js>) -> Result<()> {
 
 fn lookup_get<'js>(ctx: Ctx<'js>, table: Value<'js>, key: Value<'js>) -> Result<Option<TypedArray<'js, u8>>> {
     refuse_while_building(&ctx, "lookup")?;
-    let row =
-        lookup::get(&text_of(&table)?, &text_of(&key)?).map_err(|err| thrown(&ctx, of_lookup(err)))?;
+    let row = lookup::get(&text_of(&table)?, &text_of(&key)?).map_err(|err| thrown(&ctx, of_lookup(err)))?;
     row.map(|row| TypedArray::new(ctx, row)).transpose()
 }
 

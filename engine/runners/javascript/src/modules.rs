@@ -15,15 +15,36 @@ pub const SDK: &str = "wasmill";
 /// What the names of the other modules begin with. No file has a colon in its name here.
 pub const OWN: &str = "wasmill:";
 
-const TEXTS: [(&str, &str); 10] = [
+/// A module of the SDK and its text.
+macro_rules! sdk {
+    ($($name:literal),+) => {
+        [$((
+            concat!("wasmill:", $name),
+            include_str!(concat!("../../../../plugin-sdk/javascript/", $name, ".js")),
+        )),+]
+    };
+}
+
+const OF_SDK: [(&str, &str); 16] = sdk![
+    "aggregate",
+    "answer",
+    "data",
+    "distinct",
+    "failure",
+    "infield",
+    "join",
+    "lookup",
+    "pattern",
+    "pattern-work",
+    "quantile",
+    "shape",
+    "state",
+    "timers",
+    "top",
+    "window"
+];
+const TEXTS: [(&str, &str); 3] = [
     (SDK, include_str!("../../../../plugin-sdk/javascript/index.js")),
-    ("wasmill:answer", include_str!("../../../../plugin-sdk/javascript/answer.js")),
-    ("wasmill:data", include_str!("../../../../plugin-sdk/javascript/data.js")),
-    ("wasmill:failure", include_str!("../../../../plugin-sdk/javascript/failure.js")),
-    ("wasmill:lookup", include_str!("../../../../plugin-sdk/javascript/lookup.js")),
-    ("wasmill:state", include_str!("../../../../plugin-sdk/javascript/state.js")),
-    ("wasmill:timers", include_str!("../../../../plugin-sdk/javascript/timers.js")),
-    ("wasmill:shape", include_str!("../../../../plugin-sdk/javascript/shape.js")),
     ("wasmill:runtime", include_str!("../js/runtime.js")),
     ("wasmill:globals", include_str!("../js/globals.js")),
 ];
@@ -82,7 +103,11 @@ pub fn declare_own<'js>(ctx: &Ctx<'js>, name: &str) -> Result<Module<'js, Declar
     if name == "wasmill:host" {
         return Module::declare_def::<Host, _>(ctx.clone(), name);
     }
-    let (_, text) = TEXTS.iter().find(|(known, _)| *known == name).ok_or_else(|| Error::new_loading(name))?;
+    let (_, text) = TEXTS
+        .iter()
+        .chain(&OF_SDK)
+        .find(|(known, _)| *known == name)
+        .ok_or_else(|| Error::new_loading(name))?;
     Module::declare(ctx.clone(), name, *text)
 }
 

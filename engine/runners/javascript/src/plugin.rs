@@ -28,11 +28,7 @@ impl timers::Guest for Plugin {
 }
 
 impl migrate::Guest for Plugin {
-    fn migrate_field(
-        from_version: String,
-        name: String,
-        value: Vec<u8>,
-    ) -> Result<Option<Vec<u8>>, String> {
+    fn migrate_field(from_version: String, name: String, value: Vec<u8>) -> Result<Option<Vec<u8>>, String> {
         vm::migrate(&from_version, &name, value)
     }
 }

@@ -31,11 +31,7 @@ impl timers::Guest for Runner {
 }
 
 impl migrate::Guest for Runner {
-    fn migrate_field(
-        from_version: String,
-        name: String,
-        value: Vec<u8>,
-    ) -> Result<Option<Vec<u8>>, String> {
+    fn migrate_field(from_version: String, name: String, value: Vec<u8>) -> Result<Option<Vec<u8>>, String> {
         vm::migrate(&from_version, &name, value)
     }
 }

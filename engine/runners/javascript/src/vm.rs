@@ -4,7 +4,8 @@ use std::cell::{OnceCell, RefCell};
 
 use rquickjs::function::Args;
 use rquickjs::{
-    Array, Context, Ctx, Error, Function, Module, Object, Persistent, Promise, Result, Runtime, Type, TypedArray, Value,
+    Array, Context, Ctx, Error, Function, Module, Object, Persistent, Promise, Result, Runtime, Type,
+    TypedArray, Value,
 };
 
 use crate::map::Map;

@@ -60,11 +60,11 @@ impl Filter {
     }
 }
 
-pub(super) fn plugin(text: &str) -> Result<PluginName, String> {
+pub(in crate::cli) fn plugin(text: &str) -> Result<PluginName, String> {
     PluginName::new(text).map_err(|error| error.to_string())
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(in crate::cli) fn time(text: &str) -> Result<Timestamp, String> {
     moment(text, Timestamp::now())
         .ok_or_else(|| "neither a time as in 2026-11-21T10:00:00Z nor how long ago as in 2h".to_owned())
 }

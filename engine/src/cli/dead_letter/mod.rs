@@ -4,17 +4,15 @@
 //! `redrive`, `edit`, `purge`.
 
 mod edit;
-mod filter;
+pub(super) mod filter;
 mod list;
 mod purge;
 mod redrive;
 mod show;
 mod told;
 
-use std::future::Future;
-
 use super::exit::Failure;
-use super::settings::{BusFlag, FileFlag, connect, runtime};
+use super::settings::Place;
 use crate::bus::BusError;
 use crate::dead_letter::{Archive, ArchiveError, STREAM, Search, Selection};
 use crate::outcome::one_line;
@@ -47,48 +45,29 @@ pub enum DeadLetterCommand {
     Purge(purge::PurgeArgs),
 }
 
-/// Where the letters are.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct Place {
-    #[command(flatten)]
-    config: FileFlag,
-    #[command(flatten)]
-    bus: BusFlag,
-}
-
 /// Runs the command.
 ///
 /// # Errors
 /// Exit code 1 for what was refused, 3 if the bus is away.
 pub fn run(command: &DeadLetterCommand) -> Result<(), Failure> {
     match command {
-        DeadLetterCommand::Ls(args) => args.place.visit(async |archive| list::run(args, &archive).await),
-        DeadLetterCommand::Show(args) => args.place.visit(async |archive| show::run(args, &archive).await),
+        DeadLetterCommand::Ls(args) => {
+            args.place.visit(async |bus| list::run(args, &Archive::new(bus)).await)
+        }
+        DeadLetterCommand::Show(args) => {
+            args.place.visit(async |bus| show::run(args, &Archive::new(bus)).await)
+        }
         DeadLetterCommand::Redrive(args) => {
             let selection = args.selection()?;
-            args.place.visit(async |archive| redrive::run(args, selection, &archive).await)
+            args.place.visit(async |bus| redrive::run(args, selection, &Archive::new(bus)).await)
         }
-        DeadLetterCommand::Edit(args) => args.place.visit(async |archive| edit::run(args, &archive).await),
+        DeadLetterCommand::Edit(args) => {
+            args.place.visit(async |bus| edit::run(args, &Archive::new(bus)).await)
+        }
         DeadLetterCommand::Purge(args) => {
             let selection = args.selection()?;
-            args.place.visit(async |archive| purge::run(args, selection, &archive).await)
+            args.place.visit(async |bus| purge::run(args, selection, &Archive::new(bus)).await)
         }
-    }
-}
-
-impl Place {
-    fn visit<F: Future<Output = Result<(), Failure>>>(
-        &self,
-        visit: impl FnOnce(Archive) -> F,
-    ) -> Result<(), Failure> {
-        let settings = self.bus.load(&self.config)?.settings()?;
-        runtime()?.block_on(async {
-            let bus = connect(&settings).await?;
-            let ended = visit(Archive::new(bus.clone())).await;
-            // All that was published has been answered, so nothing is lost if this fails.
-            drop(bus.close().await);
-            ended
-        })
     }
 }
 

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use super::told::{self, Payload, Told};
+use super::told::{self, Told};
 use super::{Place, failed};
 use crate::cli::exit::Failure;
 use crate::cli::out::{self, Format};
+use crate::cli::payload::{self, Payload};
 use crate::dead_letter::Archive;
 
 /// `show`
@@ -54,7 +55,10 @@ pub(super) async fn run(args: &ShowArgs, archive: &Archive) -> Result<(), Failur
                 text.push_str(&format!("\n\nheaders\n{}", told::headers(&event.headers)));
             }
             let bytes = event.payload.len();
-            text.push_str(&format!("\n\npayload ({bytes} bytes)\n{}", told::payload(&event.payload)));
+            text.push_str(&format!(
+                "\n\npayload ({bytes} bytes)\n{}",
+                payload::shown(&event.payload, "--payload writes them")
+            ));
             out::data(text.trim_end())
         }
     }

@@ -1,20 +1,11 @@
 //! A letter in words and as JSON. What a letter holds comes from guests and from whoever may publish: nothing of it may
 //! reach a terminal as a control character.
 
-use std::fmt::Write as _;
-
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::dead_letter::{Filed, Found, Letter, Marks, UNREADABLE};
 use crate::message::Headers;
 use crate::outcome::one_line;
-
-/// As much of a payload that is no text as is shown, in bytes.
-const HEX_BYTES: usize = 1_024;
-const HEX_ROW: usize = 16;
 
 /// A letter as JSON.
 #[derive(Debug, Serialize)]
@@ -51,25 +42,6 @@ pub(super) struct NoLetter<'a> {
     state: &'static str,
     subject: &'a str,
     fault: String,
-}
-
-/// A payload as JSON: in the plainest of three ways.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Payload {
-    Data(Value),
-    Text(String),
-    Base64(String),
-}
-
-impl Payload {
-    pub(super) fn of(bytes: &[u8]) -> Self {
-        match (serde_json::from_slice(bytes), std::str::from_utf8(bytes)) {
-            (Ok(value), _) => Self::Data(value),
-            (Err(_), Ok(text)) => Self::Text(text.to_owned()),
-            (Err(_), Err(_)) => Self::Base64(BASE64_STANDARD.encode(bytes)),
-        }
-    }
 }
 
 /// The letter as JSON.
@@ -168,63 +140,9 @@ pub(super) fn headers(headers: &Headers) -> String {
     lines.join("\n")
 }
 
-/// A payload for people.
-pub(super) fn payload(bytes: &[u8]) -> String {
-    match Payload::of(bytes) {
-        Payload::Data(value) => harmless(&serde_json::to_string_pretty(&value).unwrap_or_default()),
-        Payload::Text(text) => harmless(&text),
-        Payload::Base64(_) => hex(bytes),
-    }
-}
-
-/// A text of several lines without what a terminal would act on.
-fn harmless(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() && c != '\n' && c != '\t' {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for (row, some) in bytes.iter().take(HEX_BYTES).copied().collect::<Vec<_>>().chunks(HEX_ROW).enumerate() {
-        let digits: Vec<_> = some.iter().map(|byte| format!("{byte:02x}")).collect();
-        let letters: String =
-            some.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }).collect();
-        // Writing to a string does not fail.
-        let _ = writeln!(
-            text,
-            "{:06x}  {:<width$}  {letters}",
-            row * HEX_ROW,
-            digits.join(" "),
-            width = 3 * HEX_ROW - 1
-        );
-    }
-    if bytes.len() > HEX_BYTES {
-        let _ = write!(text, "… {} bytes in all; --payload writes them", bytes.len());
-    }
-    text.trim_end().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn payloads_are_shown_as_plainly_as_they_can_be() {
-        assert_eq!(payload(b"{\"a\":[1]}"), "{\n  \"a\": [\n    1\n  ]\n}");
-        assert_eq!(payload("t\u{1b}[2J\n\u{9b}x\té".as_bytes()), "t\\u{1b}[2J\n\\u{9b}x\té");
-        assert_eq!(payload("\"\u{9b}\"".as_bytes()), "\"\\u{9b}\"");
-        let shown = payload(&[b'a', 0xff, 0, b'\n']);
-        assert_eq!(shown, format!("000000  {:<47}  a...", "61 ff 00 0a"));
-        assert!(payload(&[0xff; 5_000]).ends_with("… 5000 bytes in all; --payload writes them"));
-        assert_eq!(payload(b""), "");
-    }
 
     #[test]
     fn a_state_is_a_word() {

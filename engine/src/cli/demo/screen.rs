@@ -191,6 +191,7 @@ mod tests {
             quarantine: None,
             last_failure: None,
             warnings: vec![],
+            partitions: Vec::new(),
             subscriptions: vec!["P: a".into()],
             emits: vec![],
             isolation: "fresh".into(),

@@ -104,6 +104,7 @@ mod tests {
             quarantine: None,
             last_failure: None,
             warnings: vec![],
+            partitions: Vec::new(),
             subscriptions: vec!["PAYMENTS: payments.card".into(), "payments.bank".into()],
             emits: vec![],
             isolation: "fresh".into(),

@@ -19,12 +19,23 @@ pub struct Args {
     pub jobs: usize,
     /// How long a scenario lasts.
     pub duration: Duration,
+    /// How much a scenario of plugins with a key has to do.
+    pub amount: Amount,
     /// A defect of the engine, to see that it is caught.
     pub mutant: Option<String>,
     /// Where the Markdown goes.
     pub report: Option<PathBuf>,
     /// The words of the command line.
     pub words: Vec<String>,
+}
+
+/// How much happens.
+#[derive(Debug, Clone, Copy)]
+pub struct Amount {
+    pub events: usize,
+    pub keys: u32,
+    /// How often an engine is killed.
+    pub kills: u32,
 }
 
 /// Trials or a scenario.
@@ -42,6 +53,7 @@ impl Args {
             seed: 1,
             jobs: 4,
             duration: Duration::from_secs(120),
+            amount: Amount { events: 10_000, keys: 500, kills: 10 },
             mutant: None,
             report: None,
             words: words.to_vec(),
@@ -58,6 +70,9 @@ impl Args {
                 "--seed" => args.seed = number()?,
                 "--jobs" => args.jobs = usize::try_from(number()?)?.max(1),
                 "--seconds" => args.duration = Duration::from_secs(number()?),
+                "--events" => args.amount.events = usize::try_from(number()?)?.max(100),
+                "--keys" => args.amount.keys = u32::try_from(number()?)?.max(1),
+                "--kills" => args.amount.kills = u32::try_from(number()?)?,
                 "--mutant" => args.mutant = Some(value.clone()),
                 "--report" => args.report = Some(PathBuf::from(value)),
                 "--points" => args.wanted = Wanted::Trials(points(value)?),
@@ -83,7 +98,9 @@ fn points(names: &str) -> Result<Vec<&'static Point>> {
 pub fn usage() -> String {
     let mut text = String::from(
         "usage: wasmill-chaos [--trials N] [--seed S] [--jobs J] [--points a,b] [--mutant NAME] [--report FILE]\n       \
-         wasmill-chaos --scenario engines|cluster [--seconds N] [--seed S] [--mutant NAME] [--report FILE]\n\npoints:\n",
+         wasmill-chaos --scenario engines|cluster [--seconds N] [--seed S] [--mutant NAME] [--report FILE]\n       \
+         wasmill-chaos --scenario keyed|timers [--events N] [--keys N] [--kills N] [--seed S] [--mutant NAME] [--report FILE]\n\n\
+         points:\n",
     );
     for point in POINTS {
         text.push_str(&format!("  {:<20} {}\n", point.name, point.about));

@@ -14,6 +14,9 @@ const LOOK: Duration = Duration::from_millis(5);
 const UP: &str = "\"message\":\"running\"";
 /// What it logs with each version that it puts into service.
 const IN_SERVICE: &str = "\"message\":\"in service\"";
+/// What it logs when it has come to own a partition of a plugin's keys, and when it has lost one.
+const OWNED: &str = "\"message\":\"owned after";
+const TAKEN_OVER: &str = "\"message\":\"another engine has taken it over";
 
 /// An engine that may be killed and started again.
 pub struct Engine {
@@ -148,6 +151,12 @@ impl Engine {
                 Some(format!("an engine that was to stop did not end within {patience:?}"))
             }
         })
+    }
+
+    /// Whether its process has said that it owns its plugin's keys, and not since that another engine does.
+    pub fn says_it_owns(&self) -> bool {
+        let log = self.process.as_ref().map(Process::log).unwrap_or_default();
+        log.rfind(OWNED) > log.rfind(TAKEN_OVER)
     }
 
     /// What all its processes have logged.

@@ -19,9 +19,10 @@ pub fn keep(name: &str, ended: &Ended, server_log: &str) -> Result<PathBuf> {
     let verdict = format!("{:?}\n{}\n{}\n", ended.verdict, ended.findings, ended.notes.join("\n"));
     let mut files = vec![
         ("verdict.txt".to_owned(), verdict),
-        ("history.jsonl".to_owned(), ended.history.to_lines()),
+        ("history.jsonl".to_owned(), ended.history.clone()),
         ("outputs.jsonl".to_owned(), lines(&ended.found.outputs)),
         ("dead-letters.jsonl".to_owned(), lines(&ended.found.letters)),
+        ("state.jsonl".to_owned(), lines(&ended.state)),
         ("server.log".to_owned(), server_log.to_owned()),
     ];
     for (number, log) in ended.logs.iter().enumerate() {

@@ -6,6 +6,7 @@
 //! - [`stage`]: what a run works on; [`engine`]: one engine; [`load`]: the events.
 //! - [`trials`]: many trials at several points, a few at a time.
 //! - [`scenario`]: long runs under load: engines that share plugins, and a cluster of servers.
+//! - [`keyed`]: plugins with a key in an [`arena`] of their own, with events from [`entries`].
 //! - [`report`]: the table; [`evidence`]: what is kept of a run that is not valid.
 
 #![allow(
@@ -14,10 +15,13 @@
     reason = "the table is the program's purpose, and its progress is for people"
 )]
 
+mod arena;
 mod args;
 mod engine;
+mod entries;
 mod evidence;
 mod failpoints;
+mod keyed;
 mod kills;
 mod load;
 mod network;

@@ -28,6 +28,8 @@ pub struct Row {
     unexplained: u64,
     wrong_version: u64,
     letters_wrong: u64,
+    state_wrong: u64,
+    out_of_order: u64,
 }
 
 impl Row {
@@ -53,6 +55,8 @@ impl Row {
         self.unexplained += findings.unexplained;
         self.wrong_version += findings.wrong_version;
         self.letters_wrong += findings.letters_wrong;
+        self.state_wrong += findings.state_wrong;
+        self.out_of_order += if findings.ordered { findings.out_of_order } else { 0 };
     }
 
     /// A run that came to no verdict proves nothing.
@@ -65,7 +69,7 @@ impl Row {
         self.trials > 0 && self.valid == self.trials
     }
 
-    fn cells(&self) -> [u64; 14] {
+    fn cells(&self) -> [u64; 16] {
         [
             self.trials,
             self.fired,
@@ -81,11 +85,13 @@ impl Row {
             self.unexplained,
             self.wrong_version,
             self.letters_wrong,
+            self.state_wrong,
+            self.out_of_order,
         ]
     }
 }
 
-const HEADINGS: [&str; 14] = [
+const HEADINGS: [&str; 16] = [
     "trials",
     "fired",
     "valid",
@@ -100,6 +106,8 @@ const HEADINGS: [&str; 14] = [
     "unexplained",
     "wrong version",
     "dead letters wrong",
+    "state wrong",
+    "out of order",
 ];
 
 /// A Markdown table, aligned so that it can be read as it is.
@@ -142,8 +150,8 @@ pub fn write(path: &Path, args: &Args, rows: &[Row], table: &str) -> Result<()> 
     let mut text = format!(
         "# Chaos\n\nReal engines and servers are killed, frozen, cut off and swapped while events flow; a checker that shares \
          no code with\nthe engine then reads the streams and compares them with what was published. A trial is valid if the \
-         fault left evidence\nand nothing is lost, repeated, torn, unexplained or stamped with the wrong version, and each \
-         expected dead letter is there\nonce; a trial without evidence of its fault is void, and counts as failed.\n\n\
+         fault left evidence\nand nothing is lost, repeated, torn, unexplained or stamped with the wrong version, each \
+         expected dead letter is there\nonce, and state and order are right where they are promised; a trial without evidence of its fault is void, and counts as failed.\n\n\
          {date}, `cargo xtask chaos {}`:\n\n{table}\n| point | what happens there |\n|---|---|\n",
         words.join(" ")
     );

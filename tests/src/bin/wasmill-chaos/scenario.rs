@@ -9,6 +9,7 @@ use wasmill_tests::nats::{Cluster, NatsServer};
 
 use crate::args::Args;
 use crate::evidence;
+use crate::keyed;
 use crate::load::{Load, Pace};
 use crate::report::Row;
 use crate::stage::{Ended, Fired, Stage, Surroundings};
@@ -20,6 +21,10 @@ pub enum Scenario {
     Engines,
     /// Three servers keep the streams together; they are restarted one by one, and leaders step down.
     Cluster,
+    /// Two engines compete for the keys of a plugin; the one that has them is killed or frozen, again and again.
+    Keyed,
+    /// No engine lives when timers are due.
+    Timers,
 }
 
 /// About 400 events a second, a thousand outputs.
@@ -36,7 +41,9 @@ impl Scenario {
         match name {
             "engines" => Ok(Self::Engines),
             "cluster" => Ok(Self::Cluster),
-            _ => bail!("there is no scenario {name:?}: engines or cluster"),
+            "keyed" => Ok(Self::Keyed),
+            "timers" => Ok(Self::Timers),
+            _ => bail!("there is no scenario {name:?}: engines, cluster, keyed or timers"),
         }
     }
 }
@@ -55,6 +62,18 @@ pub fn run(around: &Surroundings, args: &Args, scenario: Scenario) -> Result<Row
                 "three servers with streams of three replicas: rolling restarts, leaders step down",
             );
             (cluster(around, args)?, row)
+        }
+        Scenario::Keyed => {
+            let row = Row::new(
+                "keyed",
+                "two engines compete for a plugin's keys; the owner is killed or frozen, the server restarted, the plugin swapped",
+            );
+            (keyed::under_fire(args)?, row)
+        }
+        Scenario::Timers => {
+            let row =
+                Row::new("timers", "all engines are dead when timers are due, and killed while they fire");
+            (keyed::timers(args)?, row)
         }
     };
     row.add(&ended);

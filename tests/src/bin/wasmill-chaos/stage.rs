@@ -10,6 +10,7 @@ use wasmill_tests::checker::client::{Client, StreamPlan};
 use wasmill_tests::checker::findings::{Findings, Verdict};
 use wasmill_tests::checker::history::History;
 use wasmill_tests::checker::judge::{Case, Found, judge};
+use wasmill_tests::checker::read::Stored;
 use wasmill_tests::guests::{self, CHAOS_MODE};
 use wasmill_tests::proxy::Proxy;
 
@@ -90,8 +91,11 @@ pub struct Ended {
     pub verdict: Verdict,
     pub fired: bool,
     pub findings: Findings,
-    pub history: History,
+    /// What was published, one line each.
+    pub history: String,
     pub found: Found,
+    /// What plugins keep of their keys.
+    pub state: Vec<Stored>,
     pub notes: Vec<String>,
     pub logs: Vec<String>,
 }
@@ -278,7 +282,16 @@ impl<'a> Stage<'a> {
             _ => Ok(()),
         });
         let (fired_at_all, verdict) = (fired.is_ok(), findings.verdict(least_events, fired));
-        Ok(Ended { verdict, fired: fired_at_all, findings, history, found, notes: self.notes, logs })
+        Ok(Ended {
+            verdict,
+            fired: fired_at_all,
+            findings,
+            history: history.to_lines(),
+            found,
+            state: Vec::new(),
+            notes: self.notes,
+            logs,
+        })
     }
 }
 

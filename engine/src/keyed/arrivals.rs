@@ -1,0 +1,146 @@
+//! What comes in to a partition: events, redrives, and records that were found in its bucket.
+
+use std::sync::Arc;
+
+use super::intake::{Bad, Found, Read, Told, What};
+use super::partition::{MOST_QUEUED, Partition};
+use super::redrives::{Redrive, Redriven};
+use super::setback::set_aside;
+use super::turn::{Held, Queued};
+use crate::bus::BusError;
+use crate::faults::failpoint;
+use crate::limits::MIB;
+use crate::manifest::PluginClock;
+
+/// The most positions between the first that is not done and the last that was read.
+const MOST_OPEN: usize = 262_144;
+
+impl Partition {
+    /// Has the outputs of records stored that an owner before left.
+    pub(super) fn take_up(&mut self, left: Vec<Held>) {
+        for held in left {
+            self.lanes.take_up(Arc::from(held.record.key.as_str()), held);
+        }
+    }
+
+    pub(super) fn found(&mut self, found: Found) {
+        let key = Arc::<str>::from(found.key);
+        if self.lanes.has(&key) || found.message.payload.is_empty() {
+            return;
+        }
+        if let Ok(held) = self.ground.held(&found.message.payload, found.sequence) {
+            self.memory.found(key, held);
+        }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        let keyed = &self.ground.keyed;
+        let most_bytes = u64::from(keyed.version.load().manifest.limits.in_flight_mib) * MIB as u64;
+        self.lanes.queued() < MOST_QUEUED
+            && self.sources.iter().all(|source| source.progress.span() < MOST_OPEN)
+            && keyed.share.has_room(most_bytes)
+    }
+
+    /// Hears what a reader has to say.
+    pub(super) fn hear(&mut self, told: Told) -> Result<(), BusError> {
+        match told {
+            Told::Read(read) => self.take(*read)?,
+            Told::Opened { source, pending } => {
+                if let Some(source) = self.sources.get_mut(source) {
+                    source.behind = pending;
+                }
+            }
+            Told::Redriven(redriven) => self.take_redriven(*redriven),
+            Told::BadRedrive(bad) => self.set_redrive_aside(*bad),
+            Told::Ended(err) => return Err(err),
+        }
+        Ok(())
+    }
+
+    pub(super) fn aside_done(&mut self, stored: Option<(usize, u64)>) {
+        if let Some((source, sequence)) = stored {
+            self.done(source, sequence);
+        }
+    }
+
+    /// Takes a message in.
+    fn take(&mut self, read: Read) -> Result<(), BusError> {
+        let Some(source) = self.sources.get_mut(read.source) else { return Ok(()) };
+        source.read(&read)?;
+        let (at, sequence) = (read.source, read.sequence);
+        let keyed = Arc::clone(&self.ground.keyed);
+        match read.what {
+            What::Passed => source.progress.pass(sequence),
+            What::Bad(bad) => {
+                keyed.metrics.received();
+                source.progress.read(sequence);
+                let ground = Arc::clone(&self.ground);
+                self.aside
+                    .push(Box::pin(async move { set_aside(&ground, bad).await.then_some((at, sequence)) }));
+            }
+            What::Event { key, event, message, origin, input } => {
+                keyed.metrics.received();
+                failpoint!("event-read");
+                source.progress.read(sequence);
+                self.event_clock_ns = self.event_clock_ns.max(event.time_ns);
+                let clock_ns = match keyed.version.load().manifest.state.clock {
+                    PluginClock::Wall => read.stored_ns,
+                    PluginClock::Event => self.event_clock_ns,
+                };
+                source.mark(sequence, self.event_clock_ns);
+                let taken = keyed.share.take(message.wire_bytes() as u64);
+                let queued = Queued {
+                    event,
+                    message,
+                    origin,
+                    input,
+                    source: at,
+                    sequence,
+                    redrive: None,
+                    clock_ns,
+                    _taken: taken,
+                };
+                self.lanes.push(Arc::from(key), queued);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_redriven(&mut self, redriven: Redriven) {
+        let Redriven { key, event, message, origin, input, redrive } = redriven;
+        let sequence = redrive.sequence;
+        // One that waits for long is delivered again meanwhile.
+        if !self.redriving.insert(sequence) {
+            return;
+        }
+        let keyed = &self.ground.keyed;
+        keyed.metrics.received();
+        let taken = keyed.share.take(message.wire_bytes() as u64);
+        let queued = Queued {
+            event,
+            message,
+            origin,
+            input,
+            source: 0,
+            sequence,
+            redrive: Some(redrive),
+            clock_ns: self.clock_ns(),
+            _taken: taken,
+        };
+        self.lanes.push(Arc::from(key), queued);
+    }
+
+    fn set_redrive_aside(&mut self, (bad, redrive): (Bad, Redrive)) {
+        if !self.redriving.insert(redrive.sequence) {
+            return;
+        }
+        self.ground.keyed.metrics.received();
+        let ground = Arc::clone(&self.ground);
+        self.aside.push(Box::pin(async move {
+            if set_aside(&ground, bad).await {
+                redrive.settle(&*ground.keyed.bus).await;
+            }
+            None
+        }));
+    }
+}
