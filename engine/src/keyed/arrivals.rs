@@ -38,7 +38,7 @@ impl Partition {
         if self.lanes.has(&key) || mutant!("timers-not-rescanned") {
             return;
         }
-        if let Ok(held) = self.ground.held(found.message.payload, found.sequence) {
+        if let Ok(held) = self.ground.held(&found.message.payload, found.sequence) {
             self.memory.found(key, held);
         }
     }

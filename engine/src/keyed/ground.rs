@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -102,14 +101,16 @@ impl Ground {
             // A marker that it was deleted.
             return Ok(None);
         }
-        self.held(found.message.payload, found.sequence).map(Some)
+        let mut held = self.held(&found.message.payload, found.sequence)?;
+        held.record.outbox = Vec::new();
+        Ok(Some(held))
     }
 
     /// A record in memory, from its bytes. What it emits is stored: the few of which that is not sure are dealt with when the
     /// partition is taken over.
-    pub fn held(&self, payload: Bytes, sequence: u64) -> Result<Held, String> {
-        let record = Record::decode(&payload).map_err(|err| err.to_string())?;
-        Ok(Held { record, stored: Some((payload, sequence)), settled: true })
+    pub fn held(&self, payload: &[u8], sequence: u64) -> Result<Held, String> {
+        let record = Record::decode(payload).map_err(|err| err.to_string())?;
+        Ok(Held { record, stored: Some(sequence), settled: true })
     }
 
     /// Has what a record emits stored, each output after the one before it. A stream that refuses holds the key up until it
@@ -144,8 +145,9 @@ impl Ground {
             }
         }
         held.settled = true;
-        if let Some((_, sequence)) = &held.stored {
-            self.journal.settled().settle(*sequence);
+        held.record.outbox = Vec::new();
+        if let Some(sequence) = held.stored {
+            self.journal.settled().settle(sequence);
         }
         Ok(())
     }
@@ -188,11 +190,10 @@ impl Ground {
             self.write(version, key, half.encode(), true).await?;
             failpoint!("record-written");
         }
-        let bytes = record.encode();
-        let stored = Bytes::from(bytes.clone());
         // The server does not know the plugin clock: what has timers is not its to drop.
-        let sequence = self.write(version, key, bytes, record.state.timer_count() > 0).await?;
-        *held = Held { record: std::mem::take(record), stored: Some((stored, sequence)), ..Held::default() };
+        let keeps = record.state.timer_count() > 0;
+        let sequence = self.write(version, key, record.encode(), keeps).await?;
+        *held = Held { record: std::mem::take(record), stored: Some(sequence), ..Held::default() };
         Ok(())
     }
 

@@ -31,7 +31,7 @@ impl Ground {
         let mut oldest_ns = u64::MAX;
         for found in found {
             settled.written(found.sequence);
-            match self.held(found.message.payload, found.sequence) {
+            match self.held(&found.message.payload, found.sequence) {
                 Ok(held) if !held.record.outbox.is_empty() && !mutant!("outbox-not-republished") => {
                     oldest_ns = oldest_ns.min(found.stored_ns);
                     left.push(Held { settled: false, ..held });

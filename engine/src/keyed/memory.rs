@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
 
@@ -20,10 +19,10 @@ const ENTRY_BYTES: u64 = 160;
 /// About what a record takes, to size the cache's tables.
 const USUAL_ENTRY_BYTES: u64 = 512;
 
-/// A record at rest.
+/// A record at rest, as it would be stored without its outbox: all of that is stored already.
 #[derive(Debug, Clone)]
 struct Resting {
-    payload: Bytes,
+    record: Box<[u8]>,
     sequence: u64,
 }
 
@@ -32,7 +31,7 @@ struct Bytewise;
 
 impl Weighter<Arc<str>, Resting> for Bytewise {
     fn weight(&self, key: &Arc<str>, resting: &Resting) -> u64 {
-        (key.len() + resting.payload.len()) as u64 + ENTRY_BYTES
+        (key.len() + resting.record.len()) as u64 + ENTRY_BYTES
     }
 }
 
@@ -78,7 +77,7 @@ impl Memory {
     pub fn take(&mut self, key: &Arc<str>, ground: &Ground) -> Option<Held> {
         match self.cache.remove(key) {
             // It was read before it came to rest here.
-            Some((_, resting)) => ground.held(resting.payload, resting.sequence).ok(),
+            Some((_, resting)) => ground.held(&resting.record, resting.sequence).ok(),
             None if mutant!("unscanned-keys-are-new") => Some(Held::none(key)),
             None if self.all_known && !self.known.contains(&self.hash(key)) => Some(Held::none(key)),
             None => None,
@@ -98,11 +97,12 @@ impl Memory {
         self.rest(key, held);
     }
 
-    fn rest(&mut self, key: Arc<str>, held: Held) {
+    fn rest(&mut self, key: Arc<str>, mut held: Held) {
         self.note_due(&key, held.record.state.earliest().map(|(_, timer)| timer.due_ns));
-        if let Some((payload, sequence)) = held.stored {
+        if let Some(sequence) = held.stored {
             self.know(&key);
-            self.cache.insert(key, Resting { payload, sequence });
+            held.record.outbox = Vec::new();
+            self.cache.insert(key, Resting { record: held.record.encode().into(), sequence });
         }
     }
 

@@ -7,19 +7,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::ground::Ground;
 use super::journal::Fenced;
 use super::queued::Queued;
 use super::{Version, timers};
-use crate::effects::{self, Output, Rules};
+use crate::effects::{self, Output, Proposed, Rules};
 use crate::faults::{failpoint, mutant};
 use crate::outcome::{Failure, Trouble};
 use crate::record::{Reached, Record};
 use crate::sandbox::{Batch, BatchHandled, Cause, Input, Step};
-use crate::state::{KeyState, StateLimits, Timer};
+use crate::state::{Change, KeyState, StateLimits, Timer};
 use crate::unkeyed::LEAST_WAIT;
 
 /// The most timers of one key that fire in one turn.
@@ -29,8 +28,8 @@ const TIMERS_AT_ONCE: usize = 64;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Held {
     pub record: Record,
-    /// The bytes that are stored, and their sequence in the bucket; none if the key has no record.
-    pub stored: Option<(Bytes, u64)>,
+    /// Its sequence in the bucket; none if the key has no record.
+    pub stored: Option<u64>,
     /// All that its outbox holds is stored.
     pub settled: bool,
 }
@@ -267,14 +266,13 @@ impl Turn {
         all.record.outbox.clear();
         let mut outbox_bytes = 0;
         for step in steps {
-            ground.keyed.metrics.called(step.took);
-            let took = step.took;
-            let cause = step.cause.clone();
+            let Step { cause, changes, state_bytes, answer, took, .. } = step;
+            ground.keyed.metrics.called(took);
             let first = all.events == 0 && !all.changed;
-            match self.effects(ground, version, &step).await {
+            match self.effects(ground, version, &cause, answer).await {
                 Ok(outputs) => {
                     let bytes: usize = outputs.iter().map(|output| output.message.wire_bytes()).sum();
-                    let record_bytes = step.state_bytes + outbox_bytes + bytes;
+                    let record_bytes = state_bytes + outbox_bytes + bytes;
                     let limit = ground.record_limit(version);
                     if record_bytes > limit {
                         // By itself it may fit: what came before it goes first.
@@ -286,17 +284,16 @@ impl Turn {
                         break;
                     }
                     outbox_bytes += bytes;
-                    all.changed |= !step.changes.is_empty()
-                        || !outputs.is_empty()
-                        || !matches!(step.cause, Cause::Event(_));
-                    all.events += usize::from(matches!(step.cause, Cause::Event(_)));
-                    let clock_ns = match &step.cause {
+                    let is_event = matches!(cause, Cause::Event(_));
+                    all.changed |= !changes.is_empty() || !outputs.is_empty() || !is_event;
+                    all.events += usize::from(is_event);
+                    let clock_ns = match &cause {
                         Cause::Event(at) => self.queue.get(*at).map_or(0, |queued| queued.clock_ns),
                         Cause::Timer { timer, .. } => timer.due_ns,
                         Cause::Migration => 0,
                     };
                     all.clock_ns = all.clock_ns.max(clock_ns);
-                    change(&mut all.record.state, &step);
+                    change(&mut all.record.state, &cause, &changes);
                     all.outputs.extend(outputs);
                 }
                 Err(failure) => {
@@ -308,8 +305,14 @@ impl Turn {
         all
     }
 
-    async fn effects(&self, ground: &Ground, version: &Version, step: &Step) -> Result<Vec<Output>, Failure> {
-        if step.answer.is_empty() {
+    async fn effects(
+        &self,
+        ground: &Ground,
+        version: &Version,
+        cause: &Cause,
+        proposed: Vec<Proposed>,
+    ) -> Result<Vec<Output>, Failure> {
+        if proposed.is_empty() {
             return Ok(Vec::new());
         }
         let keyed = &ground.keyed;
@@ -318,9 +321,8 @@ impl Turn {
             limits: &version.manifest.limits,
             max_message_bytes: keyed.bus.max_message_bytes(),
         };
-        let proposed = step.answer.clone();
         let resets = ground.resets();
-        let outputs = match &step.cause {
+        let outputs = match cause {
             Cause::Event(at) => {
                 let lost = || Failure::Engine("the event of a step is gone".to_owned());
                 let queued = self.queue.get(*at).ok_or_else(lost)?;
@@ -339,18 +341,17 @@ impl Turn {
             }
             Cause::Migration => Vec::new(),
         };
-        let stored: Vec<_> = outputs.iter().filter(|output| output.is_stored()).cloned().collect();
-        keyed.sinks.storable(&*keyed.bus, &version.manifest.emit, &stored).await?;
+        keyed.sinks.storable(&*keyed.bus, &version.manifest.emit, &outputs).await?;
         Ok(outputs)
     }
 }
 
 /// Brings a step's changes into a state.
-fn change(state: &mut KeyState, step: &Step) {
-    if let Cause::Timer { name, .. } = &step.cause {
+fn change(state: &mut KeyState, cause: &Cause, changes: &[Change]) {
+    if let Cause::Timer { name, .. } = cause {
         state.fire(name);
     }
-    for change in &step.changes {
+    for change in changes {
         state.apply(change);
     }
 }

@@ -86,7 +86,7 @@ impl Sinks {
         }
     }
 
-    /// Checks that no output is without a stream, and tells what is known of the streams.
+    /// Checks that no output which is to be stored is without a stream, and tells what is known of the streams.
     pub(crate) async fn storable(
         &self,
         bus: &dyn Bus,
@@ -99,7 +99,7 @@ impl Sinks {
         let known = known.map_err(|err| unanswered(0, err))?;
         // One that no stream stores would be found out when others of them are stored already: so would one of which nobody
         // can tell.
-        for (index, output) in outputs.iter().enumerate() {
+        for (index, output) in outputs.iter().enumerate().filter(|(_, output)| output.is_stored()) {
             let subject = output.message.subject.as_str();
             if let Some(stream) = known.iter().find(|stream| stores(stream, output)) {
                 fits(stream, index, output.message.wire_bytes())?;

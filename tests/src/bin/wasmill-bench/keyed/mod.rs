@@ -5,7 +5,7 @@ pub mod native;
 mod stage;
 mod takeover;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use self::stage::{Figures, Kind, Stage};
 
@@ -18,15 +18,14 @@ struct Contestant {
     kind: Kind,
 }
 
+/// The others are held against the first two.
 const CONTESTANTS: [Contestant; 5] = [
     Contestant { what: "native, stateless", kind: Kind::Native { counts: false } },
-    Contestant { what: "native, a count in KV", kind: Kind::Native { counts: true } },
     Contestant { what: "wasmill, stateless", kind: Kind::Wasmill { counts: false, isolation: "reuse" } },
+    Contestant { what: "native, a count in KV", kind: Kind::Native { counts: true } },
     Contestant { what: "wasmill, keyed", kind: Kind::Wasmill { counts: true, isolation: "reuse" } },
     Contestant { what: "wasmill, keyed, fresh", kind: Kind::Wasmill { counts: true, isolation: "fresh" } },
 ];
-/// Which of them the others are held against.
-const BASES: [usize; 2] = [0, 2];
 
 /// Runs all cases, or those of which `only` names a word: `one`, `some`, `many`, `takeover`.
 pub async fn run(events: usize, rounds: usize, keys: usize, only: &str) -> Result<()> {
@@ -43,7 +42,8 @@ pub async fn run(events: usize, rounds: usize, keys: usize, only: &str) -> Resul
             let mut all: Vec<Vec<Figures>> = CONTESTANTS.iter().map(|_| Vec::new()).collect();
             for _ in 0..rounds {
                 for (contestant, figures) in CONTESTANTS.iter().zip(&mut all) {
-                    figures.push(round(&contestant.kind, events, keys, emits).await?);
+                    let round = round(&contestant.kind, events, keys, emits).await;
+                    figures.push(round.context(contestant.what)?);
                 }
             }
             table(&all.iter().map(|rounds| Figures::median(rounds)).collect::<Vec<_>>());
@@ -68,20 +68,21 @@ async fn round(kind: &Kind, events: usize, keys: usize, emits: bool) -> Result<F
 
 /// One event for each of many keys, and then one more.
 async fn many(keys: usize) -> Result<()> {
+    title(&format!(
+        "{keys} keys, an event and an output each; then one more of each, in another order; one round"
+    ));
     let (mut new, mut known) = (Vec::new(), Vec::new());
-    for Contestant { kind, .. } in CONTESTANTS.iter().take(CONTESTANTS.len() - 1) {
+    for Contestant { what, kind } in CONTESTANTS.iter().take(CONTESTANTS.len() - 1) {
         let mut stage = Stage::new(keys).await?;
         stage.fill(keys).await?;
         stage.start(kind, true, 0)?;
-        new.push(stage.figures(keys).await?);
+        new.push(stage.figures(keys).await.context(*what)?);
+        row(what, &new);
         // It works while this comes in; what counts is what is left after that.
         stage.fill(keys).await?;
-        known.push(stage.figures(2 * keys).await?);
+        known.push(stage.figures(2 * keys).await.context(*what)?);
+        row("    once more", &known);
     }
-    title(&format!("{keys} keys, an event and an output each, one round"));
-    table(&new);
-    title("one more event of each, in another order");
-    table(&known);
     Ok(())
 }
 
@@ -94,15 +95,23 @@ fn title(what: &str) {
 }
 
 fn table(rows: &[Figures]) {
-    for (contestant, row) in CONTESTANTS.iter().zip(rows) {
-        print!(
-            "{:<26}{:>10.0}{:>14.1}{:>14.1}{:>10.0}",
-            contestant.what, row.per_second, row.client_us, row.server_us, row.rss_mib
-        );
-        for (base, width) in BASES.into_iter().zip([10, 13]) {
-            let base = rows.get(base).map_or(f64::NAN, |base| base.per_second);
-            print!("{:>width$.2}", row.per_second / base);
-        }
-        println!();
+    for (at, Contestant { what, .. }) in CONTESTANTS.iter().enumerate() {
+        row(what, rows.get(..=at).unwrap_or_default());
     }
+}
+
+/// Prints the last of the figures, held against the first two.
+fn row(what: &str, rows: &[Figures]) {
+    let Some(row) = rows.last() else { return };
+    print!(
+        "{what:<26}{:>10.0}{:>14.1}{:>14.1}{:>10.0}",
+        row.per_second, row.client_us, row.server_us, row.rss_mib
+    );
+    for (base, width) in [(0, 10), (1, 13)] {
+        match rows.get(base) {
+            Some(base) => print!("{:>width$.2}", row.per_second / base.per_second),
+            None => print!("{:>width$}", ""),
+        }
+    }
+    println!();
 }

@@ -198,7 +198,13 @@ impl Stage {
                 (seen, since) = (done, Instant::now());
             }
             if since.elapsed() > PATIENCE {
-                bail!("{seen} of {wanted} events, then nothing for {PATIENCE:?}");
+                let log = match &self.running {
+                    Some(Running::Wasmill(engine)) => {
+                        format!("{}\n{}", engine.log(), engine.page("/api/plugins/tally")?.1)
+                    }
+                    _ => String::new(),
+                };
+                bail!("{seen} of {wanted} events, then nothing for {PATIENCE:?}\n{log}");
             }
             tokio::time::sleep(LOOK).await;
         }
