@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::intake::{Bad, Found, Read, Told, What};
 use super::partition::{MOST_QUEUED, Partition};
-use super::queued::Queued;
+use super::queued::{Delivery, Queued};
 use super::redrives::{Redrive, Redriven};
 use super::setback::set_aside;
 use super::turn::Held;
@@ -83,14 +83,14 @@ impl Partition {
         match read.what {
             What::Passed => source.progress.pass(sequence),
             What::Bad(bad) => {
-                keyed.metrics.received();
                 source.progress.read(sequence);
-                let ground = Arc::clone(&self.ground);
-                self.aside
-                    .push(Box::pin(async move { set_aside(&ground, bad).await.then_some((at, sequence)) }));
+                let (ground, delivery) = (Arc::clone(&self.ground), Delivery::new(&keyed));
+                self.aside.push(Box::pin(async move {
+                    set_aside(&ground, bad, delivery).await.then_some((at, sequence))
+                }));
             }
             What::Event { key, event, message, origin, input } => {
-                keyed.metrics.received();
+                let delivery = Delivery::new(&keyed);
                 failpoint!("event-read");
                 source.progress.read(sequence);
                 if mutant!("cursor-too-early") {
@@ -112,6 +112,7 @@ impl Partition {
                     sequence,
                     redrive: None,
                     clock_ns,
+                    delivery,
                     _taken: taken,
                 };
                 self.lanes.push(Arc::from(key), queued);
@@ -128,7 +129,7 @@ impl Partition {
             return;
         }
         let keyed = &self.ground.keyed;
-        keyed.metrics.received();
+        let delivery = Delivery::new(keyed);
         let taken = keyed.share.take(message.wire_bytes() as u64);
         let queued = Queued {
             event,
@@ -139,6 +140,7 @@ impl Partition {
             sequence,
             redrive: Some(redrive),
             clock_ns: self.clock_ns(),
+            delivery,
             _taken: taken,
         };
         self.lanes.push(Arc::from(key), queued);
@@ -148,10 +150,9 @@ impl Partition {
         if !self.redriving.insert(redrive.sequence) {
             return;
         }
-        self.ground.keyed.metrics.received();
-        let ground = Arc::clone(&self.ground);
+        let (ground, delivery) = (Arc::clone(&self.ground), Delivery::new(&self.ground.keyed));
         self.aside.push(Box::pin(async move {
-            if set_aside(&ground, bad).await {
+            if set_aside(&ground, bad, delivery).await {
                 redrive.settle(&*ground.keyed.bus).await;
             }
             None

@@ -162,14 +162,18 @@ impl Partition {
         }
     }
 
-    /// The plugin clock: the time of day once everything has been read.
+    /// The plugin clock: the time of day once everything has been read. Until then it is that of what was read last: timers
+    /// wait for events that were there before they were due.
     pub(super) fn clock_ns(&self) -> u64 {
         let keyed = &self.ground.keyed;
         if keyed.version.load().manifest.state.clock == PluginClock::Event {
             return self.event_clock_ns;
         }
-        let behind = self.sources.iter().filter(|source| source.behind > 0).map(|source| source.stored_ns);
-        behind.min().unwrap_or_else(|| keyed.now_ns())
+        let room = self.has_room();
+        // Without room nobody knows what else has come.
+        let behind =
+            self.sources.iter().filter(|source| source.behind > 0 || (!room && source.stored_ns > 0));
+        behind.map(|source| source.stored_ns).min().unwrap_or_else(|| keyed.now_ns())
     }
 
     /// How long nothing has to be looked at, if anything will have to be.
@@ -180,8 +184,9 @@ impl Partition {
         let by_wall = self.ground.keyed.version.load().manifest.state.clock == PluginClock::Wall;
         // With as many that wait for a place, a turn that ends is what wakes.
         let waits = self.lanes.ready() < MOST_QUEUED;
-        let timer =
-            timer.filter(|_| waits && by_wall && self.sources.iter().all(|source| source.behind == 0));
+        let timer = timer.filter(|_| {
+            waits && by_wall && self.has_room() && self.sources.iter().all(|source| source.behind == 0)
+        });
         let soonest = retry.into_iter().chain(timer).min()?;
         Some(soonest.min(LONGEST_SLEEP))
     }

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
+use super::Keyed;
 use super::ground::Ground;
 use super::redrives::{self, Redrive};
 use crate::event::{Event, Origin};
 use crate::faults::mutant;
 use crate::flow::Taken;
 use crate::message::Message;
+use crate::outcome::Outcome;
 use crate::record::{Reached, Record};
+
+/// Why one came in and comes again, though nothing failed: the partition was let go.
+const RELEASED: &str = "released";
 
 /// One event that waits for its turn.
 pub(super) struct Queued {
@@ -25,8 +30,42 @@ pub(super) struct Queued {
     pub redrive: Option<Redrive>,
     /// The plugin clock when it was read.
     pub clock_ns: u64,
+    /// That it came in, until it is known what became of it.
+    pub delivery: Delivery,
     /// What it takes of the budget.
     pub _taken: Taken,
+}
+
+/// One that came in and has not ended. It ends once, whatever happens to it.
+pub(super) struct Delivery(Option<Arc<Keyed>>);
+
+impl Delivery {
+    /// Counts that it came in.
+    pub fn new(keyed: &Arc<Keyed>) -> Self {
+        keyed.metrics.received();
+        Self(Some(Arc::clone(keyed)))
+    }
+
+    /// Counts how it ended, unless that is known.
+    pub fn end(&mut self, outcome: Outcome, reason: &'static str) {
+        if let Some(keyed) = self.0.take() {
+            keyed.metrics.ended(outcome, reason);
+        }
+    }
+
+    /// Counts that it failed and comes again.
+    pub fn again(&mut self, reason: &'static str) {
+        let Some(keyed) = &self.0 else { return };
+        keyed.metrics.ended(Outcome::Retried, reason);
+        keyed.metrics.received();
+    }
+}
+
+impl Drop for Delivery {
+    /// Whoever owns the partition next reads it again.
+    fn drop(&mut self) {
+        self.end(Outcome::Retried, RELEASED);
+    }
 }
 
 impl Queued {

@@ -7,6 +7,7 @@ use super::Version;
 use super::ground::Ground;
 use super::intake::Bad;
 use super::journal::Fenced;
+use super::queued::Delivery;
 use super::timers;
 use super::turn::{Held, Tries, Turn, timer_of};
 use crate::dead_letter::{Failed, RedriveOf};
@@ -58,7 +59,7 @@ impl Turn {
         let first_time = *self.tries.since.get_or_insert_with(|| keyed.clock.now());
         if let Some(wait) = wait {
             self.wait = wait;
-            keyed.metrics.ended(Outcome::Retried, trouble.failure.name());
+            self.count(ground, &cause, Outcome::Retried, &trouble);
             return Ok(());
         }
         let letter = Failed {
@@ -87,9 +88,19 @@ impl Turn {
         }
         keyed.guard.dead_letter(Ok(()));
         failpoint!("dead-letter-stored");
-        keyed.metrics.ended(Outcome::DeadLettered, trouble.failure.name());
+        self.count(ground, &cause, Outcome::DeadLettered, &trouble);
         self.tries = Tries::default();
         self.give_up(ground, version, held, &cause).await
+    }
+
+    /// Counts what a failure came to. A timer was not counted when it was set: it comes in here.
+    fn count(&mut self, ground: &Ground, cause: &Cause, outcome: Outcome, trouble: &Trouble) {
+        let reason = trouble.failure.name();
+        match self.queue.front_mut().filter(|_| timer_of(cause).is_none()) {
+            Some(head) if outcome == Outcome::Retried => head.delivery.again(reason),
+            Some(head) => head.delivery.end(outcome, reason),
+            None => Delivery::new(&ground.keyed).end(outcome, reason),
+        }
     }
 
     fn failing(&self, ground: &Ground, cause: &Cause) -> Option<Failing> {
@@ -127,14 +138,14 @@ impl Turn {
         if let Some(head) = self.queue.pop_front() {
             // Should it be read once more, its letter is stored once more, which stores nothing.
             head.apply(ground, &mut held.record);
-            self.end(ground, &head, true).await;
+            self.end(ground, head, true).await;
         }
         Ok(())
     }
 }
 
 /// Stores the dead letter of a message that has no key; says whether it is stored: it is not if the partition is let go.
-pub(super) async fn set_aside(ground: &Ground, bad: Bad) -> bool {
+pub(super) async fn set_aside(ground: &Ground, bad: Bad, mut delivery: Delivery) -> bool {
     let keyed = &ground.keyed;
     let version = keyed.version.load_full();
     let trouble = Trouble::from(bad.failure);
@@ -155,7 +166,7 @@ pub(super) async fn set_aside(ground: &Ground, bad: Bad) -> bool {
         keyed.guard.dead_letter(stored.as_ref().copied().map_err(ToString::to_string));
         match stored {
             Ok(()) => {
-                keyed.metrics.ended(Outcome::DeadLettered, trouble.failure.name());
+                delivery.end(Outcome::DeadLettered, trouble.failure.name());
                 return true;
             }
             Err(err) => tracing::error!(

@@ -15,7 +15,7 @@ use super::queued::Queued;
 use super::{Version, timers};
 use crate::effects::{self, Output, Proposed, Rules};
 use crate::faults::{failpoint, mutant};
-use crate::outcome::{Failure, Trouble};
+use crate::outcome::{Failure, Outcome, Trouble};
 use crate::record::{Reached, Record};
 use crate::sandbox::{Batch, BatchHandled, Cause, Input, Step};
 use crate::state::{Change, KeyState, StateLimits, Timer};
@@ -132,7 +132,7 @@ impl Turn {
             && let Some(queued) = self.queue.pop_front()
         {
             if queued.is_applied(ground, record) {
-                self.end(ground, &queued, false).await;
+                self.end(ground, queued, false).await;
             } else {
                 kept.push_back(queued);
             }
@@ -142,7 +142,8 @@ impl Turn {
     }
 
     /// An event is done, with a trace in its record or without one.
-    pub(super) async fn end(&mut self, ground: &Ground, queued: &Queued, traceless: bool) {
+    pub(super) async fn end(&mut self, ground: &Ground, mut queued: Queued, traceless: bool) {
+        queued.delivery.end(Outcome::Done, "");
         if let Some(redrive) = &queued.redrive {
             redrive.settle(&*ground.keyed.bus).await;
             self.redriven.push(redrive.sequence);
@@ -206,8 +207,7 @@ impl Turn {
             held.record.applied = record.applied;
         }
         for queued in self.queue.drain(..events).collect::<Vec<_>>() {
-            self.end(ground, &queued, !changed).await;
-            keyed.metrics.ended(crate::outcome::Outcome::Done, "");
+            self.end(ground, queued, !changed).await;
         }
         match failed {
             Some((cause, trouble)) => self.setback(ground, version, held, cause, trouble).await,

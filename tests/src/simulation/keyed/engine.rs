@@ -116,6 +116,7 @@ impl Slot {
         let partitions = (0..self.world.plan.partitions)
             .map(|partition| Arc::clone(&keyed).serve(partition, stop.clone()));
         join_all(partitions).await;
+        self.world.found(accounted(&keyed));
         Ok(())
     }
 
@@ -151,6 +152,16 @@ impl Running {
             self.keyed.version.store(Arc::new(version));
         }
     }
+}
+
+/// Of an engine that has let go of everything, all that came in has an end that was counted.
+fn accounted(keyed: &Keyed) -> Result<(), Broken> {
+    let counters = keyed.metrics.counters();
+    let ended = counters.done + counters.retried + counters.dead_lettered + counters.dropped;
+    if counters.received == ended {
+        return Ok(());
+    }
+    Err(Broken { promise: "what-comes-in-ends-once", detail: format!("{counters:?}"), input: 0 })
 }
 
 struct Told {
