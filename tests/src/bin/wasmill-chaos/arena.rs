@@ -133,8 +133,12 @@ impl Arena {
     /// Lets the engines finish, stops them, reads everything back and compares.
     pub fn end(mut self, book: &Book, least_events: u64, fired: Fired) -> Result<Ended> {
         let done = self.scene.wait_until_done()?;
-        // An engine that still runs might still publish: only what is read after its end counts.
         let mut troubles = Vec::new();
+        // One that is stopped before it owns anything has nothing to let go.
+        if let Err(err) = self.wait_for_owner() {
+            troubles.push(err.to_string());
+        }
+        // An engine that still runs might still publish: only what is read after its end counts.
         for engine in &mut self.engines {
             troubles.extend(engine.stop(STOP)?);
         }

@@ -159,7 +159,7 @@ impl Arena {
         (0..ENGINES).try_for_each(|number| self.engine(number)?.wait_until_in_service(1, IN_SERVICE))
     }
 
-    fn wait_for_owner(&mut self) -> Result<usize> {
+    pub fn wait_for_owner(&mut self) -> Result<usize> {
         let deadline = Instant::now() + TAKE_OVER;
         while self.owner().is_none() && Instant::now() < deadline {
             self.pause(5, 20);
