@@ -92,6 +92,9 @@ pub const MAX_PROGRAM_CONFIG_BYTES: usize = 65_520;
 /// The longest name of a state field or a timer, in bytes.
 pub const MAX_STATE_NAME_BYTES: usize = 256;
 
+/// The longest version that a component may give itself, in bytes: it stands on each output and in each record.
+pub const MAX_VERSION_BYTES: usize = 256;
+
 /// What a state field counts beside its name and value, in bytes: the most that storing it adds.
 pub const FIELD_COST_BYTES: usize = 8;
 

@@ -93,6 +93,16 @@ pub enum Failure {
         /// The timer.
         name: String,
     },
+    /// A timer that sets itself again, never later than it was.
+    #[error(
+        "timer {name:?} came due when {fired} had fired one after the other without getting later\n  hint: a timer that its own handler sets again has to be due later than it was"
+    )]
+    TimerLoop {
+        /// The timer.
+        name: String,
+        /// How many.
+        fired: u32,
+    },
     /// The plugin could not upgrade what an older version of it stored.
     #[error("field {field:?}, written by version {from:?}, could not be migrated: {reason}")]
     Migrate {
@@ -275,6 +285,7 @@ impl Failure {
             Self::RecordSize { .. } => "record-limit",
             Self::Exception(_) => "exception",
             Self::NoTimers { .. } => "no-timers",
+            Self::TimerLoop { .. } => "timer-loop",
             Self::Migrate { .. } => "migrate",
             Self::Trap(_) => "trap",
             Self::Exit(_) => "exit",
@@ -322,6 +333,7 @@ impl Failure {
             | Self::BadKey(_)
             | Self::RecordSize { .. }
             | Self::NoTimers { .. }
+            | Self::TimerLoop { .. }
             | Self::Answer { .. }
             | Self::OutputCount { .. }
             | Self::OutputSize { .. }

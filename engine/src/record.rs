@@ -151,6 +151,15 @@ impl Record {
     }
 }
 
+/// What an output takes in a record, in bytes, or less: heads of strings and arrays have nine bytes at most.
+#[must_use]
+pub fn output_bytes(output: &Output) -> usize {
+    const HEAD: usize = 9;
+    let Message { subject, headers, payload, .. } = &output.message;
+    let headers: usize = headers.iter().map(|(name, value)| name.len() + value.len() + 2 * HEAD).sum();
+    subject.as_str().len() + headers + payload.len() + 5 * HEAD
+}
+
 fn write_output(
     to: &mut Encoder<Vec<u8>>,
     output: &Output,
@@ -254,6 +263,28 @@ mod tests {
         assert!(bytes.len() < 160, "{} bytes", bytes.len());
         assert_eq!(Record::decode(&bytes), Ok(record));
         assert_eq!(Record::decode(&Record::default().encode()), Ok(Record::default()));
+    }
+
+    /// Whoever asks first whether a record fits must not find out later that it does not.
+    #[test]
+    fn outputs_and_state_take_no_more_than_is_counted() {
+        let mut record = record();
+        let empty =
+            Record { state: KeyState::default(), outbox: Vec::new(), ..record.clone() }.encode().len();
+        for (count, size) in [(1, 0), (300, 0), (1, 70_000), (40, 300), (1_000, 1_000)] {
+            let mut message = Message::new(
+                Subject::new(&format!("out.{}", "s".repeat(size.min(900)))).unwrap(),
+                vec![0; size],
+            );
+            message.headers.push("H", "v".repeat(size));
+            record.outbox = vec![Output { message, delivery: OutputDelivery::Core }; count];
+            let outputs: usize = record.outbox.iter().map(output_bytes).sum();
+            // The lengths of its maps and lists are counted with the record itself.
+            assert!(
+                record.encode().len() <= empty + record.state.bytes() + outputs + 16,
+                "{count} of {size}"
+            );
+        }
     }
 
     #[test]

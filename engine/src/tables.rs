@@ -15,6 +15,8 @@ use crate::manifest::PluginName;
 
 /// The wait before a bucket that could not be read is tried again, first and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
+/// How often somebody to whom nothing comes looks whether there is anything left to come.
+const LOOK: Duration = Duration::from_secs(1);
 /// What NATS KV says of a value that was taken away.
 const OPERATION_HEADER: &str = "KV-Operation";
 /// What a row takes beside its name and value, in bytes.
@@ -144,8 +146,17 @@ impl Watch {
             self.table.complete();
         }
         *wait = AGAIN.0;
-        while let Some(followed) = next(&mut *follow).await? {
-            let Followed { message, pending, .. } = followed;
+        loop {
+            let followed = match tokio::time::timeout(LOOK, next(&mut *follow)).await {
+                Ok(followed) => followed?,
+                // The last that was counted may have been taken out of the bucket.
+                Err(_) if follow.pending() == 0 => {
+                    self.table.complete();
+                    continue;
+                }
+                Err(_) => continue,
+            };
+            let Some(Followed { message, pending, .. }) = followed else { break };
             let place =
                 message.subject.as_str().strip_prefix("$KV.").and_then(|s| s.strip_prefix(&*self.bucket));
             if let Some(key) = place.and_then(|place| place.strip_prefix('.')) {

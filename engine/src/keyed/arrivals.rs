@@ -16,8 +16,20 @@ use crate::manifest::PluginClock;
 /// The most positions between the first that is not done and the last that was read.
 const MOST_OPEN: usize = 262_144;
 
+const NANOS: u64 = 1_000_000_000;
+
 /// The most events without a key that are being set aside.
 const MOST_ASIDE: usize = 256;
+
+/// What became of something without a key.
+pub(super) enum Aside {
+    /// Its letter is stored: an event of a source, and its sequence there.
+    Read(usize, u64),
+    /// A redrive, with its sequence among them.
+    Redriven(u64),
+    /// It comes again to whoever owns the partition next.
+    Left,
+}
 
 impl Partition {
     /// Has the outputs of records stored that an owner before left.
@@ -58,7 +70,7 @@ impl Partition {
             Told::Read(read) => self.take(*read)?,
             Told::Opened { source, pending } => {
                 if let Some(source) = self.sources.get_mut(source) {
-                    source.behind = pending;
+                    source.pending = pending;
                 }
             }
             Told::Redriven(redriven) => self.take_redriven(*redriven),
@@ -68,9 +80,11 @@ impl Partition {
         Ok(())
     }
 
-    pub(super) fn aside_done(&mut self, stored: Option<(usize, u64)>) {
-        if let Some((source, sequence)) = stored {
-            self.done(source, sequence);
+    pub(super) fn aside_done(&mut self, aside: &Aside) {
+        match aside {
+            Aside::Read(source, sequence) => self.done(*source, *sequence),
+            Aside::Redriven(sequence) => _ = self.redriving.remove(sequence),
+            Aside::Left => {}
         }
     }
 
@@ -86,7 +100,10 @@ impl Partition {
                 source.progress.read(sequence);
                 let (ground, delivery) = (Arc::clone(&self.ground), Delivery::new(&keyed));
                 self.aside.push(Box::pin(async move {
-                    set_aside(&ground, bad, delivery).await.then_some((at, sequence))
+                    match set_aside(&ground, bad, delivery).await {
+                        true => Aside::Read(at, sequence),
+                        false => Aside::Left,
+                    }
                 }));
             }
             What::Event { key, event, message, origin, input } => {
@@ -96,8 +113,12 @@ impl Partition {
                 if mutant!("cursor-too-early") {
                     source.progress.done(sequence);
                 }
-                self.event_clock_ns = self.event_clock_ns.max(event.time_ns);
-                let clock_ns = match keyed.version.load().manifest.state.clock {
+                let version = keyed.version.load();
+                let settings = &version.manifest.state;
+                // One event that claims to be of another century must not end what all keys wait for.
+                let latest_ns = read.stored_ns.saturating_add(settings.max_ahead_s.saturating_mul(NANOS));
+                self.event_clock_ns = self.event_clock_ns.max(event.time_ns.min(latest_ns));
+                let clock_ns = match settings.clock {
                     PluginClock::Wall => read.stored_ns,
                     PluginClock::Event => self.event_clock_ns,
                 };
@@ -152,10 +173,12 @@ impl Partition {
         }
         let (ground, delivery) = (Arc::clone(&self.ground), Delivery::new(&self.ground.keyed));
         self.aside.push(Box::pin(async move {
-            if set_aside(&ground, bad, delivery).await {
-                redrive.settle(&*ground.keyed.bus).await;
+            let sequence = redrive.sequence;
+            if !set_aside(&ground, bad, delivery).await {
+                return Aside::Left;
             }
-            None
+            redrive.settle(&*ground.keyed.bus).await;
+            Aside::Redriven(sequence)
         }));
     }
 }

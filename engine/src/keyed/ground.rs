@@ -14,7 +14,7 @@ use super::{Keyed, Version};
 use crate::bus::{BusError, OnlyIf};
 use crate::effects::Output;
 use crate::faults::failpoint;
-use crate::manifest::OutputDelivery;
+use crate::manifest::{OutputDelivery, PluginClock};
 use crate::record::{Reached, Record};
 use crate::state::KeyState;
 
@@ -22,13 +22,16 @@ use crate::state::KeyState;
 const AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(15));
 /// The longest time between two renewals: they tell how far the partition has come.
 const LONGEST_RENEWAL: Duration = Duration::from_secs(1);
+/// Outputs that may have been sent so long ago are looked for before they are sent.
+const LATE_NS: u64 = 5_000_000_000;
 /// How long a wait for the lease's renewal goes between two looks.
 const LOOK: Duration = Duration::from_millis(20);
-/// How much longer the server keeps a record than its manifest says: expiry goes by the plugin clock, which may be behind.
-const TTL_MARGIN_S: u64 = 3_600;
-/// What a record's message may have beyond state and outputs, in bytes: subject and headers, the key, and what has been
-/// applied.
-const HEAD_BYTES: usize = 8_192;
+/// How much longer the server keeps a record than its manifest says: expiry goes by the plugin clock, which is behind by as
+/// long as the plugin was away.
+const TTL_MARGIN_S: u64 = 30 * 24 * 3_600;
+/// What a record's message may have beyond state and outputs, in bytes: the key in it (256) and escaped in its subject (768),
+/// its headers (256), the plugin's version (256), positions of redrives (64 of 64) and of streams (32 of 300).
+const HEAD_BYTES: usize = 16_384;
 
 /// One of the plugin's streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +113,7 @@ impl Ground {
     /// partition is taken over.
     pub fn held(&self, payload: &[u8], sequence: u64) -> Result<Held, String> {
         let record = Record::decode(payload).map_err(|err| err.to_string())?;
-        Ok(Held { record, stored: Some(sequence), settled: true })
+        Ok(Held { record, stored: Some(sequence), settled: true, sent_ns: 0 })
     }
 
     /// Has what a record emits stored, each output after the one before it. A stream that refuses holds the key up until it
@@ -119,30 +122,36 @@ impl Ground {
         if held.settled {
             return Ok(());
         }
-        let first_try_ns = self.keyed.now_ns();
         let mut backoff = Backoff::new();
+        let mut late = self.keyed.now_ns().saturating_sub(held.sent_ns) > LATE_NS;
         while !held.record.outbox.is_empty() {
             self.valid().await?;
-            let (stored, problem) = self.publish(&held.record.outbox).await;
-            held.record.outbox.drain(..stored);
-            let Some(err) = problem else { continue };
-            if !err.is_transient() {
-                self.keyed.sinks.look_again();
-                self.keyed.guard.output(Err(err.to_string()));
-            }
+            let since_ns = held.sent_ns;
+            let problem = match late {
+                // A stream may have forgotten what it stored at the beginning.
+                true => self.drop_stored(std::slice::from_mut(held), since_ns).await.err(),
+                false => None,
+            };
+            let problem = match problem {
+                Some(problem) => problem,
+                None => {
+                    let (stored, problem) = self.publish(&held.record.outbox).await;
+                    held.record.outbox.drain(..stored);
+                    let Some(err) = problem else { continue };
+                    if !err.is_transient() {
+                        self.keyed.sinks.look_again();
+                        self.keyed.guard.output(Err(err.to_string()));
+                    }
+                    err.to_string()
+                }
+            };
             tracing::warn!(
                 plugin = self.keyed.plugin.as_str(),
-                "an output was not stored, trying again: {err}"
+                "an output was not stored, trying again: {problem}"
             );
             self.stopped()?;
             backoff.wait().await;
-            // After a long outage a stream may have forgotten what it stored at the beginning.
-            if let Err(problem) = self.drop_stored(std::slice::from_mut(held), first_try_ns).await {
-                tracing::debug!(
-                    plugin = self.keyed.plugin.as_str(),
-                    "what is stored is not known: {problem}"
-                );
-            }
+            late = true;
         }
         held.settled = true;
         held.record.outbox = Vec::new();
@@ -152,13 +161,19 @@ impl Ground {
         Ok(())
     }
 
+    /// Up to which plugin clock what a key holds lasts, if nothing is added to it. What comes to a key that holds nothing comes
+    /// at `clock_ns` at the earliest.
+    pub fn lasts_ns(&self, version: &Version, record: &Record, clock_ns: u64) -> u64 {
+        let Some(ttl_s) = version.manifest.state.ttl_s else { return u64::MAX };
+        let since_ns = if record.state.is_empty() { clock_ns } else { record.touched_ns };
+        since_ns.saturating_add(ttl_s.saturating_mul(1_000_000_000))
+    }
+
     /// Forgets what a key holds if that is due. What has been applied stays.
-    pub fn expire(&self, version: &Version, record: &mut Record, clock_ns: u64) {
-        let Some(ttl_s) = version.manifest.state.ttl_s else { return };
-        let ends_ns = record.touched_ns.saturating_add(ttl_s.saturating_mul(1_000_000_000));
+    pub fn expire(&self, record: &mut Record, clock_ns: u64, lasts_ns: u64) {
         // A timer that was due by then fires first.
-        let timer_before = record.state.earliest().is_some_and(|(_, timer)| timer.due_ns <= ends_ns);
-        if !record.state.is_empty() && clock_ns > ends_ns && !timer_before {
+        let timer_before = record.state.earliest().is_some_and(|(_, timer)| timer.due_ns <= lasts_ns);
+        if !record.state.is_empty() && clock_ns > lasts_ns && !timer_before {
             // Timers are counted on, so that no two have the same ids.
             record.state = KeyState::new([], [], record.state.settings());
         }
@@ -190,10 +205,12 @@ impl Ground {
             self.write(version, key, half.encode(), true).await?;
             failpoint!("record-written");
         }
-        // The server does not know the plugin clock: what has timers is not its to drop.
-        let keeps = record.state.timer_count() > 0;
+        // The server knows nothing of timers, nor of the clock of the events.
+        let settings = &version.manifest.state;
+        let keeps = record.state.timer_count() > 0 || settings.clock == PluginClock::Event;
         let sequence = self.write(version, key, record.encode(), keeps).await?;
-        *held = Held { record: std::mem::take(record), stored: Some(sequence), ..Held::default() };
+        let sent_ns = self.keyed.now_ns();
+        *held = Held { record: std::mem::take(record), stored: Some(sequence), settled: false, sent_ns };
         Ok(())
     }
 

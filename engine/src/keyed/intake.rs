@@ -1,9 +1,10 @@
 //! Reads one stream for one partition: decodes, finds keys, and passes over what is another partition's.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::bucket::Bucket;
@@ -11,13 +12,15 @@ use super::redrives::{Redrive, Redriven};
 use crate::bus::{Begin, Bus, BusError, Follow, FollowSpec, Followed};
 use crate::event::{Event, Origin};
 use crate::key::{self, KeySource};
-use crate::limits::{PREFETCH_BYTES, PREFETCH_MESSAGES};
+use crate::limits::{KIB, PREFETCH_BYTES, PREFETCH_MESSAGES};
 use crate::message::Message;
 use crate::outcome::Failure;
 use crate::subject::Pattern;
 
-/// Messages that were read and wait for the partition.
+/// Messages that were read and wait for the partition, at most.
 pub(super) const READ_AHEAD: usize = 256;
+/// The same in KiB, of one reader. One message alone may have more.
+const READ_AHEAD_KIB: u32 = 8 * 1_024;
 
 /// How long a reading of records waits for one that was counted.
 const QUIET: Duration = Duration::from_secs(10);
@@ -30,6 +33,8 @@ pub(super) struct Reading {
     pub bus: Arc<dyn Bus>,
     /// Which of the plugin's streams it is.
     pub source: usize,
+    /// Counts what was read and not taken yet.
+    pub unread: Arc<AtomicU64>,
     pub stream: String,
     pub filters: Vec<Pattern>,
     pub begin: Begin,
@@ -47,6 +52,23 @@ pub(super) struct Read {
     /// How many the stream had after it.
     pub pending: u64,
     pub what: What,
+    _room: OwnedSemaphorePermit,
+}
+
+/// What a reader may hold out.
+struct Room(Arc<Semaphore>);
+
+impl Room {
+    fn new() -> Self {
+        Self(Arc::new(Semaphore::new(READ_AHEAD_KIB as usize)))
+    }
+
+    /// Waits for room for a message.
+    async fn take(&self, message: &Message) -> Result<OwnedSemaphorePermit, BusError> {
+        let kib = u32::try_from(message.wire_bytes().div_ceil(KIB)).unwrap_or(u32::MAX);
+        let taken = Arc::clone(&self.0).acquire_many_owned(kib.clamp(1, READ_AHEAD_KIB)).await;
+        taken.map_err(|_| BusError::Settings("a reader was closed".to_owned()))
+    }
 }
 
 /// What a message is to this partition.
@@ -106,14 +128,16 @@ impl Reading {
             return Ok(());
         }
         let mut behind = follow.pending();
+        let room = Room::new();
         loop {
             let followed = match tokio::time::timeout(LOOK, next(&mut *follow)).await {
                 Ok(followed) => followed,
-                // What was still to be read may have been taken out of the stream.
+                // What was still to be read may have been taken out of the stream; and without a connection nobody knows.
                 Err(_) => {
-                    if behind > 0 && follow.pending() == 0 {
-                        behind = 0;
-                        let opened = Told::Opened { source: self.source, pending: 0 };
+                    let pending = follow.pending().max(u64::from(!self.bus.is_connected()));
+                    if (pending > 0) != (behind > 0) {
+                        behind = pending;
+                        let opened = Told::Opened { source: self.source, pending };
                         if to.send(opened).await.is_err() {
                             return Ok(());
                         }
@@ -124,7 +148,9 @@ impl Reading {
             match followed {
                 Ok(Some(followed)) => {
                     behind = followed.pending;
-                    if to.send(Told::Read(Box::new(self.taken(followed)))).await.is_err() {
+                    self.unread.fetch_add(1, Ordering::Relaxed);
+                    let room = room.take(&followed.message).await?;
+                    if to.send(Told::Read(Box::new(self.taken(followed, room)))).await.is_err() {
                         return Ok(());
                     }
                 }
@@ -134,7 +160,7 @@ impl Reading {
         }
     }
 
-    fn taken(&self, followed: Followed) -> Read {
+    fn taken(&self, followed: Followed, room: OwnedSemaphorePermit) -> Read {
         let Followed { message, position: at, pending } = followed;
         let read = |what| Read {
             source: self.source,
@@ -143,6 +169,7 @@ impl Reading {
             stored_ns: at.stored_ns,
             pending,
             what,
+            _room: room,
         };
         let input = format!("{}@{:x}:{}", at.stream, at.incarnation_ms, at.sequence);
         let origin = Origin {
@@ -191,7 +218,8 @@ pub(super) struct Found {
 
 /// What a scan of the bucket brings.
 pub(super) enum Scanned {
-    Found(Found),
+    /// A record, and the room that it takes until it is dropped.
+    Found(Found, OwnedSemaphorePermit),
     /// That was all.
     Through,
 }
@@ -225,9 +253,11 @@ async fn scan_once(
 ) -> Result<u64, BusError> {
     let mut records = Records::open(bus, bucket, Begin::LastPerSubject, until).await?;
     let mut count = 0;
+    let room = Room::new();
     while let Some(found) = records.next().await? {
         count += 1;
-        if to.send(Scanned::Found(found)).await.is_err() {
+        let taken = room.take(&found.message).await?;
+        if to.send(Scanned::Found(found, taken)).await.is_err() {
             break;
         }
     }
@@ -276,7 +306,8 @@ impl<'a> Records<'a> {
         while !self.through {
             let followed = tokio::time::timeout(QUIET, next(&mut *self.follow)).await;
             let late = |_| BusError::TimedOut { operation: "read records".to_owned(), after: QUIET };
-            let Some(followed) = followed.map_err(late)?? else { break };
+            let ended = || BusError::StreamMissing(self.bucket.stream());
+            let followed = followed.map_err(late)??.ok_or_else(ended)?;
             self.through = followed.position.sequence >= self.until;
             if let Some(key) = self.bucket.key_of(&followed.message.subject) {
                 let (sequence, stored_ns) = (followed.position.sequence, followed.position.stored_ns);

@@ -34,7 +34,7 @@ impl Ground {
             match self.held(&found.message.payload, found.sequence) {
                 Ok(held) if !held.record.outbox.is_empty() && !mutant!("outbox-not-republished") => {
                     oldest_ns = oldest_ns.min(found.stored_ns);
-                    left.push(Held { settled: false, ..held });
+                    left.push(Held { settled: false, sent_ns: found.stored_ns, ..held });
                 }
                 // What cannot be read is told by whoever needs it.
                 Ok(_) | Err(_) => settled.settle(found.sequence),

@@ -6,15 +6,16 @@
 //!
 //! In reading order: this file (a partition is waited for, owned and let go), `lease` (how it is owned), `partition` (events
 //! come in and turns are given) with its `arrivals`, `lanes` and `renewal`, `turn` (one key's events are brought through) with
-//! `setback` (those that fail), `ground` (what turns stand on), `journal` (the one writer of the bucket), `bucket` (what is
-//! where), `intake` and `source` (streams are read), `redrives`, `left` (outputs of an owner before), `memory` (what is kept at
-//! hand), `timers` (as events). Bus, clock and plugin are parameters: a simulation brings its own.
+//! `checked` (what came of them) and `setback` (those that fail), `ground` (what turns stand on), `journal` (the one writer of
+//! the bucket), `bucket` (what is where), `intake` and `source` (streams are read), `redrives`, `left` (outputs of an owner
+//! before), `memory` (what is kept at hand), `timers` (as events). Bus, clock and plugin are parameters: a simulation brings its own.
 //!
 //! Beside the engine, for the command line: [`survey`] reads what is stored, [`steward`] owns a partition to
 //! change it, [`rewind`] is what becomes of records then.
 
 mod arrivals;
 pub mod bucket;
+mod checked;
 mod ground;
 mod intake;
 mod journal;
@@ -156,6 +157,8 @@ impl Keyed {
                         partition,
                         "another engine has taken it over"
                     );
+                    // Should it be nobody else, this must not become a hot loop.
+                    tokio::time::sleep(AGAIN.0).await;
                     continue;
                 }
                 Ok(Ended::Broken(err)) => err.to_string(),
@@ -313,6 +316,7 @@ impl Keyed {
             let reading = Reading {
                 bus: Arc::clone(&self.bus),
                 source: at,
+                unread: source.unread(),
                 stream: source.stream.name.clone(),
                 filters: entry.subjects.clone(),
                 begin: Begin::At(source.progress.cursor() + 1),
@@ -324,7 +328,7 @@ impl Keyed {
         };
         let mut reading: Vec<_> = sources.iter().enumerate().filter_map(read).collect();
         let retry = &manifest.retry;
-        if let Some(spec) = redrives_subscription(&self.plugin, manifest.concurrency, retry.ack_wait_ms) {
+        if let Some(spec) = redrives_subscription(&self.plugin, redrives::AT_ONCE, retry.ack_wait_ms) {
             let queue = redrives::Queue {
                 bus: Arc::clone(&self.bus),
                 spec,

@@ -10,6 +10,7 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::arrivals::Aside;
 use super::bucket::Owner;
 use super::ground::Ground;
 use super::intake::{Scanned, Told};
@@ -49,7 +50,7 @@ pub(super) struct Partition {
     pub(super) sources: Vec<Source>,
     pub(super) lanes: Lanes,
     running: FuturesUnordered<BoxFuture<'static, Turn>>,
-    pub(super) aside: FuturesUnordered<BoxFuture<'static, Option<(usize, u64)>>>,
+    pub(super) aside: FuturesUnordered<BoxFuture<'static, Aside>>,
     pub(super) memory: Memory,
     /// The redrives that are being handled.
     pub(super) redriving: HashSet<u64>,
@@ -102,7 +103,7 @@ impl Partition {
                 Some(turn) = self.running.next(), if !self.running.is_empty() => if self.finished(turn).is_err() {
                     break Ended::Fenced;
                 },
-                Some(stored) = self.aside.next(), if !self.aside.is_empty() => self.aside_done(stored),
+                Some(aside) = self.aside.next(), if !self.aside.is_empty() => self.aside_done(&aside),
                 _changed = gate.changed() => {}
                 _gate = keyed.guard.admitted(), if matches!(keyed.guard.gate(), Gate::Shut { .. }) => {}
                 () = tokio::time::sleep(sleep.unwrap_or(LONGEST_SLEEP)), if sleep.is_some() => {}
@@ -117,7 +118,7 @@ impl Partition {
                             break Ended::Broken(err);
                         }
                     }
-                    Input::Found(Some(Scanned::Found(one))) => self.found(one),
+                    Input::Found(Some(Scanned::Found(one, _room))) => self.found(one),
                     Input::Found(Some(Scanned::Through)) => self.memory.all_found(),
                     Input::Found(None) => scanning = false,
                 },
@@ -140,8 +141,8 @@ impl Partition {
             while let Some(turn) = self.running.next().await {
                 self.finished(turn)?;
             }
-            while let Some(stored) = self.aside.next().await {
-                self.aside_done(stored);
+            while let Some(aside) = self.aside.next().await {
+                self.aside_done(&aside);
             }
             if self.renewals.under_way() {
                 let renewed = self.renewals.over().await;
@@ -163,16 +164,13 @@ impl Partition {
     }
 
     /// The plugin clock: the time of day once everything has been read. Until then it is that of what was read last: timers
-    /// wait for events that were there before they were due.
+    /// wait for events that were there before they were due. Without a connection nobody knows what there is.
     pub(super) fn clock_ns(&self) -> u64 {
         let keyed = &self.ground.keyed;
         if keyed.version.load().manifest.state.clock == PluginClock::Event {
             return self.event_clock_ns;
         }
-        let room = self.has_room();
-        // Without room nobody knows what else has come.
-        let behind =
-            self.sources.iter().filter(|source| source.behind > 0 || (!room && source.stored_ns > 0));
+        let behind = self.sources.iter().filter(|source| source.is_behind() || !keyed.bus.is_connected());
         behind.map(|source| source.stored_ns).min().unwrap_or_else(|| keyed.now_ns())
     }
 
@@ -181,12 +179,11 @@ impl Partition {
         let retry = self.lanes.next_look();
         let timer =
             self.memory.next_wake().map(|due| Duration::from_nanos(due.saturating_sub(self.clock_ns())));
+        // What comes in, and a turn that ends, wakes as well; and so does the renewal of the lease.
         let by_wall = self.ground.keyed.version.load().manifest.state.clock == PluginClock::Wall;
-        // With as many that wait for a place, a turn that ends is what wakes.
         let waits = self.lanes.ready() < MOST_QUEUED;
-        let timer = timer.filter(|_| {
-            waits && by_wall && self.has_room() && self.sources.iter().all(|source| source.behind == 0)
-        });
+        let read = self.ground.keyed.bus.is_connected() && !self.sources.iter().any(Source::is_behind);
+        let timer = timer.filter(|_| by_wall && waits && read);
         let soonest = retry.into_iter().chain(timer).min()?;
         Some(soonest.min(LONGEST_SLEEP))
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Keyed;
 use super::ground::Ground;
-use super::redrives::{self, Redrive};
+use super::redrives::Redrive;
 use crate::event::{Event, Origin};
 use crate::faults::mutant;
 use crate::flow::Taken;
@@ -90,9 +90,6 @@ impl Queued {
     pub fn apply(&self, ground: &Ground, record: &mut Record) {
         if let Some((name, at)) = self.place(ground) {
             record.apply(&name, at);
-        }
-        if self.redrive.is_some() {
-            redrives::forget_old(record);
         }
     }
 }

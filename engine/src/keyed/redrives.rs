@@ -15,9 +15,11 @@ use crate::message::Message;
 use crate::outcome::Failure;
 use crate::record::{Reached, Record};
 
-/// How many redrives a record remembers. One is forgotten by the server as soon as it is done, so it is asked for those only
-/// that were done when an engine died.
-const REMEMBERED: usize = 64;
+/// How many redrives a record remembers. The server forgets one that is done, and it is asked for no more at once than that:
+/// none comes again that was forgotten here.
+pub(super) const REMEMBERED: usize = 64;
+/// How many each engine asks for at once; four engines make as many as are remembered.
+pub(super) const AT_ONCE: u32 = 16;
 /// How long another partition's redrive is left to the next who asks.
 const ELSEWHERE: Duration = Duration::from_millis(500);
 /// The wait before the queue is opened again.
@@ -57,12 +59,21 @@ impl Redrive {
     }
 }
 
-/// Forgets the oldest redrives that a record remembers, if they are many.
-pub(super) fn forget_old(record: &mut Record) {
+/// Forgets the oldest redrives that a record remembers, if they are many: those of another queue first, and none that was not
+/// there `before`.
+pub(super) fn forget_old(record: &mut Record, before: &Record) {
     let prefix = format!("{REDRIVES}/");
-    let known: Vec<_> = record.applied.keys().filter(|name| name.starts_with(&prefix)).cloned().collect();
-    for name in known.iter().take(known.len().saturating_sub(REMEMBERED)) {
-        record.applied.remove(name);
+    let known = || record.applied.iter().filter(|(name, _)| name.starts_with(&prefix));
+    let too_many = known().count().saturating_sub(REMEMBERED);
+    if too_many == 0 {
+        return;
+    }
+    let latest = known().map(|(_, reached)| reached.incarnation_ms).max();
+    let mut old: Vec<_> = known().filter(|(name, _)| before.applied.contains_key(*name)).collect();
+    old.sort_by_key(|(_, reached)| (Some(reached.incarnation_ms) == latest, reached.sequence));
+    let old: Vec<_> = old.into_iter().take(too_many).map(|(name, _)| name.clone()).collect();
+    for name in old {
+        record.applied.remove(&name);
     }
 }
 

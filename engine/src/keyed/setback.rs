@@ -8,6 +8,7 @@ use super::ground::Ground;
 use super::intake::Bad;
 use super::journal::Fenced;
 use super::queued::Delivery;
+use super::redrives;
 use super::timers;
 use super::turn::{Held, Tries, Turn, timer_of};
 use crate::dead_letter::{Failed, RedriveOf};
@@ -127,18 +128,25 @@ impl Turn {
         held: &mut Held,
         cause: &Cause,
     ) -> Result<(), Fenced> {
-        if let Some((name, _)) = timer_of(cause) {
-            let mut record = held.record.clone();
-            record.state.fire(name);
-            record.outbox.clear();
-            ground.commit(version, &self.key, &mut record, held).await?;
-            self.traceless.clear();
-            return ground.settle(held).await;
+        let mut record = held.record.clone();
+        record.outbox.clear();
+        let head = match timer_of(cause) {
+            Some((name, _)) => {
+                record.state.fire(name);
+                None
+            }
+            None => self.queue.pop_front(),
+        };
+        if let Some(head) = &head {
+            // Another time it might go well: then there would be its letter and its effects.
+            head.apply(ground, &mut record);
+            redrives::forget_old(&mut record, &held.record);
         }
-        if let Some(head) = self.queue.pop_front() {
-            // Should it be read once more, its letter is stored once more, which stores nothing.
-            head.apply(ground, &mut held.record);
-            self.end(ground, head, true).await;
+        ground.commit(version, &self.key, &mut record, held).await?;
+        self.traceless.clear();
+        ground.settle(held).await?;
+        if let Some(head) = head {
+            self.end(ground, head, false).await;
         }
         Ok(())
     }

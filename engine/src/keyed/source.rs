@@ -1,6 +1,8 @@
 //! One of the plugin's streams, as far as a partition has come in it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::ground::StreamAt;
 use super::intake::Read;
@@ -12,8 +14,10 @@ use crate::record::Reached;
 pub(super) struct Source {
     pub stream: StreamAt,
     pub progress: Progress,
-    /// How many messages are still to be read.
-    pub behind: u64,
+    /// How many messages the stream had after the last one that was read.
+    pub pending: u64,
+    /// How many its reader holds out.
+    unread: Arc<AtomicU64>,
     /// When the last one that was read was stored, nanoseconds since the Unix epoch.
     pub stored_ns: u64,
     /// Positions at which the clock of the events moved, and what it was then.
@@ -29,7 +33,8 @@ impl Source {
         Self {
             stream,
             progress: Progress::new(cursor),
-            behind: 1,
+            pending: 1,
+            unread: Arc::default(),
             stored_ns: 0,
             marks: VecDeque::new(),
             clock_ns,
@@ -44,9 +49,20 @@ impl Source {
         if read.incarnation_ms != self.stream.incarnation_ms {
             return Err(BusError::StreamMissing(self.stream.name.clone()));
         }
-        self.behind = read.pending;
+        self.pending = read.pending;
+        self.unread.fetch_sub(1, Ordering::Relaxed);
         self.stored_ns = read.stored_ns;
         Ok(())
+    }
+
+    /// Counts what its reader holds out, from the moment on at which it has it.
+    pub fn unread(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.unread)
+    }
+
+    /// Whether messages are still to be read.
+    pub fn is_behind(&self) -> bool {
+        self.pending > 0 || self.unread.load(Ordering::Relaxed) > 0
     }
 
     /// Takes note of the clock of the events at a position.

@@ -9,16 +9,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::checked::Checked;
 use super::ground::Ground;
 use super::journal::Fenced;
 use super::queued::Queued;
-use super::{Version, timers};
-use crate::effects::{self, Output, Proposed, Rules};
+use super::{Version, redrives};
 use crate::faults::{failpoint, mutant};
 use crate::outcome::{Failure, Outcome, Trouble};
 use crate::record::{Reached, Record};
-use crate::sandbox::{Batch, BatchHandled, Cause, Input, Step};
-use crate::state::{Change, KeyState, StateLimits, Timer};
+use crate::sandbox::{Batch, Cause, Input, Step};
+use crate::state::{StateLimits, Timer};
 use crate::unkeyed::LEAST_WAIT;
 
 /// The most timers of one key that fire in one turn.
@@ -32,6 +32,8 @@ pub(super) struct Held {
     pub stored: Option<u64>,
     /// All that its outbox holds is stored.
     pub settled: bool,
+    /// Since when its outputs may have been sent, nanoseconds since the Unix epoch.
+    pub sent_ns: u64,
 }
 
 impl Held {
@@ -47,6 +49,38 @@ impl Held {
 pub(super) struct Tries {
     pub failed: u32,
     pub since: Option<Timestamp>,
+    /// Timers that fired one after the other without getting later, turn after turn.
+    stuck: u32,
+    /// The latest of them.
+    fired_ns: u64,
+}
+
+impl Tries {
+    /// Something went well.
+    fn begin_anew(&mut self) {
+        (self.failed, self.since) = (0, None);
+    }
+
+    /// Timers fired, as many as one turn may have or fewer; says whether more may be due.
+    fn fired(&mut self, due: &[u64]) -> bool {
+        if due.len() < TIMERS_AT_ONCE {
+            (self.stuck, self.fired_ns) = (0, 0);
+            return false;
+        }
+        for due_ns in due {
+            if *due_ns > self.fired_ns {
+                (self.stuck, self.fired_ns) = (0, *due_ns);
+            } else {
+                self.stuck = self.stuck.saturating_add(1);
+            }
+        }
+        true
+    }
+
+    /// Whether its timers go round in a circle: so many may be due at one time.
+    fn goes_round(&self, timers: u32) -> bool {
+        self.stuck as usize > timers as usize + TIMERS_AT_ONCE
+    }
 }
 
 /// A turn, before and after.
@@ -70,18 +104,6 @@ pub(super) struct Turn {
     pub wait: Duration,
     /// Another engine owns the partition.
     pub fenced: bool,
-}
-
-/// What a batch comes to after its outputs were checked.
-struct Checked {
-    record: Record,
-    outputs: Vec<Output>,
-    /// Events handled, from the head of the queue.
-    events: usize,
-    changed: bool,
-    /// The plugin clock of the last of them.
-    clock_ns: u64,
-    failed: Option<(Cause, Trouble)>,
 }
 
 impl Turn {
@@ -108,7 +130,8 @@ impl Turn {
         let most = version.manifest.state.batch as usize;
         self.skip_applied(ground, &held.record, most).await;
         let clock_ns = self.queue.front().map(|queued| queued.clock_ns).or(self.due_by).unwrap_or_default();
-        ground.expire(&version, &mut held.record, clock_ns);
+        let lasts_ns = ground.lasts_ns(&version, &held.record, clock_ns);
+        ground.expire(&mut held.record, clock_ns, lasts_ns);
         let ended = if self.has_work(&held.record) {
             self.step(ground, &version, &mut held).await
         } else {
@@ -157,7 +180,14 @@ impl Turn {
 
     async fn step(&mut self, ground: &Ground, version: &Version, held: &mut Held) -> Result<(), Fenced> {
         let keyed = &ground.keyed;
-        let batch = self.batch(version, &held.record);
+        if self.tries.goes_round(version.manifest.state.timers)
+            && let Some((name, timer)) = held.record.state.earliest()
+        {
+            let cause = Cause::Timer { name: Arc::clone(name), timer: timer.clone() };
+            let failure = Failure::TimerLoop { name: name.to_string(), fired: self.tries.stuck };
+            return self.setback(ground, version, held, cause, Trouble::from(failure)).await;
+        }
+        let batch = self.batch(ground, version, &held.record);
         failpoint!("batch-call");
         let handled = tokio::select! {
             biased;
@@ -181,14 +211,20 @@ impl Turn {
         if handled.steps.iter().any(|step| step.cause == Cause::Migration) {
             failpoint!("migrated");
         }
+        let due: Vec<u64> = handled.steps.iter().filter_map(due_of).collect();
         let checked = self.checked(ground, version, &held.record, handled).await;
         let Checked { mut record, outputs, events, changed, failed, clock_ns } = checked;
         record.touched_ns = record.touched_ns.max(clock_ns);
         for queued in self.queue.iter().take(events) {
             queued.apply(ground, &mut record);
         }
+        redrives::forget_old(&mut record, &held.record);
+        if self.tries.fired(&due) {
+            // Whoever sets timers faster than they can fire holds up nobody else with it.
+            self.wait = LEAST_WAIT;
+        }
         if events > 0 || changed {
-            self.tries = Tries::default();
+            self.tries.begin_anew();
             // As many as the failures that are counted beside them.
             (0..events.max(1)).for_each(|_| keyed.guard.well());
         }
@@ -215,15 +251,15 @@ impl Turn {
         }
     }
 
-    fn batch(&self, version: &Version, record: &Record) -> Batch {
+    fn batch(&self, ground: &Ground, version: &Version, record: &Record) -> Batch {
         let settings = &version.manifest.state;
-        let ttl_ns = settings.ttl_s.map_or(u64::MAX, |ttl_s| ttl_s.saturating_mul(1_000_000_000));
-        let mut ends_ns = u64::MAX;
-        // An event for which what is held has ended begins a turn of its own.
+        let clock_ns = self.queue.front().map_or(u64::MAX, |queued| queued.clock_ns);
+        let lasts_ns = ground.lasts_ns(version, record, clock_ns);
+        let mut redrives = 0;
+        // An event for which what is held has ended begins a turn of its own; before it come the timers that have not.
         let together = self.queue.iter().take(settings.batch as usize).take_while(|queued| {
-            let in_time = queued.clock_ns <= ends_ns;
-            ends_ns = queued.clock_ns.saturating_add(ttl_ns);
-            in_time
+            redrives += usize::from(queued.redrive.is_some());
+            queued.clock_ns <= lasts_ns && redrives <= redrives::REMEMBERED
         });
         let mut inputs: Vec<_> = together
             .map(|queued| Input { event: Arc::clone(&queued.event), clock_ns: queued.clock_ns })
@@ -238,122 +274,20 @@ impl Turn {
             key: Arc::clone(&self.key),
             state: record.state.clone(),
             limits: StateLimits { record_bytes: settings.record_bytes(), timers: settings.timers },
-            then_due_by: self.due_by.filter(|_| self.queue.len() == inputs.len()),
+            then_due_by: match self.due_by {
+                Some(due_by) if self.queue.len() == inputs.len() => Some(due_by.min(lasts_ns)),
+                _ => (inputs.is_empty() && !self.queue.is_empty()).then_some(lasts_ns),
+            },
             inputs,
             max_timers: TIMERS_AT_ONCE,
             migrate_from: migrates.then(|| record.version.clone()),
         }
     }
-
-    /// Checks each step's outputs and sizes, and puts together what is to be committed.
-    async fn checked(
-        &self,
-        ground: &Ground,
-        version: &Version,
-        before: &Record,
-        handled: BatchHandled,
-    ) -> Checked {
-        let BatchHandled { steps, failed, .. } = handled;
-        let failed = failed.map(|failed| (failed.cause, failed.trouble));
-        let mut all = Checked {
-            record: before.clone(),
-            outputs: Vec::new(),
-            events: 0,
-            changed: false,
-            clock_ns: 0,
-            failed,
-        };
-        all.record.outbox.clear();
-        let mut outbox_bytes = 0;
-        for step in steps {
-            let Step { cause, changes, state_bytes, answer, took, .. } = step;
-            ground.keyed.metrics.called(took);
-            let first = all.events == 0 && !all.changed;
-            match self.effects(ground, version, &cause, answer).await {
-                Ok(outputs) => {
-                    let bytes: usize = outputs.iter().map(|output| output.message.wire_bytes()).sum();
-                    let record_bytes = state_bytes + outbox_bytes + bytes;
-                    let limit = ground.record_limit(version);
-                    if record_bytes > limit {
-                        // By itself it may fit: what came before it goes first.
-                        all.failed = first.then(|| {
-                            let key = self.key.to_string();
-                            let failure = Failure::RecordSize { key, bytes: record_bytes, limit };
-                            (cause, Trouble { failure, took: Some(took), backtrace: None })
-                        });
-                        break;
-                    }
-                    outbox_bytes += bytes;
-                    let is_event = matches!(cause, Cause::Event(_));
-                    all.changed |= !changes.is_empty() || !outputs.is_empty() || !is_event;
-                    all.events += usize::from(is_event);
-                    let clock_ns = match &cause {
-                        Cause::Event(at) => self.queue.get(*at).map_or(0, |queued| queued.clock_ns),
-                        Cause::Timer { timer, .. } => timer.due_ns,
-                        Cause::Migration => 0,
-                    };
-                    all.clock_ns = all.clock_ns.max(clock_ns);
-                    change(&mut all.record.state, &cause, &changes);
-                    all.outputs.extend(outputs);
-                }
-                Err(failure) => {
-                    all.failed = Some((cause, Trouble { failure, took: Some(took), backtrace: None }));
-                    break;
-                }
-            }
-        }
-        all
-    }
-
-    async fn effects(
-        &self,
-        ground: &Ground,
-        version: &Version,
-        cause: &Cause,
-        proposed: Vec<Proposed>,
-    ) -> Result<Vec<Output>, Failure> {
-        if proposed.is_empty() {
-            return Ok(Vec::new());
-        }
-        let keyed = &ground.keyed;
-        let rules = Rules {
-            emit: &version.manifest.emit,
-            limits: &version.manifest.limits,
-            max_message_bytes: keyed.bus.max_message_bytes(),
-        };
-        let resets = ground.resets();
-        let outputs = match cause {
-            Cause::Event(at) => {
-                let lost = || Failure::Engine("the event of a step is gone".to_owned());
-                let queued = self.queue.get(*at).ok_or_else(lost)?;
-                effects::check(
-                    &version.emitter,
-                    &queued.event,
-                    &(queued.input.clone() + &resets),
-                    proposed,
-                    rules,
-                )?
-            }
-            Cause::Timer { name, timer } => {
-                let event = timers::event(&keyed.plugin, &self.key, name, timer);
-                let input = timers::input(&self.key, timer) + &resets;
-                effects::check(&version.emitter, &event, &input, proposed, rules)?
-            }
-            Cause::Migration => Vec::new(),
-        };
-        keyed.sinks.storable(&*keyed.bus, &version.manifest.emit, &outputs).await?;
-        Ok(outputs)
-    }
 }
 
-/// Brings a step's changes into a state.
-fn change(state: &mut KeyState, cause: &Cause, changes: &[Change]) {
-    if let Cause::Timer { name, .. } = cause {
-        state.fire(name);
-    }
-    for change in changes {
-        state.apply(change);
-    }
+/// When the timer of a step was due, if it is one's.
+fn due_of(step: &Step) -> Option<u64> {
+    timer_of(&step.cause).map(|(_, timer)| timer.due_ns)
 }
 
 /// A timer's failure ends like an event's.

@@ -50,6 +50,10 @@ pub struct StateSettings {
     pub lease_ms: u64,
     /// `wall` or `event`.
     pub clock: PluginClock,
+    /// How many seconds an event's time may be later than the time at which its stream stored it: what is later does not move
+    /// a clock that goes by the events any further.
+    #[schemars(range(max = 4_294_967_295u64))]
+    pub max_ahead_s: u64,
     /// The most events of one key that are handled in one go and committed with one write.
     #[schemars(range(min = 1, max = 1_024))]
     pub batch: u32,
@@ -68,6 +72,7 @@ impl Default for StateSettings {
             timers: 1_000,
             lease_ms: 10_000,
             clock: PluginClock::Wall,
+            max_ahead_s: 300,
             batch: 128,
             replicas: 1,
         }
@@ -96,6 +101,7 @@ impl StateSettings {
             ("cache_mib", self.cache_mib.into(), 1, 1_048_576),
             ("timers", self.timers.into(), 0, 100_000),
             ("lease_ms", self.lease_ms, MIN_LEASE_MS, MAX_LEASE_MS),
+            ("max_ahead_s", self.max_ahead_s, 0, u64::from(u32::MAX)),
             ("batch", self.batch.into(), 1, 1_024),
             ("replicas", self.replicas.into(), 1, 5),
         ];

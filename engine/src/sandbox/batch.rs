@@ -88,7 +88,8 @@ pub struct FailedStep {
 
 /// What came of a batch.
 ///
-/// Events that are in no step and did not fail were not tried: after a failure, or when too many timers were due.
+/// Events that are in no step and did not fail were not tried: after a failure, when too many timers were due, or when what the
+/// steps answered is more than a record takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchHandled {
     /// The steps that went well, in order.
@@ -105,6 +106,8 @@ pub(super) struct Run {
     /// The input that comes next.
     next: usize,
     fired: usize,
+    /// About what its steps hold in memory, in bytes.
+    weight: usize,
     handled: BatchHandled,
 }
 
@@ -112,11 +115,15 @@ impl Run {
     pub fn new(mut batch: Batch) -> Self {
         let state = std::mem::take(&mut batch.state);
         let steps = Vec::with_capacity(batch.inputs.len());
-        Self { batch, next: 0, fired: 0, handled: BatchHandled { steps, failed: None, state } }
+        Self { batch, next: 0, fired: 0, weight: 0, handled: BatchHandled { steps, failed: None, state } }
     }
 
     /// Makes the next step, or none if there is none to make. `gone` tells that nobody waits any more.
     pub fn step(&mut self, caller: &mut Caller, gone: &dyn Fn() -> bool) -> bool {
+        // Together they could not be committed: what is left waits for the next batch.
+        if self.weight > self.batch.limits.record_bytes {
+            return false;
+        }
         let Some(cause) = self.cause(caller) else { return false };
         let tried = match &cause {
             Cause::Migration => self.migrate(caller, gone),
@@ -167,6 +174,7 @@ impl Run {
             Ok((changes, answer)) => {
                 changes.iter().for_each(|change| self.handled.state.apply(change));
                 let state_bytes = self.handled.state.bytes();
+                self.weight += weight(&answer) + changes.iter().map(Change::memory).sum::<usize>();
                 self.handled.steps.push(Step { cause, changes, state_bytes, answer, took, cpu });
                 true
             }
@@ -234,4 +242,15 @@ impl Run {
         all.ended = Ok((draft.into_changes(), Vec::new()));
         all
     }
+}
+
+/// About what an answer takes in memory, in bytes. A guest can answer many outputs that are empty.
+fn weight(answer: &[Proposed]) -> usize {
+    const HEADER: usize = 2 * size_of::<String>();
+    let one = |output: &Proposed| {
+        let headers: usize =
+            output.headers.iter().map(|(name, value)| name.len() + value.len() + HEADER).sum();
+        size_of::<Proposed>() + output.subject.len() + headers + output.data.len()
+    };
+    answer.iter().map(one).sum()
 }

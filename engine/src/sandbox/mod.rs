@@ -48,7 +48,7 @@ pub use workers::Workers;
 
 use crate::artifact::Artifact;
 use crate::digest::Digest;
-use crate::limits::{Limits, MAX_SOURCE_BYTES, MIB};
+use crate::limits::{Limits, MAX_SOURCE_BYTES, MAX_VERSION_BYTES, MIB};
 use crate::lookup::Tables;
 use crate::manifest::{Emit, Isolation, Kind, PluginName};
 use crate::outcome::Failure;
@@ -160,6 +160,14 @@ pub enum LoadError {
     /// The first instance, or what it says about itself, failed.
     #[error("the component does not start ({name}): {0}", name = .0.name())]
     Start(Failure),
+    /// Its version is too long to be told.
+    #[error(
+        "the component says that its version is one of {bytes} bytes, over the limit of {MAX_VERSION_BYTES}\n  hint: `describe` answers name, version and summary"
+    )]
+    Version {
+        /// How long it is.
+        bytes: usize,
+    },
     /// The runtime itself could not be set up.
     #[error("the WebAssembly runtime cannot be set up: {0}")]
     Runtime(String),
@@ -338,6 +346,10 @@ impl Sandbox {
         let turn = self.starts.acquire().await.map_err(|err| LoadError::Runtime(err.to_string()))?;
         let tried = tokio::task::spawn_blocking(move || {
             let about = instance::try_out(&sandbox.engine, &prepared, &sink)?;
+            let bytes = about.as_ref().map_or(0, |about| about.version.len());
+            if bytes > MAX_VERSION_BYTES {
+                return Err(LoadError::Version { bytes });
+            }
             prepared.about = about;
             Ok(Arc::new(prepared))
         });

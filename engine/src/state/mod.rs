@@ -64,6 +64,18 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// About what it takes of the process's memory, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let held = match self {
+            Self::Set { name, value: data } | Self::SetTimer { name, data, .. } => name.len() + data.len(),
+            Self::Delete { name } | Self::CancelTimer { name } => name.len(),
+        };
+        size_of::<Self>() + held
+    }
+}
+
 /// The fields and timers of one key.
 ///
 /// A clone shares what it holds with the original until one of them changes. Fields are a sorted list: a million keys of a

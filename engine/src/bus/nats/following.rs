@@ -131,6 +131,8 @@ impl NatsFollow {
                 }
                 Turn::Reopen(reason) => {
                     tracing::debug!(stream = self.spec.stream, reason, "a stream is taken up again");
+                    // Until then nobody knows what has come meanwhile.
+                    self.pending = self.pending.max(1);
                     let (core, spec) = (Arc::clone(&self.core), Arc::clone(&self.spec));
                     self.feed = Feed::Opening(opening::again(core, spec, self.known, reason).boxed());
                 }

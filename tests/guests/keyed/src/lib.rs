@@ -71,18 +71,18 @@ mod export {
     bindings::export!(Keyed with_types_in bindings);
 }
 
-fn answer(orders: &[u8], about: Value) -> Result<Vec<Output>, Failure> {
+fn answer(orders_as_given: &[u8], about: Value) -> Result<Vec<Output>, Failure> {
     let orders: Vec<Vec<Value>> =
-        serde_json::from_slice(orders).map_err(|err| Failure::Reject(err.to_string()))?;
+        serde_json::from_slice(orders_as_given).map_err(|err| Failure::Reject(err.to_string()))?;
     let mut said = vec![about];
     for order in &orders {
-        said.push(obey(order)?);
+        said.push(obey(order, orders_as_given)?);
     }
     let data = Value::Array(said).to_string().into_bytes();
     Ok(vec![Output { subject: "out".to_owned(), type_: None, headers: Vec::new(), data }])
 }
 
-fn obey(order: &[Value]) -> Result<Value, Failure> {
+fn obey(order: &[Value], all: &[u8]) -> Result<Value, Failure> {
     let text = |at: usize| order.get(at).and_then(Value::as_str).unwrap_or_default();
     let number = |at: usize| order.get(at).and_then(Value::as_u64).unwrap_or_default();
     let size = |at: usize| usize::try_from(number(at)).unwrap_or(usize::MAX);
@@ -109,6 +109,7 @@ fn obey(order: &[Value]) -> Result<Value, Failure> {
             let _many = state::names("");
         },
         "timer" => done(timer_control::set(text(1), number(2), text(3).as_bytes())),
+        "timer-for-this-again" => done(timer_control::set(text(1), number(2), all)),
         "timer-of-zeros" => done(timer_control::set(text(1), 0, &vec![0; size(2)])),
         "timers" => last(number(1), |n| done(timer_control::set(&format!("{n}"), number(2) + n, b"[]"))),
         "cancel" => done(timer_control::cancel(text(1))),

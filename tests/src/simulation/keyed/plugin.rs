@@ -60,6 +60,8 @@ pub(super) fn version(world: &Arc<World>, life: &Arc<Life>, number: u32) -> Resu
             partitions: plan.partitions,
             lease_ms: u64::try_from(plan.lease.as_millis()).unwrap_or(u64::MAX),
             clock: plan.clock,
+            // What ends a run that goes by the clock of its events is later than any of them.
+            max_ahead_s: u64::MAX,
             batch: plan.batch,
             cache_mib: plan.cache_mib,
             ..StateSettings::default()

@@ -29,8 +29,6 @@ pub type EffectsByKey = BTreeMap<(String, String), Vec<(String, String)>>;
 pub fn effects_of(seed: u64, live: bool) -> anyhow::Result<EffectsByKey> {
     let mut plan = Plan::from_seed(seed);
     plan.faults.clear();
-    // Events that wait outside for want of room are not known of when a timer comes due by the time of day.
-    plan.budget = 1_000;
     plan.clock = if live { PluginClock::Wall } else { PluginClock::Event };
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;

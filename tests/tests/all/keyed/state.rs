@@ -89,6 +89,59 @@ async fn a_timer_due_before_its_state_ends_fires_before_that() {
     assert_eq!(scene.said().await["a"], wanted);
 }
 
+/// The same whether the engine was there when the timer came due or finds it with an event of much later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timer_that_fires_prolongs_its_state_and_no_event_behind_it_does() {
+    let scene = scene().await;
+    scene.place.put_manifest("ledger", &format!("{MANIFEST}clock = \"event\"\nttl_s = 60\n")).unwrap();
+    let due = json!((1_577_836_800_u64 + 30) * 1_000_000_000);
+    at(&scene, "a", 0, json!([["add", 1], ["timer", "t", due, "[[\"add\", 10], [\"get\", \"count\"]]"]]))
+        .await;
+    at(&scene, "a", 200, json!([["add", 1], ["get", "count"]])).await;
+    let running = scene.start().await;
+    running.ended("ledger", 2).await.unwrap();
+    let wanted = [json!(["ok", "ok"]), json!(["ok", "11"]), json!(["ok", "1"])];
+    assert_eq!(scene.said().await["a"], wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_another_century_does_not_move_the_clock_of_all_keys() {
+    let scene = scene().await;
+    scene.place.put_manifest("ledger", &format!("{MANIFEST}clock = \"event\"\n")).unwrap();
+    let now_ns = u64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap();
+    let in_an_hour = now_ns + 3_600_000_000_000;
+    scene.order("a", json!([["timer", "t", in_an_hour, "[]"]])).await;
+    let mut headers = async_nats::HeaderMap::new();
+    for (name, value) in
+        [("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-source", "/test"), ("ce-type", "test")]
+    {
+        headers.insert(name, value);
+    }
+    headers.insert("ce-time", "2500-01-01T00:00:00Z");
+    let sent = scene.jetstream.publish_with_headers("in.b", headers, "[]".into());
+    sent.await.unwrap().await.unwrap();
+    scene.order("a", json!([["add", 1]])).await;
+    let running = scene.start().await;
+    running.ended("ledger", 3).await.unwrap();
+    stop(&running.engine).await;
+    assert_eq!(scene.said().await["a"], [json!(["ok"]), json!(["ok"])]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timer_that_sets_itself_for_the_same_time_is_a_dead_letter_and_holds_up_nothing_more() {
+    let scene = scene().await;
+    scene.place.put_manifest("ledger", &format!("{MANIFEST}timers = 10\n")).unwrap();
+    scene.order("a", json!([["timer", "t", 0, "[[\"timer-for-this-again\", \"t\", 0]]"]])).await;
+    let running = scene.start().await;
+    running.until("ledger", "given up", |status| status.counters.dead_lettered == 1).await.unwrap();
+    scene.order("a", json!([["add", 1], ["get", "count"]])).await;
+    running.until("ledger", "going on", |status| status.counters.done == 2).await.unwrap();
+    let letters = streams::read(&scene.jetstream, "WASMILL_DEAD_LETTERS").await.unwrap();
+    let reasons: Vec<_> = letters.iter().map(|letter| letter.header("Wasmill-Reason").unwrap()).collect();
+    assert_eq!(reasons, ["timer-loop"]);
+    assert_eq!(scene.said().await["a"].last().unwrap(), &json!(["ok", "1"]));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_made_anew_is_read_from_its_beginning() {
     let scene = scene().await;
