@@ -304,21 +304,21 @@ export class Kept {
   }
 
   advance(event) {
-    return this.#step((state) => this.#pattern.advance(state, event, now()));
+    return this.#step(false, (state) => this.#pattern.advance(state, event, now()));
   }
 
   onTimer(timer) {
     if (timer.name !== this.#field.name) {
       return { matches: [], timeouts: [], evicted: [] };
     }
-    return this.#step((state) => this.#pattern.onTime(state, timer.dueNs));
+    return this.#step(true, (state) => this.#pattern.onTime(state, timer.dueNs));
   }
 
-  // A timer that has fired is gone, so it is set anew whenever something still waits.
-  #step(change) {
+  #step(fired, change) {
     const stored = this.#field.get();
     const state = stored === undefined ? new State() : State.load(stored);
-    const before = this.#pattern.due(state);
+    // A timer that fired is gone, even if the same time is due as before: `within` may be longer than when it was set.
+    const before = fired ? undefined : this.#pattern.due(state);
     const step = change(state);
     moveTo(this.#field.name, before, this.#pattern.due(state));
     if (!state.isIdle) {

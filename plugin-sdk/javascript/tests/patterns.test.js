@@ -165,6 +165,20 @@ test("what does not come is told by a timer", () => {
   assert.deepEqual([engine.state("anna"), engine.timers("anna")], [{}, []]);
 });
 
+test("with a longer within the timer is set anew", () => {
+  let within = 600_000;
+  const cart = () => pattern.begin("filled", isA("filled")).notFollowedBy(isA("bought")).within(within).kept("cart");
+  const engine = new Keyed({
+    handle: (event) => void cart().advance(event.json()),
+    onTimer: (timer) => cart().onTimer(timer).matches.map(() => new Output("abandoned", timer.key)),
+  });
+  engine.send({ kind: "filled" }, { key: "anna" });
+  within = 1_200_000;
+  assert.deepEqual(engine.advance(600_000), []);
+  assert.deepEqual(engine.advance(600_000).map((output) => output.text()), ["anna"]);
+  assert.deepEqual(engine.timers("anna"), []);
+});
+
 test("a match gives its events by name", () => {
   const rise = pattern
     .begin("low", (event) => event.n < 5)

@@ -135,6 +135,23 @@ class InAPlugin(unittest.TestCase):
         self.assertEqual([output.data for output in engine.advance(timedelta(minutes=10))], [b"anna"])
         self.assertEqual((engine.state("anna"), engine.timers("anna")), ({}, []))
 
+    def test_with_a_longer_within_the_timer_is_set_anew(self):
+        minutes = [10]
+
+        def cart():
+            filled = pattern.begin("filled", is_a("filled")).not_followed_by(is_a("bought"))
+            return filled.within(timedelta(minutes=minutes[0])).kept("cart")
+
+        def on_timer(timer):
+            return [Output("abandoned", timer.key) for _ in cart().on_timer(timer).matches]
+
+        engine = Keyed(lambda event: cart().advance(event.json()) and None, on_timer=on_timer)
+        engine.send({"kind": "filled"}, key="anna")
+        minutes[0] = 20
+        self.assertEqual(engine.advance(timedelta(minutes=10)), [])
+        self.assertEqual([output.data for output in engine.advance(timedelta(minutes=10))], [b"anna"])
+        self.assertEqual(engine.timers("anna"), [])
+
     def test_a_match_gives_its_events_by_name(self):
         made = (
             pattern.begin("low", lambda event: event["n"] < 5)

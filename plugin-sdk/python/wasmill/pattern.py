@@ -817,7 +817,7 @@ class Kept:
 
         Raises PatternError, and what state and timers refuse.
         """
-        return self._step(lambda state: self._pattern.advance(state, event, clock.now()))
+        return self._step(False, lambda state: self._pattern.advance(state, event, clock.now()))
 
     def on_timer(self, timer: Timer) -> Step:
         """Handles a timer of the plugin. One of another name is not the pattern's, and brings nothing about.
@@ -826,14 +826,14 @@ class Kept:
         """
         if timer.name != self._field.name:
             return Step([], [], [])
-        return self._step(lambda state: self._pattern.on_time(state, timer.due_ns))
+        return self._step(True, lambda state: self._pattern.on_time(state, timer.due_ns))
 
-    def _step(self, change: Callable[[State], Step]) -> Step:
+    def _step(self, fired: bool, change: Callable[[State], Step]) -> Step:
         stored = self._field.get()
         state = State() if stored is None else State.load(stored)
-        before = self._pattern.due(state)
+        # A timer that fired is gone, even if the same time is due as before: `within` may be longer than when it was set.
+        before = None if fired else self._pattern.due(state)
         step = change(state)
-        # A timer that has fired is gone, so it is set anew whenever something still waits.
         timers.move_to(self._field.name, before, self._pattern.due(state))
         if not state.is_idle:
             self._field.set(state.dump())
