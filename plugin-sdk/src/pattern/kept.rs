@@ -165,7 +165,8 @@ mod tests {
     fn with_a_longer_within_its_timer_is_set_anew() {
         let within = Rc::new(Cell::new(10));
         let pattern = |seconds: &Rc<Cell<u64>>| {
-            let begun = Pattern::begin("a", |kind: &String, _| kind == "a").not_followed_by(|kind, _| kind == "b");
+            let begun =
+                Pattern::begin("a", |kind: &String, _| kind == "a").not_followed_by(|kind, _| kind == "b");
             begun.within(Duration::from_secs(seconds.get())).kept("silent")
         };
         let (on_event, on_timer) = (within.clone(), within.clone());
