@@ -74,7 +74,7 @@ const told = ({ window, value, replaces }) => ({
 });
 
 test("all parts are run", () => {
-  assert.deepEqual(Object.keys(vectors).sort(), ["aggregates", "joins", "refused", "rolling", "windows"]);
+  assert.deepEqual(Object.keys(vectors).sort(), ["aggregates", "changed", "joins", "refused", "rolling", "windows"]);
 });
 
 for (const one of vectors.aggregates) {
@@ -120,6 +120,19 @@ test("windows that make no sense are refused", () => {
       kind = err.kind;
     }
     assert.equal(kind, because);
+  }
+});
+
+test("stored windows of another definition are refused", () => {
+  for (const { name, window: spec, state, because } of vectors.changed) {
+    let kind = null;
+    try {
+      window.spec(spec).of(new aggregate.Count()).load(state);
+    } catch (err) {
+      assert(err instanceof window.WindowError && err instanceof Retry, name);
+      kind = err.kind;
+    }
+    assert.equal(kind, because, name);
   }
 });
 
@@ -183,6 +196,27 @@ test("windows close by events and by a timer", () => {
   assert.deepEqual(engine.timers("shop"), []);
   engine.set("shop", "takings", { p: [[1, 2]] });
   assert.throws(() => sell(1, 200), (err) => err instanceof Retry && /state field `takings`: not what/.test(err.message));
+});
+
+test("windows of another definition wait", () => {
+  let size = 60_000;
+  const counts = () => window.tumbling(size).of(new aggregate.Count());
+  const tell = (closed) => closed.map(({ value }) => new Output("out", String(value.get())));
+  const engine = new Keyed({
+    handle: (event) => tell(counts().onEvent("n", event.timeNs, (count) => count.add()).closed),
+    onTimer: () => tell(counts().onTimer("n")),
+  });
+  engine.send({}, { key: "c" });
+  size = 90_000;
+  const before = engine.state("c");
+  const isRefused = (err) => err instanceof Retry && err.kind === "changed" && /are of `60000\/60000\+0`, the definition is `90000/.test(err.message);
+  assert.throws(() => engine.send({}, { key: "c" }), isRefused);
+  assert.throws(() => engine.advance(60_000), isRefused);
+  assert.deepEqual(engine.state("c"), before);
+  size = 60_000;
+  assert.deepEqual(engine.advance(0).map((output) => output.text()), ["1"]);
+  size = 90_000;
+  assert.deepEqual(engine.send({}, { key: "c" }), []);
 });
 
 test("joins tell what met nothing by a timer", () => {

@@ -86,7 +86,7 @@ class Vectors(unittest.TestCase):
     maxDiff = None
 
     def test_all_parts_are_run(self):
-        self.assertEqual(set(VECTORS), {"aggregates", "windows", "refused", "rolling", "joins"})
+        self.assertEqual(set(VECTORS), {"aggregates", "windows", "refused", "changed", "rolling", "joins"})
 
     def test_aggregates(self):
         for case in VECTORS["aggregates"]:
@@ -120,6 +120,16 @@ class Vectors(unittest.TestCase):
                 because = None
                 try:
                     window.spec(case["window"]).of(aggregate.Count())
+                except window.WindowError as err:
+                    because = err.kind
+                self.assertEqual(because, case["because"])
+
+    def test_changed(self):
+        for case in VECTORS["changed"]:
+            with self.subTest(case["name"]):
+                because = None
+                try:
+                    window.spec(case["window"]).of(aggregate.Count()).load(case["state"])
                 except window.WindowError as err:
                     because = err.kind
                 self.assertEqual(because, case["because"])
@@ -182,6 +192,30 @@ class InAPlugin(unittest.TestCase):
         engine.set("shop", "takings", {"p": [[1, 2]]})
         with self.assertRaisesRegex(Retry, "state field `takings`: not what windows are stored as"):
             engine.send({"amount": 1}, key="shop")
+
+    def test_windows_of_another_definition_wait(self):
+        size = [60_000]
+
+        def handle(event):
+            count = window.tumbling(size[0]).of(aggregate.Count())
+            return [Output("out", str(one.value.get())) for one in count.on_event("n", event.time_ns, lambda n: n.add()).closed]
+
+        def on_timer(timer):
+            return [Output("out", str(one.value.get())) for one in window.tumbling(size[0]).of(aggregate.Count()).on_timer("n")]
+
+        engine = Keyed(handle, on_timer=on_timer)
+        engine.send(key="c")
+        size[0] = 90_000
+        before = engine.state("c")
+        with self.assertRaisesRegex(Retry, "stored windows are of `60000/60000[+]0`, the definition is `90000/90000[+]0`"):
+            engine.send(key="c")
+        with self.assertRaises(window.WindowError):
+            engine.advance(60_000)
+        self.assertEqual(engine.state("c"), before)
+        size[0] = 60_000
+        self.assertEqual([output.data for output in engine.advance(0)], [b"1"])
+        size[0] = 90_000
+        self.assertEqual(engine.send(key="c"), [])
 
     def test_joins_tell_what_met_nothing_by_a_timer(self):
         payments = join.Join(before_ms=0, after_ms=60_000)
