@@ -1,6 +1,7 @@
 // The labels of greatest total weight, and of greatest score, in bounded room.
 
 import * as host from "./host.js";
+import { whole } from "./failure.js";
 
 /** The longest label, in bytes; a longer one is cut at the last character that fits. */
 const LABEL_BYTES = 256;
@@ -46,6 +47,7 @@ export class Top {
 
   add(label, weight = 1) {
     const kept = cut(label);
+    whole("a weight", weight);
     const entry = this.#find(kept);
     if (entry) {
       entry.weight += weight;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { Output, Retry, aggregate, join, window } from "../index.js";
+import { Output, Reject, Retry, aggregate, join, window } from "../index.js";
 import { DEFAULT_NOW_NS, Keyed } from "../testing.js";
 
 const vectors = JSON.parse(readFileSync(new URL("../../tests/vectors/windows.json", import.meta.url), "utf8"));
@@ -263,6 +263,22 @@ test("what is stored by something else is refused", () => {
   }
   assert.throws(() => aggregate.load({ n: new aggregate.Count() }, {}), TypeError);
   assert.throws(() => aggregate.load([new aggregate.Count(), new aggregate.Count()], [1]), TypeError);
+});
+
+test("what cannot be counted is rejected", () => {
+  const [count, top] = [new aggregate.Count(), new aggregate.Top(5)];
+  for (const weight of [-1, 1.5, NaN, Infinity, 2 ** 53, "1", null, true, 1n]) {
+    const isRejected = (err) => err instanceof Reject && /is a whole number from 0/.test(err.message);
+    assert.throws(() => count.add(weight), isRejected, String(weight));
+    assert.throws(() => top.add("a", weight), isRejected, String(weight));
+  }
+  count.add(0);
+  count.add(3);
+  top.add("a", 2);
+  assert.deepEqual([count.dump(), top.dump().e], [3, [["a", 2, 0]]]);
+  const most = new aggregate.Count().load(2 ** 63);
+  most.merge(new aggregate.Count().load(2 ** 63));
+  assert.equal(most.get(), Number.MAX_SAFE_INTEGER);
 });
 
 test("a window of the config that makes no sense is a retry", () => {

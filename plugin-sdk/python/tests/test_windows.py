@@ -4,7 +4,7 @@ import json
 import unittest
 from pathlib import Path
 
-from wasmill import Output, Retry, aggregate, join, window
+from wasmill import Output, Reject, Retry, aggregate, join, window
 from wasmill.testing import DEFAULT_NOW_NS, Keyed
 
 VECTORS = json.loads(Path(__file__).parents[2].joinpath("tests/vectors/windows.json").read_text(encoding="utf-8"))
@@ -268,6 +268,20 @@ class InAPlugin(unittest.TestCase):
             aggregate.load({"n": aggregate.Count()}, {})
         with self.assertRaises(ValueError):
             aggregate.load((aggregate.Count(), aggregate.Count()), [1])
+
+    def test_what_cannot_be_counted_is_rejected(self):
+        count, top = aggregate.Count(), aggregate.Top(5)
+        for weight in (-1, 1.5, float("nan"), float("inf"), "1", None, True):
+            with self.subTest(weight):
+                with self.assertRaisesRegex(Reject, "a whole number of 0 or more, not"):
+                    count.add(weight)
+                with self.assertRaisesRegex(Reject, "a weight is a whole number"):
+                    top.add("a", weight)
+        count.add(0)
+        count.add(3.0)
+        top.add("a", 2.0)
+        self.assertEqual((again(count.dump()), again(top.dump()["e"])), (3, [["a", 2, 0]]))
+        self.assertEqual(aggregate.Count().load(again(count.dump())).get(), 3)
 
     def test_a_window_of_the_config_that_makes_no_sense_is_a_retry(self):
         for table in ({}, {"kind": "global"}, {"kind": "tumbling"}, {"kind": "session", "gap_ms": 1, "late_ms": 1}):

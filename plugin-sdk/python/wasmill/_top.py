@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any, NamedTuple, Optional
 
+from ._failure import Reject
+
 LABEL_BYTES = 256
 """The longest label, in bytes; a longer one is cut at the last character that fits."""
 
@@ -13,6 +15,18 @@ def cut(label: str) -> str:
     """The label as it is kept."""
     data = label.encode()
     return label if len(data) <= LABEL_BYTES else data[:LABEL_BYTES].decode(errors="ignore")
+
+
+def whole(what: str, given: Any) -> int:
+    """The number, if it is a whole one of 0 or more, as what is stored has no other: a key with one could not be read again.
+
+    Raises Reject if it is something else: the event that brought it is at fault.
+    """
+    if given.__class__ is float and given.is_integer():
+        given = int(given)
+    if given.__class__ is not int or given < 0:
+        raise Reject(f"{what} is a whole number of 0 or more, not {given!r:.80}")
+    return given  # type: ignore[no-any-return]
 
 
 class Ranked(NamedTuple):
@@ -43,8 +57,11 @@ class Top:
         self._entries: list[Ranked] = []
 
     def add(self, label: str, weight: int = 1) -> None:
-        """Adds weight to a label: 1 for each time it comes."""
-        label = cut(label)
+        """Adds weight to a label: 1 for each time it comes.
+
+        Raises Reject for a weight that is no whole number of 0 or more.
+        """
+        label, weight = cut(label), whole("a weight", weight)
         place = self._find(label)
         if place is not None:
             entry = self._entries[place]

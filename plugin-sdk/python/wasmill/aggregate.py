@@ -26,7 +26,7 @@ from typing import Any, Optional
 
 from ._distinct import Distinct
 from ._quantile import Quantile
-from ._top import Largest, Ranked, Scored, Top
+from ._top import Largest, Ranked, Scored, Top, whole
 
 __all__ = [
     "Count",
@@ -58,8 +58,11 @@ class Count:
         self._count = 0
 
     def add(self, more: int = 1) -> None:
-        """Counts ``more``; the count stops at the highest number of 64 bits."""
-        self._count = min(self._count + more, _MOST)
+        """Counts ``more``; the count stops at the highest number of 64 bits.
+
+        Raises Reject if it is no whole number of 0 or more.
+        """
+        self._count = min(self._count + whole("what is counted", more), _MOST)
 
     def get(self) -> int:
         """The count."""
