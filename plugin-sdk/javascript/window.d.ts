@@ -149,6 +149,8 @@ export class Windows<A extends Aggregates = Aggregates> {
 export class Buckets<A = any> {
   /** How many events came when they were older than the span. */
   readonly late: number;
+  /** When the latest bucket begins: an event from before it comes out of order. Undefined before the first event. */
+  readonly latestNs: bigint | undefined;
   /** How many buckets are kept: those of the span that hold an event. */
   readonly pieces: number;
   /** What is stored: a value with a JSON form. */

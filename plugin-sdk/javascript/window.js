@@ -396,6 +396,11 @@ export class Buckets {
   late = 0;
   panes = [];
 
+  get latestNs() {
+    const start = this.panes.at(-1)?.start;
+    return start === undefined ? undefined : toNs(start);
+  }
+
   get pieces() {
     return this.panes.length;
   }

@@ -239,6 +239,7 @@ test("rolling counts the last so much time", () => {
   const hour = new window.Rolling(3_600_000, 60_000, new aggregate.Count());
   const engine = new Keyed((event) => {
     const kept = hour.onEvent("hour", event.timeNs, (count) => count.add());
+    assert.equal(kept.latestNs, event.timeNs);
     return new Output("out", String(hour.over(kept, event.timeNs).get()));
   });
   const counts = [0, 30, 59, 61, 200].map((minute) => engine.send({}, { key: "c", timeNs: DEFAULT_NOW_NS + BigInt(minute) * 60_000n * MS })[0].text());

@@ -241,6 +241,7 @@ class InAPlugin(unittest.TestCase):
 
         def handle(event):
             kept = hour.on_event("hour", event.time_ns, lambda count: count.add())
+            self.assertEqual(kept.latest_ns, event.time_ns)
             return Output("out", str(hour.over(kept, event.time_ns).get()))
 
         engine = Keyed(handle)

@@ -522,6 +522,11 @@ class Buckets:
         return self._late
 
     @property
+    def latest_ns(self) -> Optional[int]:
+        """When the latest bucket begins: an event from before it comes out of order. None before the first event."""
+        return _ns(self._panes[-1][0]) if self._panes else None
+
+    @property
     def pieces(self) -> int:
         """How many buckets are kept: those of the span that hold an event."""
         return len(self._panes)
