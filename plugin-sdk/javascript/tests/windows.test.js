@@ -280,6 +280,9 @@ test("what cannot be counted is rejected", () => {
   const most = new aggregate.Count().load(2 ** 63);
   most.merge(new aggregate.Count().load(2 ** 63));
   assert.equal(most.get(), Number.MAX_SAFE_INTEGER);
+  top.add("a", Number.MAX_SAFE_INTEGER);
+  top.merge(top.load(top.dump()));
+  assert.deepEqual(top.dump().e, [["a", Number.MAX_SAFE_INTEGER, 0]]);
 });
 
 test("a window of the config that makes no sense is a retry", () => {

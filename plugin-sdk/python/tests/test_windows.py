@@ -272,9 +272,9 @@ class InAPlugin(unittest.TestCase):
 
     def test_what_cannot_be_counted_is_rejected(self):
         count, top = aggregate.Count(), aggregate.Top(5)
-        for weight in (-1, 1.5, float("nan"), float("inf"), "1", None, True):
+        for weight in (-1, 1.5, float("nan"), float("inf"), "1", None, True, 1 << 64):
             with self.subTest(weight):
-                with self.assertRaisesRegex(Reject, "a whole number of 0 or more, not"):
+                with self.assertRaisesRegex(Reject, "a whole number from 0 to 2.64 - 1, not"):
                     count.add(weight)
                 with self.assertRaisesRegex(Reject, "a weight is a whole number"):
                     top.add("a", weight)
@@ -283,6 +283,10 @@ class InAPlugin(unittest.TestCase):
         top.add("a", 2.0)
         self.assertEqual((again(count.dump()), again(top.dump()["e"])), (3, [["a", 2, 0]]))
         self.assertEqual(aggregate.Count().load(again(count.dump())).get(), 3)
+        most = (1 << 64) - 1
+        top.add("a", most)
+        top.merge(top.load(top.dump()))
+        self.assertEqual(top.dump()["e"], [["a", most, 0]])
 
     def test_a_window_of_the_config_that_makes_no_sense_is_a_retry(self):
         for table in ({}, {"kind": "global"}, {"kind": "tumbling"}, {"kind": "session", "gap_ms": 1, "late_ms": 1}):

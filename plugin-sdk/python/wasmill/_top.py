@@ -9,6 +9,8 @@ from ._failure import Reject
 
 LABEL_BYTES = 256
 """The longest label, in bytes; a longer one is cut at the last character that fits."""
+MOST = (1 << 64) - 1
+"""Where counts and weights stop: other languages' numbers end there."""
 
 
 def cut(label: str) -> str:
@@ -18,15 +20,20 @@ def cut(label: str) -> str:
 
 
 def whole(what: str, given: Any) -> int:
-    """The number, if it is a whole one of 0 or more, as what is stored has no other: a key with one could not be read again.
+    """The number, if it is a whole one from 0 to 2^64 - 1, as what is stored has no other: a key with one could not be read again.
 
     Raises Reject if it is something else: the event that brought it is at fault.
     """
     if given.__class__ is float and given.is_integer():
         given = int(given)
-    if given.__class__ is not int or given < 0:
-        raise Reject(f"{what} is a whole number of 0 or more, not {given!r:.80}")
+    if given.__class__ is not int or not 0 <= given <= MOST:
+        raise Reject(f"{what} is a whole number from 0 to 2^64 - 1, not {given!r:.80}")
     return given  # type: ignore[no-any-return]
+
+
+def plus(one: int, more: int) -> int:
+    """Their sum, or the most there is."""
+    return min(one + more, MOST)
 
 
 class Ranked(NamedTuple):
@@ -59,17 +66,17 @@ class Top:
     def add(self, label: str, weight: int = 1) -> None:
         """Adds weight to a label: 1 for each time it comes.
 
-        Raises Reject for a weight that is no whole number of 0 or more.
+        Raises Reject for a weight that is no whole number from 0 to 2^64 - 1.
         """
         label, weight = cut(label), whole("a weight", weight)
         place = self._find(label)
         if place is not None:
             entry = self._entries[place]
-            self._entries[place] = entry._replace(weight=entry.weight + weight)
+            self._entries[place] = entry._replace(weight=plus(entry.weight, weight))
         else:
             if len(self._entries) >= self._capacity:
                 self._give_up_last()
-            self._entries.append(Ranked(label, weight + self._floor, self._floor))
+            self._entries.append(Ranked(label, plus(weight, self._floor), self._floor))
         self._settle()
 
     def get(self, n: int) -> list[Ranked]:
@@ -89,12 +96,12 @@ class Top:
         both = []
         for entry in self._entries:
             also = theirs.get(entry.label, absent)
-            both.append(Ranked(entry.label, entry.weight + also.weight, entry.error + also.error))
+            both.append(Ranked(entry.label, plus(entry.weight, also.weight), plus(entry.error, also.error)))
         for entry in other._entries:
             if entry.label not in mine:
-                both.append(Ranked(entry.label, entry.weight + self._floor, entry.error + self._floor))
+                both.append(Ranked(entry.label, plus(entry.weight, self._floor), plus(entry.error, self._floor)))
         self._entries = both
-        self._floor += other._floor
+        self._floor = plus(self._floor, other._floor)
         self._settle()
 
     def dump(self) -> Any:
