@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { Reject } from "wasmill";
 import { DEFAULT_NOW_NS, Keyed } from "wasmill/testing";
 
 import * as plugin from "./plugins/dashboard-feed.js";
@@ -26,5 +27,11 @@ test("each minute's best are told once it is over", () => {
 });
 
 test("what is no sale is set aside", () => {
-  assert.throws(() => new Keyed(plugin, settings).send({ product: "tea" }, { key: "north" }), /quantity/);
+  const engine = new Keyed(plugin, settings);
+  for (const quantity of [undefined, "two", 1.5, -2]) {
+    const sale = () => sell(engine, 1n, "tea", quantity);
+    assert.throws(sale, (err) => err instanceof Reject && /quantity/.test(err.message), String(quantity));
+  }
+  assert.deepEqual(engine.state("north"), {});
+  assert.deepEqual(sell(engine, 2n, "tea", 0), []);
 });

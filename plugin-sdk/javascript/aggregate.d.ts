@@ -35,7 +35,10 @@ export type Aggregates = Aggregate | readonly Aggregates[] | { readonly [name: s
 
 /** How many. Stored as an integer. */
 export class Count implements Aggregate {
-  /** Counts `more`, 1 if it is not said; the count stops at the highest whole number there is. */
+  /**
+   * Counts `more`, 1 if it is not said; the count stops at the highest whole number there is.
+   * @throws {Reject} if it is no whole number of 0 or more.
+   */
   add(more?: number): void;
   get(): number;
   merge(other: this): void;
@@ -137,7 +140,10 @@ export interface Ranked {
 export class Top implements Aggregate {
   /** @param capacity room for so many labels; take ten times as many as shall be told. */
   constructor(capacity: number);
-  /** Adds weight to a label: 1 for each time it comes. */
+  /**
+   * Adds weight to a label: 1 for each time it comes.
+   * @throws {Reject} for a weight that is no whole number of 0 or more.
+   */
   add(label: string, weight?: number): void;
   /** The first `n` labels, the heaviest first; of equal weight, in the order of their bytes. */
   get(n: number): Ranked[];

@@ -1,5 +1,7 @@
 // What is kept of many values: counts, sums, extremes, distinct members, quantiles, the most frequent.
 
+import { whole } from "./failure.js";
+
 export { Distinct } from "./distinct.js";
 export { Quantile } from "./quantile.js";
 export { Largest, Top } from "./top.js";
@@ -16,7 +18,7 @@ export class Count {
   #count = 0;
 
   add(more = 1) {
-    this.#count = Math.min(this.#count + more, Number.MAX_SAFE_INTEGER);
+    this.#count = Math.min(this.#count + whole("what is counted", more), Number.MAX_SAFE_INTEGER);
   }
 
   get() {
@@ -34,7 +36,8 @@ export class Count {
   load(stored) {
     right(isCount(stored), "a count");
     const made = new Count();
-    made.#count = stored;
+    // Another language may have counted on.
+    made.#count = Math.min(stored, Number.MAX_SAFE_INTEGER);
     return made;
   }
 }

@@ -14,6 +14,17 @@ export class Retry extends Error {
 /** Thrown: the event will never work and becomes a dead letter with this reason. */
 export class Reject extends Error {}
 
+/**
+ * The number, if it is a whole one of 0 or more, as what is stored has no other: a key with one could not be read again. The event
+ * that brought something else is at fault.
+ */
+export function whole(what, given) {
+  if (!Number.isSafeInteger(given) || given < 0) {
+    throw new Reject(`${what} is a whole number from 0 to 2^53 - 1, not ${String(given).slice(0, SHOWN)}`);
+  }
+  return given;
+}
+
 const SHOWN = 80;
 const MAY_PASS = ["no-key", "not-granted", "not-ready"];
 const REFUSALS = {

@@ -15,6 +15,9 @@ export function inField(field, kind, begin, work, fired = false) {
   try {
     kept = stored === undefined ? begin() : kind.load(stored);
   } catch (err) {
+    if (err instanceof Retry) {
+      throw err;
+    }
     throw new Retry(`state field \`${field}\`: ${err.message}`);
   }
   const before = fired ? undefined : kind.due?.(kept);

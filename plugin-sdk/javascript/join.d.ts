@@ -25,7 +25,10 @@ export class Held<L = any, R = any> {
   readonly watermarkNs: bigint | undefined;
   /** How many events came too late. */
   readonly late: number;
-  /** How many events gave way to others for want of room; what they would have met later is lost. */
+  /**
+   * How many events gave way to others for want of room; what they would have met later is lost, and those that met nothing are never
+   * told as unmatched.
+   */
   readonly evicted: number;
   /** How many events are kept, of both sides. */
   readonly pieces: number;
@@ -38,7 +41,7 @@ export class Join<L = any, R = any> {
   /**
    * Joins an event of the left side with those of the right side that are at most so much earlier and later, both included.
    * @param options `disorderMs`: how far out of order events come. `capacity`: how many events each side keeps at most, 1,000 if it
-   * is not said; without room the oldest gives way, and is counted.
+   * is not said; without room the oldest gives way, is counted, and is never told as unmatched.
    * @throws {WindowError} if a length is over ten years or no whole number of milliseconds.
    */
   constructor(beforeMs: number, afterMs: number, options?: { disorderMs?: number; capacity?: number });

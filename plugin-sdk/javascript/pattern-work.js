@@ -1,7 +1,7 @@
 // One step of a pattern: an event or a moment, and what it makes of the unfinished matches. `plugin-sdk/PATTERNS.md` of Wasmill has
 // the rules.
 
-import { FOLLOWED_BY, FOLLOWED_BY_ANY, NEXT, PatternError, corrupt } from "./pattern.js";
+import { FOLLOWED_BY, FOLLOWED_BY_ANY, NEXT, PatternError, PatternFull, corrupt } from "./pattern.js";
 
 /** What one key has of a pattern between events. */
 export class State {
@@ -344,8 +344,7 @@ export class Work {
     const sum = (list) => list.reduce((sum, { takes }) => sum + takes.length, 0);
     while (sum(this.runs) + sum(this.held) > this.pattern.most) {
       if (!this.pattern.evicts || this.runs.length === 0) {
-        const hint = "bound it by within, a skip strategy or greedy, raise limit, or evictOldest";
-        throw new PatternError("full", `unfinished matches hold over ${this.pattern.most} events\nhint: ${hint}`);
+        throw new PatternFull(this.pattern.most);
       }
       this.step.evicted.push(this.#found(this.runs.shift().takes, now));
       this.#release();

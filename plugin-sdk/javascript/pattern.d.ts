@@ -22,16 +22,22 @@
  * What every word means, to the last tie, is in `plugin-sdk/PATTERNS.md` of Wasmill's sources.
  */
 
-import type { Reject, Timer } from "./index.js";
+import type { Reject, Retry, Timer } from "./index.js";
 
-/** A pattern took no event. None of the reasons gets better by waiting. */
-export class PatternError extends Reject {
+/**
+ * The pattern, or the state it found, is not sound: a retry, since the event is and can be handled once the version that wrote the
+ * state is back or the mistake is corrected.
+ */
+export class PatternError extends Retry {
   private constructor();
-  /**
-   * `invalid`: the pattern means nothing; `changed`: the stored state is of another pattern; `corrupt`: it contradicts itself;
-   * `full`: unfinished matches would hold more than the limit.
-   */
-  readonly kind: "invalid" | "changed" | "corrupt" | "full";
+  /** `invalid`: the pattern means nothing; `changed`: the stored state is of another pattern; `corrupt`: it contradicts itself. */
+  readonly kind: "invalid" | "changed" | "corrupt";
+}
+
+/** With this event unfinished matches would hold more than the limit. It does not get better by waiting. */
+export class PatternFull extends Reject {
+  private constructor();
+  readonly kind: "full";
 }
 
 /** One event of a match. */
@@ -161,7 +167,10 @@ export interface Pattern<E = any> {
    * is no part of the match. An attempt that is not done by then has timed out.
    */
   within(wait: number | bigint): this;
-  /** What goes on after a match. */
+  /**
+   * What goes on after a match. With `pastLast`, `toFirst` and `toLast` a match waits until all that began before it is decided. Give
+   * such a pattern a `within`: without it one sequence that never ends holds back all later matches of its key.
+   */
   skip(strategy: Skip): this;
   /** How much unfinished matches may hold: the sum of their lengths in events, 2,048 if it is not said. More is an error. */
   limit(entries: number): this;
@@ -177,7 +186,7 @@ export interface Pattern<E = any> {
   /**
    * Takes one event: anything with a JSON form. Unfinished matches whose time is up by then are closed first. While something is
    * under way, an event that is older than what came before it counts as of the same time.
-   * @throws {PatternError} the state is then as before.
+   * @throws {PatternError} or {@link PatternFull}; the state is then as before.
    */
   advance(state: State<E>, event: E, timeNs: bigint): Step<E>;
   /**

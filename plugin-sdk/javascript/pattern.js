@@ -1,6 +1,6 @@
 // Patterns over a key's events: what an author writes, and which patterns mean something. `pattern-work.js` takes the steps.
 
-import { Reject } from "./failure.js";
+import { Reject, Retry } from "./failure.js";
 import { now } from "./host.js";
 import { State, Work } from "./pattern-work.js";
 import { Value } from "./state.js";
@@ -28,11 +28,24 @@ export const skip = Object.freeze({
   toLast: (name) => Object.freeze({ kind: "to-last", name }),
 });
 
-/** A pattern took no event. None of the reasons gets better by waiting. */
-export class PatternError extends Reject {
+/**
+ * The pattern, or the state it found, is not sound: a retry, since the event is and can be handled once the version that wrote the
+ * state is back or the mistake is corrected.
+ */
+export class PatternError extends Retry {
   constructor(kind, reason) {
     super(`pattern: ${reason}`);
     this.kind = kind;
+  }
+}
+
+/** With this event unfinished matches would hold more than the limit. It does not get better by waiting. */
+export class PatternFull extends Reject {
+  kind = "full";
+
+  constructor(limit) {
+    const hint = "bound it by within, a skip strategy or greedy, raise limit, or evictOldest";
+    super(`pattern: unfinished matches hold over ${limit} events\nhint: ${hint}`);
   }
 }
 
@@ -304,21 +317,21 @@ export class Kept {
   }
 
   advance(event) {
-    return this.#step((state) => this.#pattern.advance(state, event, now()));
+    return this.#step(false, (state) => this.#pattern.advance(state, event, now()));
   }
 
   onTimer(timer) {
     if (timer.name !== this.#field.name) {
       return { matches: [], timeouts: [], evicted: [] };
     }
-    return this.#step((state) => this.#pattern.onTime(state, timer.dueNs));
+    return this.#step(true, (state) => this.#pattern.onTime(state, timer.dueNs));
   }
 
-  // A timer that has fired is gone, so it is set anew whenever something still waits.
-  #step(change) {
+  #step(fired, change) {
     const stored = this.#field.get();
     const state = stored === undefined ? new State() : State.load(stored);
-    const before = this.#pattern.due(state);
+    // A timer that fired is gone, even if the same time is due as before: `within` may be longer than when it was set.
+    const before = fired ? undefined : this.#pattern.due(state);
     const step = change(state);
     moveTo(this.#field.name, before, this.#pattern.due(state));
     if (!state.isIdle) {

@@ -41,7 +41,7 @@ export type TimerData = string | Uint8Array | ArrayBuffer | ArrayBufferView;
 export function set(name: string, due: bigint | Date, data?: TimerData): void;
 /**
  * Sets a timer, in place of one of the same name, that fires so long from now on the plugin clock: milliseconds, or a bigint of
- * nanoseconds.
+ * nanoseconds. In `handle` that is the event's own time, so an event that comes late sets it earlier than the one before did.
  * @throws {TypeError} if the plugin exports no `onTimer`.
  */
 export function after(name: string, wait: number | bigint, data?: TimerData): void;

@@ -1,6 +1,7 @@
 // The labels of greatest total weight, and of greatest score, in bounded room.
 
 import * as host from "./host.js";
+import { whole } from "./failure.js";
 
 /** The longest label, in bytes; a longer one is cut at the last character that fits. */
 const LABEL_BYTES = 256;
@@ -31,6 +32,9 @@ function byBytes(one, other) {
   return index >= right.length || left[index].codePointAt(0) > right[index].codePointAt(0) ? 1 : -1;
 }
 
+// Past this, numbers skip some.
+const plus = (one, more) => Math.min(one + more, Number.MAX_SAFE_INTEGER);
+
 const ranked = (label, weight, error) => ({ label, weight, error });
 
 const isCount = (number) => Number.isInteger(number) && number >= 0;
@@ -46,14 +50,15 @@ export class Top {
 
   add(label, weight = 1) {
     const kept = cut(label);
+    whole("a weight", weight);
     const entry = this.#find(kept);
     if (entry) {
-      entry.weight += weight;
+      entry.weight = plus(entry.weight, weight);
     } else {
       if (this.#entries.length >= this.#capacity) {
         this.#giveUpLast();
       }
-      this.#entries.push(ranked(kept, weight + this.#floor, this.#floor));
+      this.#entries.push(ranked(kept, plus(weight, this.#floor), this.#floor));
     }
     this.#settle();
   }
@@ -69,14 +74,14 @@ export class Top {
   merge(other) {
     const added = other.#entries
       .filter((entry) => !this.#find(entry.label))
-      .map(({ label, weight, error }) => ranked(label, weight + this.#floor, error + this.#floor));
+      .map(({ label, weight, error }) => ranked(label, plus(weight, this.#floor), plus(error, this.#floor)));
     const rest = other.#floor;
     const both = this.#entries.map(({ label, weight, error }) => {
       const also = other.#find(label) ?? ranked(label, rest, rest);
-      return ranked(label, weight + also.weight, error + also.error);
+      return ranked(label, plus(weight, also.weight), plus(error, also.error));
     });
     this.#entries = [...both, ...added];
-    this.#floor += rest;
+    this.#floor = plus(this.#floor, rest);
     this.#settle();
   }
 

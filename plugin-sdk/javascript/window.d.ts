@@ -32,10 +32,13 @@ import type { Retry } from "./index.js";
 /** The most pieces (panes or sessions) that one key may have open at once. */
 export const MOST_PIECES: 10_000;
 
-/** The definition of a window, a rolling aggregate or a join makes no sense. */
+/**
+ * The definition of a window, a rolling aggregate or a join makes no sense, or is not that of the stored windows (`changed`): a retry,
+ * since the event can be handled once it is put right, or is again the one that the state was stored for.
+ */
 export class WindowError extends Retry {
   private constructor();
-  readonly kind: "zero" | "not-whole-ms" | "too-long" | "gaps" | "too-fine" | "uneven";
+  readonly kind: "zero" | "not-whole-ms" | "too-long" | "gaps" | "too-fine" | "uneven" | "changed";
 }
 
 /** From `startNs` up to, but not including, `endNs`: nanoseconds since the Unix epoch, whole milliseconds. */
@@ -129,6 +132,8 @@ export class Windows<A extends Aggregates = Aggregates> {
   /**
    * What {@link Open.dump} gave.
    * @throws {TypeError} if it is something else.
+   * @throws {WindowError} `changed`, if it has windows of another size, slide, offset or gap: they would be read as what they are not.
+   * The disorder and the lateness may have changed.
    */
   load(stored: unknown): Open<A>;
   /**
@@ -144,6 +149,8 @@ export class Windows<A extends Aggregates = Aggregates> {
 export class Buckets<A = any> {
   /** How many events came when they were older than the span. */
   readonly late: number;
+  /** When the latest bucket begins: an event from before it comes out of order. Undefined before the first event. */
+  readonly latestNs: bigint | undefined;
   /** How many buckets are kept: those of the span that hold an event. */
   readonly pieces: number;
   /** What is stored: a value with a JSON form. */

@@ -12,7 +12,10 @@ export const MOST_PIECES = 10_000;
 
 const LONGEST_MS = 10 * 366 * 86_400_000;
 
-/** The definition makes no sense: a retry, since the event can be handled once it is put right. */
+/**
+ * The definition makes no sense, or is not that of the stored windows: a retry, since the event can be handled once it is put right,
+ * or is again the one that the state was stored for.
+ */
 export class WindowError extends Retry {
   constructor(kind, reason) {
     super(reason);
@@ -142,6 +145,8 @@ export class Open {
   panes = [];
   // { start, end, value, told }, by start; no two overlap.
   sessions = [];
+  // What the pieces were cut for; undefined if there is no piece.
+  shape;
 
   get watermarkNs() {
     return this.watermark === undefined ? undefined : toNs(this.watermark);
@@ -159,6 +164,7 @@ export class Open {
       ...(this.sessions.length > 0 && {
         s: this.sessions.map(({ start, end, value, told }) => [start, end, dump(value), told]),
       }),
+      ...(this.shape !== undefined && { c: this.shape }),
     };
   }
 }
@@ -174,16 +180,21 @@ export class Windows {
   #cut;
   #disorder;
   #empty;
+  // What is stored belongs to it; the same text in every language.
+  #shape;
 
   constructor(spec, empty) {
     this.#disorder = spec.disorderMs;
+    this.#shape = spec.gapMs === undefined ? `${spec.sizeMs}/${spec.slideMs}+${spec.offsetMs}` : `gap ${spec.gapMs}`;
     this.#empty = empty;
     this.#cut = spec.gapMs === undefined ? new Panes(spec, empty) : new Sessions(spec, empty);
   }
 
   add(open, timeNs, change) {
     const { closed, late } = this.#cut.add(open, toMs(timeNs), change);
-    return { closed: [...closed, ...this.advance(open, timeNs)], late };
+    closed.push(...this.advance(open, timeNs));
+    this.#mark(open);
+    return { closed, late };
   }
 
   advance(open, nowNs) {
@@ -193,7 +204,14 @@ export class Windows {
       return [];
     }
     open.watermark = watermark;
-    return this.#cut.close(open, watermark, before);
+    const closed = this.#cut.close(open, watermark, before);
+    this.#mark(open);
+    return closed;
+  }
+
+  // Notes what the pieces are of; without any the next definition is as good.
+  #mark(open) {
+    open.shape = open.pieces > 0 ? this.#shape : undefined;
   }
 
   due(open) {
@@ -206,14 +224,19 @@ export class Windows {
   }
 
   load(stored) {
-    const { w, l = 0, p = [], s = [], ...rest } = Object(stored);
+    const { w, l = 0, p = [], s = [], c, ...rest } = Object(stored);
     const isPair = (told) => Array.isArray(told) && told.length === 2 && told.every(isTime);
     const isSession = (piece) =>
       Array.isArray(piece) && piece.length === 4 && isPair(piece.slice(0, 2)) && Array.isArray(piece[3]) && piece[3].every(isPair);
     right(Object(stored) === stored && (w === undefined || isTime(w)) && isCount(l), "a window");
     right(Array.isArray(s) && s.every(isSession) && Object.keys(rest).length === 0, "a window");
+    right(c === undefined || typeof c === "string", "a window");
+    if (c !== undefined && c !== this.#shape && p.length + s.length > 0) {
+      const hint = "give the field another name, or delete it in migrate";
+      throw new WindowError("changed", `the stored windows are of \`${c}\`, the definition is \`${this.#shape}\`\nhint: ${hint}`);
+    }
     const sessions = s.map(([start, end, value, told]) => ({ start, end, value: load(this.#empty, value), told }));
-    return Object.assign(new Open(), { watermark: w, late: l, panes: loadPanes(this.#empty, p), sessions });
+    return Object.assign(new Open(), { watermark: w, late: l, panes: loadPanes(this.#empty, p), sessions, shape: c });
   }
 
   onEvent(field, timeNs, change) {
@@ -372,6 +395,11 @@ function tell(session) {
 export class Buckets {
   late = 0;
   panes = [];
+
+  get latestNs() {
+    const start = this.panes.at(-1)?.start;
+    return start === undefined ? undefined : toNs(start);
+  }
 
   get pieces() {
     return this.panes.length;

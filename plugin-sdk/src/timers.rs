@@ -6,11 +6,17 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use wasmill_sdk::{Event, Failure, Output, timers::{self, Timer}};
+//! use wasmill_sdk::{Event, Failure, Output, state::Value, timers::{self, Timer}};
 //!
-//! /// Every reading puts the alarm off.
-//! fn handle(_: Event) -> Result<(), Failure> {
-//!     Ok(timers::set_after("silence", Duration::from_secs(600), "")?)
+//! const LAST: Value<u64> = Value::new("last");
+//!
+//! /// Every reading puts the alarm off; one that comes late must not bring it forward.
+//! fn handle(event: Event) -> Result<(), Failure> {
+//!     if LAST.get()?.is_none_or(|last| last < event.time) {
+//!         LAST.set(&event.time)?;
+//!         timers::set_after("silence", Duration::from_secs(600), "")?;
+//!     }
+//!     Ok(())
 //! }
 //!
 //! fn on_timer(timer: Timer) -> Output {
@@ -131,7 +137,8 @@ pub fn set(name: &str, due: u64, data: impl AsRef<[u8]>) -> Result<(), Error> {
     host::timer_set(name, due, data.as_ref())
 }
 
-/// Sets a timer that long after [`clock::now`], in place of one of the same name.
+/// Sets a timer that long after [`clock::now`], in place of one of the same name. In an event's handler that is the event's own
+/// time, so an event that comes late sets it earlier than the one before did.
 ///
 /// # Errors
 /// As [`set`].

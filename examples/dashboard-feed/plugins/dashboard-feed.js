@@ -1,6 +1,6 @@
 // What sold best in each shop, minute by minute.
 
-import { Output, aggregate, config, window } from "wasmill";
+import { Output, Reject, aggregate, config, window } from "wasmill";
 
 // For each minute as many products as could be among the best.
 const CAPACITY = 100;
@@ -9,7 +9,10 @@ const minutes = () => window.spec(config.need("window", "object")).of(new aggreg
 
 export function handle(event) {
   const product = event.field("product", "string");
-  const quantity = event.field("quantity", "number");
+  const quantity = event.field("quantity", "integer");
+  if (quantity < 0) {
+    throw new Reject(`field \`quantity\`: a sale of ${quantity} is none`);
+  }
   const { closed } = minutes().onEvent("minutes", event.timeNs, (top) => top.add(product, quantity));
   return feed(event.key, closed);
 }

@@ -10,6 +10,10 @@ use wasmill_sdk::{Event, Failure, Output, clock, config, plugin};
 
 /// The name of the timer that every reading puts off.
 const SILENCE: &str = "silence";
+/// What the timer of a sign is called before its name: a sign may be called as it likes.
+const SUSTAINED: &str = "sustained/";
+/// When the latest reading was made.
+const LAST: Value<u64> = Value::new("last");
 /// Signs that are out of range, by name.
 const BREACHES: Map<Breach> = Map::new("breach");
 /// Since when the device has been silent, where that was told.
@@ -60,12 +64,17 @@ plugin! { handler: handle, timers: on_timer, subjects: ["vitals.*"], emits: ["al
 
 fn handle(event: Event<Reading>) -> Result<Vec<Output>, Failure> {
     let settings: Settings = config::load()?;
+    // What a reading from before the latest would say is past: it neither ends a breach nor brings the alarm forward.
+    if LAST.get()?.is_some_and(|last| event.time < last) {
+        return Ok(Vec::new());
+    }
+    LAST.set(&event.time)?;
     let patient = event.key.as_deref().unwrap_or_default();
     let mut alerts = Vec::new();
     if let Some(since) = SILENT_SINCE.take()? {
         alerts.push(alert(patient, &Alert::Back { since: clock::rfc3339(since) })?);
     }
-    timers::set_json_after(SILENCE, Duration::from_secs(settings.silence_s), &event.time)?;
+    timers::set_after(SILENCE, Duration::from_secs(settings.silence_s), "")?;
     for (sign, range) in &settings.signs {
         let Some(value) = event.data.get(sign).and_then(serde_json::Value::as_f64) else { continue };
         let before = BREACHES.get(sign)?;
@@ -73,12 +82,12 @@ fn handle(event: Event<Reading>) -> Result<Vec<Output>, Failure> {
         match before {
             None if is_breach => {
                 BREACHES.set(sign, &Breach { since: event.time, value, told: false })?;
-                timers::set_after(sign, Duration::from_secs(settings.sustained_s), "")?;
+                timers::set_after(&sustained(sign), Duration::from_secs(settings.sustained_s), "")?;
             }
             Some(breach) if is_breach => BREACHES.set(sign, &Breach { value, ..breach })?,
             Some(Breach { since, told, .. }) => {
                 BREACHES.remove(sign)?;
-                timers::cancel(sign)?;
+                timers::cancel(&sustained(sign))?;
                 if told {
                     let since = clock::rfc3339(since);
                     alerts.push(alert(patient, &Alert::Recovered { sign, since, value })?);
@@ -92,16 +101,20 @@ fn handle(event: Event<Reading>) -> Result<Vec<Output>, Failure> {
 
 /// Of a sign, that no reading ended its breach; or that there was no reading.
 fn on_timer(timer: Timer) -> Result<Option<Output>, Failure> {
-    if timer.name == SILENCE {
-        let since: u64 = timer.json()?;
+    let Some(sign) = timer.name.strip_prefix(SUSTAINED) else {
+        let since = LAST.get()?.unwrap_or(timer.due);
         SILENT_SINCE.set(&since)?;
         return alert(&timer.key, &Alert::Silent { since: clock::rfc3339(since) }).map(Some);
-    }
-    let Some(breach) = BREACHES.get(&timer.name)? else { return Ok(None) };
+    };
+    let Some(breach) = BREACHES.get(sign)? else { return Ok(None) };
     let Breach { since, value, .. } = breach;
-    BREACHES.set(&timer.name, &Breach { told: true, ..breach })?;
-    let told = Alert::Sustained { sign: &timer.name, since: clock::rfc3339(since), value };
+    BREACHES.set(sign, &Breach { told: true, ..breach })?;
+    let told = Alert::Sustained { sign, since: clock::rfc3339(since), value };
     alert(&timer.key, &told).map(Some)
+}
+
+fn sustained(sign: &str) -> String {
+    format!("{SUSTAINED}{sign}")
 }
 
 fn alert(patient: &str, alert: &Alert<'_>) -> Result<Output, Failure> {

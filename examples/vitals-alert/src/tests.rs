@@ -41,7 +41,8 @@ fn a_breach_is_told_only_if_it_lasts() {
         reading(&mut ward, 80),
         [r#"{"alert":"recovered","sign":"pulse","since":"2026-01-01T00:01:00Z","value":80.0}"#]
     );
-    assert_eq!(ward.names("p1"), [""; 0]);
+    assert_eq!(ward.names("p1"), ["last"]);
+    assert_eq!(ward.timers("p1").into_keys().collect::<Vec<_>>(), ["silence"]);
 }
 
 #[test]
@@ -52,4 +53,40 @@ fn a_device_that_falls_silent_is_told_once_and_so_is_its_return() {
     assert_eq!(silent, [r#"{"alert":"silent","since":"2026-01-01T00:00:00Z"}"#]);
     assert_eq!(reading(&mut ward, 80), [r#"{"alert":"back","since":"2026-01-01T00:00:00Z"}"#]);
     assert_eq!(reading(&mut ward, 80), [""; 0]);
+}
+
+/// A reading of this pulse, made that many seconds ago.
+fn late(ward: &mut Keyed, pulse: u32, seconds: u64) -> Vec<String> {
+    let reading =
+        Delivery::json(json!({"pulse": pulse})).key("p1").time(ward.clock() - seconds * 1_000_000_000);
+    told(ward.deliver(reading))
+}
+
+#[test]
+fn a_reading_that_comes_late_neither_raises_nor_ends_an_alarm() {
+    let mut ward = ward();
+    for pulse in [80, 150, 151, 152] {
+        assert_eq!(reading(&mut ward, pulse), [""; 0]);
+        assert_eq!(late(&mut ward, 90, 40), [""; 0], "late and good");
+        assert_eq!(wait(&mut ward).len(), usize::from(pulse == 152), "no silence; sustained in the end");
+    }
+    assert_eq!(reading(&mut ward, 80).len(), 1, "recovered");
+    assert_eq!(late(&mut ward, 150, 40), [""; 0], "late and out of range");
+    assert_eq!(ward.names("p1"), ["last"]);
+    assert_eq!(told(ward.advance(Duration::from_secs(30))).len(), 1, "silent");
+    assert_eq!(late(&mut ward, 80, 40), [""; 0], "late, and so not back");
+    assert_eq!(reading(&mut ward, 80).len(), 1, "back");
+}
+
+#[test]
+fn a_sign_may_be_called_silence() {
+    let signs = json!({"silence": {"low": 0, "high": 1}});
+    let mut ward = ward().config(json!({"sustained_s": 20, "silence_s": 30, "signs": signs}));
+    let delivery = |silence: u32| Delivery::json(json!({"silence": silence})).key("p1");
+    assert_eq!(told(ward.deliver(delivery(2))), [""; 0]);
+    let sustained = r#"{"alert":"sustained","sign":"silence","since":"2026-01-01T00:00:00Z","value":2.0}"#;
+    assert_eq!(wait(&mut ward), [sustained]);
+    assert_eq!(told(ward.deliver(delivery(0))).len(), 1, "recovered");
+    assert_eq!(wait(&mut ward), [""; 0]);
+    assert_eq!(wait(&mut ward), [r#"{"alert":"silent","since":"2026-01-01T00:00:20Z"}"#]);
 }

@@ -7,6 +7,14 @@
 //	}
 //
 //	func handle(event *wasmill.Event) ([]wasmill.Output, error) {
+//		// A reading that comes late must not bring the alarm forward.
+//		last := state.Value[uint64]{Name: "last"}
+//		if at, _, err := last.Get(); err != nil || event.TimeNS <= at {
+//			return nil, err
+//		}
+//		if err := last.Set(event.TimeNS); err != nil {
+//			return nil, err
+//		}
 //		return nil, timers.After("silent", 10*time.Minute, nil)
 //	}
 //
@@ -118,7 +126,8 @@ func Set(name string, dueNS uint64, data []byte) error {
 	return errorOf(host.TimerSet(name, dueNS, data))
 }
 
-// After sets a timer that is due when this time has passed on the plugin clock.
+// After sets a timer that is due when this time has passed on the plugin clock. In the handler of events that clock is the event's
+// own time, so an event that comes late sets it earlier than the one before did.
 func After(name string, wait time.Duration, data []byte) error {
 	due := host.Now()
 	if more := uint64(max(wait, 0)); more <= math.MaxUint64-due {

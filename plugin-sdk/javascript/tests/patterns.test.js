@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { Output, pattern } from "../index.js";
+import { Output, Reject, Retry, pattern } from "../index.js";
 import { Keyed } from "../testing.js";
 
 const vectors = JSON.parse(readFileSync(new URL("../../tests/vectors/patterns.json", import.meta.url), "utf8"));
@@ -119,6 +119,8 @@ function run(one) {
       }
     } catch (err) {
       outcome.error = err.kind ?? String(err.stack);
+      // The event is sound unless there is no room for it.
+      assert(err instanceof (err.kind === "full" ? Reject : Retry), String(err));
       assert.deepEqual(again(state.dump()), before);
     }
     assert.deepEqual(outcome, one.expect[index] ?? {}, `row ${index}`);
@@ -165,6 +167,20 @@ test("what does not come is told by a timer", () => {
   assert.deepEqual([engine.state("anna"), engine.timers("anna")], [{}, []]);
 });
 
+test("with a longer within the timer is set anew", () => {
+  let within = 600_000;
+  const cart = () => pattern.begin("filled", isA("filled")).notFollowedBy(isA("bought")).within(within).kept("cart");
+  const engine = new Keyed({
+    handle: (event) => void cart().advance(event.json()),
+    onTimer: (timer) => cart().onTimer(timer).matches.map(() => new Output("abandoned", timer.key)),
+  });
+  engine.send({ kind: "filled" }, { key: "anna" });
+  within = 1_200_000;
+  assert.deepEqual(engine.advance(600_000), []);
+  assert.deepEqual(engine.advance(600_000).map((output) => output.text()), ["anna"]);
+  assert.deepEqual(engine.timers("anna"), []);
+});
+
 test("a match gives its events by name", () => {
   const rise = pattern
     .begin("low", (event) => event.n < 5)
@@ -183,7 +199,7 @@ test("a state of another pattern is refused", () => {
   const state = new pattern.State();
   pattern.begin("a", isA("a")).followedBy("b", isA("b")).advance(state, { kind: "a" }, 1n);
   const other = pattern.begin("a", isA("a")).next("b", isA("b"));
-  assert.throws(() => other.onTime(state, 1n), (err) => err.kind === "changed" && /is of `a ~b`, the pattern is `a >b`/.test(err.message));
+  assert.throws(() => other.onTime(state, 1n), (err) => err instanceof Retry && err.kind === "changed" && /is of `a ~b`, the pattern is `a >b`/.test(err.message));
   for (const stored of [null, {}, { p: "a ~b", n: 1, t: "x", e: [], r: [] }, { p: "a", n: 1, t: "1", e: [], r: [[1, false, [5]]] }]) {
     assert.throws(() => pattern.State.load(stored), (err) => err.kind === "corrupt");
   }

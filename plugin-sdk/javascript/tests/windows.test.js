@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { Output, Retry, aggregate, join, window } from "../index.js";
+import { Output, Reject, Retry, aggregate, join, window } from "../index.js";
 import { DEFAULT_NOW_NS, Keyed } from "../testing.js";
 
 const vectors = JSON.parse(readFileSync(new URL("../../tests/vectors/windows.json", import.meta.url), "utf8"));
@@ -74,7 +74,7 @@ const told = ({ window, value, replaces }) => ({
 });
 
 test("all parts are run", () => {
-  assert.deepEqual(Object.keys(vectors).sort(), ["aggregates", "joins", "refused", "rolling", "windows"]);
+  assert.deepEqual(Object.keys(vectors).sort(), ["aggregates", "changed", "joins", "refused", "rolling", "windows"]);
 });
 
 for (const one of vectors.aggregates) {
@@ -120,6 +120,19 @@ test("windows that make no sense are refused", () => {
       kind = err.kind;
     }
     assert.equal(kind, because);
+  }
+});
+
+test("stored windows of another definition are refused", () => {
+  for (const { name, window: spec, state, because } of vectors.changed) {
+    let kind = null;
+    try {
+      window.spec(spec).of(new aggregate.Count()).load(state);
+    } catch (err) {
+      assert(err instanceof window.WindowError && err instanceof Retry, name);
+      kind = err.kind;
+    }
+    assert.equal(kind, because, name);
   }
 });
 
@@ -185,6 +198,27 @@ test("windows close by events and by a timer", () => {
   assert.throws(() => sell(1, 200), (err) => err instanceof Retry && /state field `takings`: not what/.test(err.message));
 });
 
+test("windows of another definition wait", () => {
+  let size = 60_000;
+  const counts = () => window.tumbling(size).of(new aggregate.Count());
+  const tell = (closed) => closed.map(({ value }) => new Output("out", String(value.get())));
+  const engine = new Keyed({
+    handle: (event) => tell(counts().onEvent("n", event.timeNs, (count) => count.add()).closed),
+    onTimer: () => tell(counts().onTimer("n")),
+  });
+  engine.send({}, { key: "c" });
+  size = 90_000;
+  const before = engine.state("c");
+  const isRefused = (err) => err instanceof Retry && err.kind === "changed" && /are of `60000\/60000\+0`, the definition is `90000/.test(err.message);
+  assert.throws(() => engine.send({}, { key: "c" }), isRefused);
+  assert.throws(() => engine.advance(60_000), isRefused);
+  assert.deepEqual(engine.state("c"), before);
+  size = 60_000;
+  assert.deepEqual(engine.advance(0).map((output) => output.text()), ["1"]);
+  size = 90_000;
+  assert.deepEqual(engine.send({}, { key: "c" }), []);
+});
+
 test("joins tell what met nothing by a timer", () => {
   const payments = new join.Join(0, 60_000);
   const handle = (event) => {
@@ -205,6 +239,7 @@ test("rolling counts the last so much time", () => {
   const hour = new window.Rolling(3_600_000, 60_000, new aggregate.Count());
   const engine = new Keyed((event) => {
     const kept = hour.onEvent("hour", event.timeNs, (count) => count.add());
+    assert.equal(kept.latestNs, event.timeNs);
     return new Output("out", String(hour.over(kept, event.timeNs).get()));
   });
   const counts = [0, 30, 59, 61, 200].map((minute) => engine.send({}, { key: "c", timeNs: DEFAULT_NOW_NS + BigInt(minute) * 60_000n * MS })[0].text());
@@ -229,6 +264,25 @@ test("what is stored by something else is refused", () => {
   }
   assert.throws(() => aggregate.load({ n: new aggregate.Count() }, {}), TypeError);
   assert.throws(() => aggregate.load([new aggregate.Count(), new aggregate.Count()], [1]), TypeError);
+});
+
+test("what cannot be counted is rejected", () => {
+  const [count, top] = [new aggregate.Count(), new aggregate.Top(5)];
+  for (const weight of [-1, 1.5, NaN, Infinity, 2 ** 53, "1", null, true, 1n]) {
+    const isRejected = (err) => err instanceof Reject && /is a whole number from 0/.test(err.message);
+    assert.throws(() => count.add(weight), isRejected, String(weight));
+    assert.throws(() => top.add("a", weight), isRejected, String(weight));
+  }
+  count.add(0);
+  count.add(3);
+  top.add("a", 2);
+  assert.deepEqual([count.dump(), top.dump().e], [3, [["a", 2, 0]]]);
+  const most = new aggregate.Count().load(2 ** 63);
+  most.merge(new aggregate.Count().load(2 ** 63));
+  assert.equal(most.get(), Number.MAX_SAFE_INTEGER);
+  top.add("a", Number.MAX_SAFE_INTEGER);
+  top.merge(top.load(top.dump()));
+  assert.deepEqual(top.dump().e, [["a", Number.MAX_SAFE_INTEGER, 0]]);
 });
 
 test("a window of the config that makes no sense is a retry", () => {

@@ -6,7 +6,7 @@ import unittest
 from datetime import timedelta
 from pathlib import Path
 
-from wasmill import Output, pattern
+from wasmill import Output, Reject, Retry, pattern
 from wasmill.testing import Keyed
 
 VECTORS = json.loads(Path(__file__).parents[2].joinpath("tests/vectors/patterns.json").read_text(encoding="utf-8"))
@@ -99,7 +99,9 @@ class Vectors(unittest.TestCase):
                 for name, found in zip(("match", "timeout", "evicted"), step, strict=True):
                     if found:
                         outcome[name] = [told(one) for one in found]
-            except pattern.PatternError as err:
+            except (pattern.PatternError, pattern.PatternFull) as err:
+                # The event is sound unless there is no room for it.
+                self.assertIsInstance(err, Reject if err.kind == "full" else Retry)
                 outcome["error"] = err.kind
                 self.assertEqual(state.dump(), before)
             self.assertEqual(outcome, case["expect"].get(str(index), {}), f"row {index}")
@@ -135,6 +137,23 @@ class InAPlugin(unittest.TestCase):
         self.assertEqual([output.data for output in engine.advance(timedelta(minutes=10))], [b"anna"])
         self.assertEqual((engine.state("anna"), engine.timers("anna")), ({}, []))
 
+    def test_with_a_longer_within_the_timer_is_set_anew(self):
+        minutes = [10]
+
+        def cart():
+            filled = pattern.begin("filled", is_a("filled")).not_followed_by(is_a("bought"))
+            return filled.within(timedelta(minutes=minutes[0])).kept("cart")
+
+        def on_timer(timer):
+            return [Output("abandoned", timer.key) for _ in cart().on_timer(timer).matches]
+
+        engine = Keyed(lambda event: cart().advance(event.json()) and None, on_timer=on_timer)
+        engine.send({"kind": "filled"}, key="anna")
+        minutes[0] = 20
+        self.assertEqual(engine.advance(timedelta(minutes=10)), [])
+        self.assertEqual([output.data for output in engine.advance(timedelta(minutes=10))], [b"anna"])
+        self.assertEqual(engine.timers("anna"), [])
+
     def test_a_match_gives_its_events_by_name(self):
         made = (
             pattern.begin("low", lambda event: event["n"] < 5)
@@ -158,6 +177,7 @@ class InAPlugin(unittest.TestCase):
         with self.assertRaisesRegex(pattern.PatternError, "the stored state is of `a ~b`, the pattern is `a >b`") as caught:
             other.on_time(state, 1)
         self.assertEqual(caught.exception.kind, "changed")
+        self.assertIsInstance(caught.exception, Retry)
         for stored in (None, {}, {"p": "a ~b", "n": 1, "t": "x", "e": [], "r": []}):
             with self.assertRaises(pattern.PatternError) as caught:
                 pattern.State.load(stored)

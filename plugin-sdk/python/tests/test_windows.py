@@ -4,7 +4,7 @@ import json
 import unittest
 from pathlib import Path
 
-from wasmill import Output, Retry, aggregate, join, window
+from wasmill import Output, Reject, Retry, aggregate, join, window
 from wasmill.testing import DEFAULT_NOW_NS, Keyed
 
 VECTORS = json.loads(Path(__file__).parents[2].joinpath("tests/vectors/windows.json").read_text(encoding="utf-8"))
@@ -86,7 +86,7 @@ class Vectors(unittest.TestCase):
     maxDiff = None
 
     def test_all_parts_are_run(self):
-        self.assertEqual(set(VECTORS), {"aggregates", "windows", "refused", "rolling", "joins"})
+        self.assertEqual(set(VECTORS), {"aggregates", "windows", "refused", "changed", "rolling", "joins"})
 
     def test_aggregates(self):
         for case in VECTORS["aggregates"]:
@@ -120,6 +120,16 @@ class Vectors(unittest.TestCase):
                 because = None
                 try:
                     window.spec(case["window"]).of(aggregate.Count())
+                except window.WindowError as err:
+                    because = err.kind
+                self.assertEqual(because, case["because"])
+
+    def test_changed(self):
+        for case in VECTORS["changed"]:
+            with self.subTest(case["name"]):
+                because = None
+                try:
+                    window.spec(case["window"]).of(aggregate.Count()).load(case["state"])
                 except window.WindowError as err:
                     because = err.kind
                 self.assertEqual(because, case["because"])
@@ -183,6 +193,30 @@ class InAPlugin(unittest.TestCase):
         with self.assertRaisesRegex(Retry, "state field `takings`: not what windows are stored as"):
             engine.send({"amount": 1}, key="shop")
 
+    def test_windows_of_another_definition_wait(self):
+        size = [60_000]
+
+        def handle(event):
+            count = window.tumbling(size[0]).of(aggregate.Count())
+            return [Output("out", str(one.value.get())) for one in count.on_event("n", event.time_ns, lambda n: n.add()).closed]
+
+        def on_timer(timer):
+            return [Output("out", str(one.value.get())) for one in window.tumbling(size[0]).of(aggregate.Count()).on_timer("n")]
+
+        engine = Keyed(handle, on_timer=on_timer)
+        engine.send(key="c")
+        size[0] = 90_000
+        before = engine.state("c")
+        with self.assertRaisesRegex(Retry, "stored windows are of `60000/60000[+]0`, the definition is `90000/90000[+]0`"):
+            engine.send(key="c")
+        with self.assertRaises(window.WindowError):
+            engine.advance(60_000)
+        self.assertEqual(engine.state("c"), before)
+        size[0] = 60_000
+        self.assertEqual([output.data for output in engine.advance(0)], [b"1"])
+        size[0] = 90_000
+        self.assertEqual(engine.send(key="c"), [])
+
     def test_joins_tell_what_met_nothing_by_a_timer(self):
         payments = join.Join(before_ms=0, after_ms=60_000)
 
@@ -207,6 +241,7 @@ class InAPlugin(unittest.TestCase):
 
         def handle(event):
             kept = hour.on_event("hour", event.time_ns, lambda count: count.add())
+            self.assertEqual(kept.latest_ns, event.time_ns)
             return Output("out", str(hour.over(kept, event.time_ns).get()))
 
         engine = Keyed(handle)
@@ -234,6 +269,24 @@ class InAPlugin(unittest.TestCase):
             aggregate.load({"n": aggregate.Count()}, {})
         with self.assertRaises(ValueError):
             aggregate.load((aggregate.Count(), aggregate.Count()), [1])
+
+    def test_what_cannot_be_counted_is_rejected(self):
+        count, top = aggregate.Count(), aggregate.Top(5)
+        for weight in (-1, 1.5, float("nan"), float("inf"), "1", None, True, 1 << 64):
+            with self.subTest(weight):
+                with self.assertRaisesRegex(Reject, "a whole number from 0 to 2.64 - 1, not"):
+                    count.add(weight)
+                with self.assertRaisesRegex(Reject, "a weight is a whole number"):
+                    top.add("a", weight)
+        count.add(0)
+        count.add(3.0)
+        top.add("a", 2.0)
+        self.assertEqual((again(count.dump()), again(top.dump()["e"])), (3, [["a", 2, 0]]))
+        self.assertEqual(aggregate.Count().load(again(count.dump())).get(), 3)
+        most = (1 << 64) - 1
+        top.add("a", most)
+        top.merge(top.load(top.dump()))
+        self.assertEqual(top.dump()["e"], [["a", most, 0]])
 
     def test_a_window_of_the_config_that_makes_no_sense_is_a_retry(self):
         for table in ({}, {"kind": "global"}, {"kind": "tumbling"}, {"kind": "session", "gap_ms": 1, "late_ms": 1}):

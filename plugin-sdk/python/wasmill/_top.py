@@ -5,14 +5,35 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any, NamedTuple, Optional
 
+from ._failure import Reject
+
 LABEL_BYTES = 256
 """The longest label, in bytes; a longer one is cut at the last character that fits."""
+MOST = (1 << 64) - 1
+"""Where counts and weights stop: other languages' numbers end there."""
 
 
 def cut(label: str) -> str:
     """The label as it is kept."""
     data = label.encode()
     return label if len(data) <= LABEL_BYTES else data[:LABEL_BYTES].decode(errors="ignore")
+
+
+def whole(what: str, given: Any) -> int:
+    """The number, if it is a whole one from 0 to 2^64 - 1, as what is stored has no other: a key with one could not be read again.
+
+    Raises Reject if it is something else: the event that brought it is at fault.
+    """
+    if given.__class__ is float and given.is_integer():
+        given = int(given)
+    if given.__class__ is not int or not 0 <= given <= MOST:
+        raise Reject(f"{what} is a whole number from 0 to 2^64 - 1, not {given!r:.80}")
+    return given  # type: ignore[no-any-return]
+
+
+def plus(one: int, more: int) -> int:
+    """Their sum, or the most there is."""
+    return min(one + more, MOST)
 
 
 class Ranked(NamedTuple):
@@ -43,16 +64,19 @@ class Top:
         self._entries: list[Ranked] = []
 
     def add(self, label: str, weight: int = 1) -> None:
-        """Adds weight to a label: 1 for each time it comes."""
-        label = cut(label)
+        """Adds weight to a label: 1 for each time it comes.
+
+        Raises Reject for a weight that is no whole number from 0 to 2^64 - 1.
+        """
+        label, weight = cut(label), whole("a weight", weight)
         place = self._find(label)
         if place is not None:
             entry = self._entries[place]
-            self._entries[place] = entry._replace(weight=entry.weight + weight)
+            self._entries[place] = entry._replace(weight=plus(entry.weight, weight))
         else:
             if len(self._entries) >= self._capacity:
                 self._give_up_last()
-            self._entries.append(Ranked(label, weight + self._floor, self._floor))
+            self._entries.append(Ranked(label, plus(weight, self._floor), self._floor))
         self._settle()
 
     def get(self, n: int) -> list[Ranked]:
@@ -72,12 +96,12 @@ class Top:
         both = []
         for entry in self._entries:
             also = theirs.get(entry.label, absent)
-            both.append(Ranked(entry.label, entry.weight + also.weight, entry.error + also.error))
+            both.append(Ranked(entry.label, plus(entry.weight, also.weight), plus(entry.error, also.error)))
         for entry in other._entries:
             if entry.label not in mine:
-                both.append(Ranked(entry.label, entry.weight + self._floor, entry.error + self._floor))
+                both.append(Ranked(entry.label, plus(entry.weight, self._floor), plus(entry.error, self._floor)))
         self._entries = both
-        self._floor += other._floor
+        self._floor = plus(self._floor, other._floor)
         self._settle()
 
     def dump(self) -> Any:

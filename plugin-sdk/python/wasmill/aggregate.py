@@ -26,7 +26,7 @@ from typing import Any, Optional
 
 from ._distinct import Distinct
 from ._quantile import Quantile
-from ._top import Largest, Ranked, Scored, Top
+from ._top import MOST, Largest, Ranked, Scored, Top, plus, whole
 
 __all__ = [
     "Count",
@@ -46,9 +46,6 @@ __all__ = [
     "merge",
 ]
 
-_MOST = (1 << 64) - 1
-
-
 class Count:
     """How many. Stored as an integer."""
 
@@ -58,8 +55,11 @@ class Count:
         self._count = 0
 
     def add(self, more: int = 1) -> None:
-        """Counts ``more``; the count stops at the highest number of 64 bits."""
-        self._count = min(self._count + more, _MOST)
+        """Counts ``more``; the count stops at the highest number of 64 bits.
+
+        Raises Reject if it is no whole number from 0 to 2^64 - 1.
+        """
+        self._count = plus(self._count, whole("what is counted", more))
 
     def get(self) -> int:
         """The count."""
@@ -75,7 +75,7 @@ class Count:
 
     def load(self, stored: Any) -> Count:
         """One of this kind from what is stored. Raises ValueError if it is something else."""
-        if stored.__class__ is not int or not 0 <= stored <= _MOST:
+        if stored.__class__ is not int or not 0 <= stored <= MOST:
             raise ValueError("not what a count is stored as")
         made = Count()
         made._count = stored

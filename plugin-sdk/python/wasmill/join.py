@@ -68,7 +68,10 @@ class Held:
 
     @property
     def evicted(self) -> int:
-        """How many events gave way to others for want of room; what they would have met later is lost."""
+        """How many events gave way to others for want of room.
+
+        What they would have met later is lost, and those that met nothing are never told as unmatched.
+        """
         return self._evicted
 
     @property
@@ -96,8 +99,8 @@ class Join:
         """Joins an event of the left side with those of the right side that are at most so much earlier and later.
 
         ``disorder_ms`` is how far out of order events come: they are kept that much longer. ``capacity`` is how many events each
-        side keeps at most: without room the oldest gives way, and is counted in ``Held.evicted``. Raises WindowError if a length
-        is over ten years or no whole number of milliseconds.
+        side keeps at most: without room the oldest gives way, is counted in ``Held.evicted``, and is never told as unmatched.
+        Raises WindowError if a length is over ten years or no whole number of milliseconds.
         """
         self._before, self._after = length("time before", before_ms), length("time after", after_ms)
         self._disorder = length("disorder", disorder_ms)

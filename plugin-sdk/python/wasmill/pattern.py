@@ -29,7 +29,7 @@ from functools import cmp_to_key
 from typing import Any, Callable, Iterable, NamedTuple, Optional, Union
 
 from . import clock, timers
-from ._failure import Reject
+from ._failure import Reject, Retry
 from .state import Value
 from .timers import Timer
 
@@ -67,16 +67,29 @@ def to_last(name: str) -> tuple[str, str]:
     return ("to-last", name)
 
 
-class PatternError(Reject):
-    """A pattern took no event. None of the reasons gets better by waiting."""
+class PatternError(Retry):
+    """The pattern, or the state it found, is not sound.
+
+    It is a retry: the event is, and can be handled once the version that wrote the state is back or the mistake is corrected.
+    """
 
     kind: str
     """``invalid``: the pattern means nothing; ``changed``: the stored state is of another pattern; ``corrupt``: it contradicts
-    itself; ``full``: unfinished matches would hold more than the limit."""
+    itself."""
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(f"pattern: {reason}")
         self.kind = kind
+
+
+class PatternFull(Reject):
+    """With this event unfinished matches would hold more than the limit. It does not get better by waiting."""
+
+    kind = "full"
+
+    def __init__(self, limit: int) -> None:
+        hint = "bound it by within, a skip strategy or greedy, raise limit, or evict_oldest"
+        super().__init__(f"pattern: unfinished matches hold over {limit} events\nhint: {hint}")
 
 
 class Taken(NamedTuple):
@@ -405,12 +418,16 @@ class Pattern:
         return self
 
     def skip(self, strategy: tuple[str, str]) -> Pattern:
-        """What goes on after a match: ``NONE``, ``TO_NEXT``, ``PAST_LAST``, ``to_first(name)`` or ``to_last(name)``."""
+        """What goes on after a match: ``NONE``, ``TO_NEXT``, ``PAST_LAST``, ``to_first(name)`` or ``to_last(name)``.
+
+        With the last three a match waits until all that began before it is decided. Give such a pattern a ``within``: without it
+        one sequence that never ends holds back all later matches of its key.
+        """
         self._skip = strategy
         return self
 
     def limit(self, entries: int) -> Pattern:
-        """How much unfinished matches may hold: the sum of their lengths in events. More is a PatternError."""
+        """How much unfinished matches may hold: the sum of their lengths in events. More is a PatternFull."""
         self._limit = entries
         return self
 
@@ -438,7 +455,7 @@ class Pattern:
         """Takes one event: anything with a JSON form. Unfinished matches whose time is up by then are closed first.
 
         While something is under way, an event that is older than what came before it counts as of the same time. Raises
-        PatternError; the state is then as before.
+        PatternError or PatternFull; the state is then as before.
         """
         self._check_state(state)
         time_ns = max(time_ns, state._clock)
@@ -775,11 +792,7 @@ class _Work:
         """Holds to the limit."""
         while sum(len(run.takes) for run in self.runs) + sum(len(held.takes) for held in self.held) > self.pattern._limit:
             if not self.pattern._evict or not self.runs:
-                reason = (
-                    f"unfinished matches hold over {self.pattern._limit} events\n"
-                    "hint: bound it by within, a skip strategy or greedy, raise limit, or evict_oldest"
-                )
-                raise PatternError("full", reason)
+                raise PatternFull(self.pattern._limit)
             oldest = self.runs.pop(0)
             self.step.evicted.append(self.found(oldest.takes, now))
             self.release()
@@ -815,9 +828,9 @@ class Kept:
     def advance(self, event: Any) -> Step:
         """Takes one event of the current key. Matches and timeouts may also come of time that passed before it.
 
-        Raises PatternError, and what state and timers refuse.
+        Raises PatternError, PatternFull, and what state and timers refuse.
         """
-        return self._step(lambda state: self._pattern.advance(state, event, clock.now()))
+        return self._step(False, lambda state: self._pattern.advance(state, event, clock.now()))
 
     def on_timer(self, timer: Timer) -> Step:
         """Handles a timer of the plugin. One of another name is not the pattern's, and brings nothing about.
@@ -826,14 +839,14 @@ class Kept:
         """
         if timer.name != self._field.name:
             return Step([], [], [])
-        return self._step(lambda state: self._pattern.on_time(state, timer.due_ns))
+        return self._step(True, lambda state: self._pattern.on_time(state, timer.due_ns))
 
-    def _step(self, change: Callable[[State], Step]) -> Step:
+    def _step(self, fired: bool, change: Callable[[State], Step]) -> Step:
         stored = self._field.get()
         state = State() if stored is None else State.load(stored)
-        before = self._pattern.due(state)
+        # A timer that fired is gone, even if the same time is due as before: `within` may be longer than when it was set.
+        before = None if fired else self._pattern.due(state)
         step = change(state)
-        # A timer that has fired is gone, so it is set anew whenever something still waits.
         timers.move_to(self._field.name, before, self._pattern.due(state))
         if not state.is_idle:
             self._field.set(state.dump())

@@ -89,6 +89,8 @@ def set(name: str, due_ns: int, data: _codec.Data = b"") -> None:
 def after(name: str, wait_ms: Union[float, timedelta], data: _codec.Data = b"") -> None:
     """Sets a timer, in place of one of the same name, that fires so many milliseconds from now on the plugin clock.
 
+    In ``handle`` that is the event's own time, so an event that comes late sets it earlier than the one before did.
+
     Raises as ``set`` does, and ValueError for a wait that is negative.
     """
     wait_ns = nanoseconds(wait_ms)

@@ -46,13 +46,15 @@ _NEVER = -(1 << 61)
 
 
 class WindowError(Retry):
-    """The definition of a window, a rolling aggregate or a join makes no sense.
+    """The definition of a window, a rolling aggregate or a join makes no sense, or is not that of the stored windows.
 
-    It is a retry: the event is sound, and can be handled once the definition is put right.
+    It is a retry: the event is sound, and can be handled once the definition is put right, or is again the one that the state was
+    stored for.
     """
 
     kind: str
-    """``zero``, ``not-whole-ms``, ``too-long``, ``gaps``, ``too-fine`` or ``uneven``."""
+    """``zero``, ``not-whole-ms``, ``too-long``, ``gaps``, ``too-fine`` or ``uneven``; ``changed`` where windows were stored for
+    another size, slide, offset or gap."""
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)
@@ -96,11 +98,13 @@ class Added(NamedTuple):
 class Open:
     """All open windows of a key. ``Windows`` works on it."""
 
-    __slots__ = ("_late", "_panes", "_sessions", "_watermark")
+    __slots__ = ("_late", "_panes", "_sessions", "_shape", "_watermark")
 
     def __init__(self) -> None:
         self._watermark: Optional[int] = None
         self._late = 0
+        # What the pieces were cut for; None if there is no piece.
+        self._shape: Optional[str] = None
         # [start, aggregate], sorted by start.
         self._panes: list[list[Any]] = []
         # [start, end, aggregate, windows told], sorted by start; no two overlap.
@@ -123,7 +127,7 @@ class Open:
 
     def dump(self) -> Any:
         """What is stored, times in milliseconds, what is empty left out: ``{"w": watermark, "l": late events, "p": panes, "s":
-        sessions}``."""
+        sessions, "c": the windows they were cut for}``."""
         stored: dict[str, Any] = {}
         if self._watermark is not None:
             stored["w"] = self._watermark
@@ -136,6 +140,8 @@ class Open:
                 [start, end, _dump(value), [list(told) for told in before]]
                 for start, end, value, before in self._sessions
             ]
+        if self._shape is not None:
+            stored["c"] = self._shape
         return stored
 
 
@@ -260,6 +266,10 @@ class Windows:
     def __init__(self, spec: Spec, empty: Any) -> None:
         self._empty = empty
         self._disorder = spec.disorder_ms
+        # What is stored belongs to it; the same text in every language.
+        self._shape = (
+            f"{spec.size_ms}/{spec.slide_ms}+{spec.offset_ms}" if spec.gap_ms is None else f"gap {spec.gap_ms}"
+        )
         self._cut: Any = (
             _Panes(spec, empty) if spec.gap_ms is None else _Sessions(spec.gap_ms, spec.lateness_ms, empty)
         )
@@ -267,7 +277,9 @@ class Windows:
     def add(self, open: Open, time_ns: int, change: Callable[[Any], object]) -> Added:
         """Adds an event of this time: ``change`` adds it to the aggregate of its window, and is not called if it is late."""
         added: Added = self._cut.add(open, time_ns // _MS, change)
-        return added._replace(closed=added.closed + self.advance(open, time_ns))
+        closed = added.closed + self.advance(open, time_ns)
+        self._mark(open)
+        return added._replace(closed=closed)
 
     def advance(self, open: Open, now_ns: int) -> list[Closed]:
         """Lets time pass to ``now_ns`` on the plugin clock, and tells the windows that it closed, by their end.
@@ -279,7 +291,13 @@ class Windows:
         if before is not None and before >= watermark:
             return []
         open._watermark = watermark
-        return self._cut.close(open, watermark, before)  # type: ignore[no-any-return]
+        closed: list[Closed] = self._cut.close(open, watermark, before)
+        self._mark(open)
+        return closed
+
+    def _mark(self, open: Open) -> None:
+        """Notes what the pieces are of; without any the next definition is as good."""
+        open._shape = self._shape if open.pieces else None
 
     def due(self, open: Open) -> Optional[int]:
         """When ``advance`` has something to do, on the plugin clock in nanoseconds; None if nothing is kept.
@@ -294,9 +312,17 @@ class Windows:
         return list(self._cut.peek(open, time_ns // _MS))
 
     def load(self, stored: Any) -> Open:
-        """What ``Open.dump`` gave. Raises ValueError if it is something else."""
+        """What ``Open.dump`` gave. Raises ValueError if it is something else.
+
+        Raises WindowError, ``changed``, if it has windows of another size, slide, offset or gap: they would be read as what they
+        are not. The disorder and the lateness may have changed.
+        """
         open = Open()
         try:
+            shape = stored.get("c", self._shape)
+            if shape != self._shape and (stored.get("p") or stored.get("s")):
+                reason = f"the stored windows are of `{shape}`, the definition is `{self._shape}`"
+                raise WindowError("changed", f"{reason}\nhint: give the field another name, or delete it in migrate")
             open._watermark = None if stored.get("w") is None else int(stored["w"])
             open._late = int(stored.get("l", 0))
             open._panes = [[int(start), _load(self._empty, value)] for start, value in stored.get("p", ())]
@@ -304,6 +330,7 @@ class Windows:
                 [int(start), int(end), _load(self._empty, value), [tuple(map(int, told)) for told in before]]
                 for start, end, value, before in stored.get("s", ())
             ]
+            open._shape = stored.get("c") if open.pieces else None
         except (AttributeError, KeyError, TypeError, ValueError) as err:
             raise ValueError(f"not what windows are stored as: {err}") from None
         return open
@@ -493,6 +520,11 @@ class Buckets:
     def late(self) -> int:
         """How many events came when they were older than the span."""
         return self._late
+
+    @property
+    def latest_ns(self) -> Optional[int]:
+        """When the latest bucket begins: an event from before it comes out of order. None before the first event."""
+        return _ns(self._panes[-1][0]) if self._panes else None
 
     @property
     def pieces(self) -> int:

@@ -15,6 +15,9 @@
 //! | [`Largest`] | the labels of greatest score | yes | `n` labels |
 //! | [`Rows`] | the values themselves | the first `max`, the others are counted | `max` values |
 //!
+//! [`Distinct`] and [`Quantile`] have the same state in every language's SDK. [`crate::sketch`] has two of a like kind in
+//! another format, for what shall be read outside of Wasmill.
+//!
 //! Several at once are a tuple, or a struct of one's own that implements [`Aggregate`]:
 //!
 //! ```

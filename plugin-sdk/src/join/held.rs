@@ -48,7 +48,8 @@ impl<L, R> Held<L, R> {
         self.late
     }
 
-    /// How many events gave way to others for want of room; what they would have met later is lost.
+    /// How many events gave way to others for want of room; what they would have met later is lost, and those that met nothing are
+    /// never told as unmatched.
     #[must_use]
     pub fn evicted(&self) -> u64 {
         self.evicted

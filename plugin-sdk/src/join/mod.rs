@@ -91,7 +91,7 @@ impl Join {
     }
 
     /// How many events each side keeps at most, 1,000 if not set. Without room the oldest gives way, and is counted in
-    /// [`Held::evicted`].
+    /// [`Held::evicted`]; it is never told as unmatched.
     #[must_use]
     pub fn capacity(self, events: usize) -> Self {
         Self { capacity: events, ..self }

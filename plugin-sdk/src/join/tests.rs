@@ -86,4 +86,10 @@ fn late_events_and_those_without_room_are_counted() {
     assert!(join.right(&mut held, 103 * MS, 0).late);
     assert_eq!(join.right(&mut held, 104 * MS, 1).pairs, [(103, 1), (104, 1)]);
     assert_eq!((held.late(), held.watermark()), (1, Some(104 * MS)));
+    let mut held: Held<u64, u64> = Held::default();
+    for time in 100..105 {
+        let _ = join.left(&mut held, time * MS, time);
+    }
+    let told = join.advance(&mut held, 200 * MS);
+    assert_eq!(told, [Side::Left(103), Side::Left(104)], "what gave way is not told as unmatched");
 }

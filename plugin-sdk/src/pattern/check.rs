@@ -51,10 +51,14 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// None of them gets better by waiting.
+/// The event is sound where the pattern or its state is not: it can be handled once the version that wrote the state is back
+/// or the mistake is corrected. An event without room does not get better by waiting.
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::reject(error.to_string())
+        match error {
+            Error::Invalid(_) | Error::Changed { .. } | Error::Corrupt => Self::retry(error.to_string()),
+            Error::Full { .. } => Self::reject(error.to_string()),
+        }
     }
 }
 
@@ -185,4 +189,18 @@ fn sign(link: Link) -> &'static str {
 
 fn not_sign(next: bool) -> &'static str {
     if next { "!>" } else { "!~" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_want_of_room_sets_an_event_aside() {
+        let changed = Error::Changed { stored: "a".into(), now: "b".into() };
+        for error in [Error::Invalid("nothing".into()), changed, Error::Corrupt] {
+            assert!(Failure::from(error.clone()).is_retry(), "{error}");
+        }
+        assert!(!Failure::from(Error::Full { limit: 1 }).is_retry());
+    }
 }

@@ -31,6 +31,9 @@ pub(super) enum Link {
 }
 
 /// What goes on after a match was reported. Without one, [`Skip::None`].
+///
+/// With the last three a match waits until all that began before it is decided. Give such a pattern a
+/// [`within`](Pattern::within): without it one sequence that never ends holds back all later matches of its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Skip {
     /// Every match is reported.

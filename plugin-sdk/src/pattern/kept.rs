@@ -66,7 +66,7 @@ impl<E: Clone + Serialize + DeserializeOwned> Kept<E> {
     /// # Errors
     /// What the pattern refuses, see [`Error`](super::Error), and what state and timers refuse.
     pub fn advance(&self, event: E) -> Result<Step<E>, Failure> {
-        self.step(|state| self.pattern.advance(state, event, clock::now()))
+        self.step(false, |state| self.pattern.advance(state, event, clock::now()))
     }
 
     /// Handles a timer of the plugin. One of another name is not the pattern's, and brings nothing about.
@@ -77,24 +77,21 @@ impl<E: Clone + Serialize + DeserializeOwned> Kept<E> {
         if timer.name != self.state.name() {
             return Ok(Step::default());
         }
-        self.step(|state| self.pattern.on_time(state, timer.due))
+        self.step(true, |state| self.pattern.on_time(state, timer.due))
     }
 
-    /// A timer that has fired is gone, so it is set anew whenever something still waits.
     fn step(
         &self,
+        fired: bool,
         change: impl FnOnce(&mut State<E>) -> Result<Step<E>, super::Error>,
     ) -> Result<Step<E>, Failure> {
         let stored = self.state.get()?;
         let known = stored.is_some();
         let mut state = stored.unwrap_or_default();
-        let due_before = self.pattern.due(&state);
+        // A timer that fired is gone, even if the same time is due as before: `within` may be longer than when it was set.
+        let before = if fired { None } else { self.pattern.due(&state) };
         let step = change(&mut state)?;
-        match self.pattern.due(&state) {
-            Some(due) if due_before != Some(due) => timers::set(self.state.name(), due, "")?,
-            None if due_before.is_some() => timers::cancel(self.state.name())?,
-            _ => {}
-        }
+        timers::move_to(self.state.name(), before, self.pattern.due(&state))?;
         if !state.is_idle() {
             self.state.set(&state)?;
         } else if known {
@@ -106,6 +103,8 @@ impl<E: Clone + Serialize + DeserializeOwned> Kept<E> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
     use std::time::Duration;
 
     use super::*;
@@ -160,6 +159,26 @@ mod tests {
             assert_eq!(fired.outputs(), [Output::bytes("alerts", (begin + at * SECOND).to_string())]);
         }
         assert_eq!(due(&engine), None);
+    }
+
+    #[test]
+    fn with_a_longer_within_its_timer_is_set_anew() {
+        let within = Rc::new(Cell::new(10));
+        let pattern = |seconds: &Rc<Cell<u64>>| {
+            let begun =
+                Pattern::begin("a", |kind: &String, _| kind == "a").not_followed_by(|kind, _| kind == "b");
+            begun.within(Duration::from_secs(seconds.get())).kept("silent")
+        };
+        let (on_event, on_timer) = (within.clone(), within.clone());
+        let mut engine = Keyed::new(move |event: Event<String>| {
+            pattern(&on_event).advance(event.data).map(|step| outputs(&step))
+        })
+        .on_timer(move |timer: Timer| pattern(&on_timer).on_timer(&timer).map(|step| outputs(&step)));
+        let _ = engine.deliver(event("a"));
+        within.set(20);
+        assert_eq!(engine.advance(Duration::from_secs(10)).outputs(), []);
+        assert_eq!(engine.advance(Duration::from_secs(10)).outputs().len(), 1);
+        assert!(engine.timers("k").is_empty());
     }
 
     #[test]

@@ -13,7 +13,8 @@ use super::{from_text, to_text};
 const LOG2_REGISTERS: u8 = 12;
 
 /// How many different values there were, within about 1.3 % (one standard error), in at most 3 KiB of JSON; small numbers
-/// take less and are next to exact.
+/// take less and are next to exact. [`aggregate::Distinct`](crate::aggregate::Distinct) is the one for windows and for all
+/// languages.
 ///
 /// As JSON: `{"count":3,"hll":"..."}`.
 #[derive(Clone)]

@@ -4,6 +4,11 @@
 //! own. Their JSON holds what people ask for beside the sketch itself, in Base64, in the format that the Apache DataSketches
 //! libraries of other languages read.
 //!
+//! That is what they are for: a plugin in Rust whose sketches something outside of Wasmill shall read. In all other cases
+//! take [`aggregate::Distinct`](crate::aggregate::Distinct) and [`aggregate::Quantile`](crate::aggregate::Quantile): they
+//! stand in windows, and a plugin in another language goes on with their state. There are two families since no one format
+//! is both.
+//!
 //! ```
 //! use wasmill_sdk::sketch::{Distinct, Quantiles};
 //! use wasmill_sdk::state::Value;

@@ -12,7 +12,8 @@ use super::{from_text, to_text};
 const COMPRESSION: u16 = 100;
 
 /// How large numbers are at a rank, such as their median, closest at both ends: within about 1 % of the rank in the middle
-/// and 0.2 % at the ends, in at most 5 KiB of JSON.
+/// and 0.2 % at the ends, in at most 5 KiB of JSON. [`aggregate::Quantile`](crate::aggregate::Quantile) is the one for
+/// windows and for all languages.
 ///
 /// As JSON: `{"count":3,"min":1.0,"max":9.0,"tdigest":"..."}`.
 #[derive(Clone)]

@@ -56,6 +56,12 @@
 //! whose time is far ahead moves the watermark there, and those after it are late: reject a time that cannot be, before it
 //! is added.
 //!
+//! # Another definition
+//!
+//! What is stored says which size, slide and offset, or which gap, it was cut for. With others it is refused as
+//! [`Error::Changed`], a retry, so that events wait: give the state field another name, and the old windows are never told; or
+//! bring the old definition back until they are closed. Disorder and lateness may change at any time.
+//!
 //! # Sources
 //!
 //! Windows, watermarks, allowed lateness and late firings are those of Apache Flink ("Windows", "Generating Watermarks") and
@@ -151,7 +157,7 @@ pub struct Windows<A> {
 
 impl<A: Aggregate> Windows<A> {
     /// Adds an event of this time, nanoseconds since the Unix epoch: `change` adds it to the aggregate of its window, and is
-    /// not called if it is late.
+    /// not called if it is late. Of a stored state ask [`Windows::check`] before.
     pub fn add(&self, open: &mut Open<A>, time: u64, change: impl FnOnce(&mut A)) -> Added<A> {
         let ms = to_ms(time);
         let mut added = match &self.cut {
@@ -159,6 +165,7 @@ impl<A: Aggregate> Windows<A> {
             Cut::Sessions { gap } => sessions::add(open, *gap, self.lateness, ms, &self.empty, change),
         };
         added.closed.extend(self.advance(open, time));
+        self.mark(open);
         added
     }
 
@@ -171,10 +178,32 @@ impl<A: Aggregate> Windows<A> {
             return Vec::new();
         }
         open.watermark = Some(watermark);
-        match &self.cut {
+        let closed = match &self.cut {
             Cut::Panes(panes) => panes.close(open, self.lateness, before),
             Cut::Sessions { .. } => sessions::close(open, self.lateness, before),
+        };
+        self.mark(open);
+        closed
+    }
+
+    /// Says whether what was stored is of these windows. With another size, slide, offset or gap its pieces would be read
+    /// as what they are not; disorder and lateness may change. [`Windows::on_event`] and [`Windows::on_timer`] ask this first.
+    ///
+    /// # Errors
+    /// [`Error::Changed`]. Never where nothing is kept but the watermark, or the state does not say what it is of.
+    pub fn check(&self, open: &Open<A>) -> Result<(), Error> {
+        let now = self.cut.shape();
+        match &open.shape {
+            Some(stored) if *stored != now && open.pieces() > 0 => {
+                Err(Error::Changed { stored: stored.clone(), now })
+            }
+            _ => Ok(()),
         }
+    }
+
+    /// Notes what the pieces are of; without any the next definition is as good.
+    fn mark(&self, open: &mut Open<A>) {
+        open.shape = (open.pieces() > 0).then(|| self.cut.shape());
     }
 
     /// When [`Windows::advance`] has something to do, on the plugin clock, nanoseconds since the Unix epoch: a window closes,

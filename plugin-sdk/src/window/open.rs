@@ -7,8 +7,9 @@ use super::time::to_ns;
 /// All open windows of a key: plain data, to be kept as one state value. [`super::Windows`] works on it.
 ///
 /// JSON, times in milliseconds since the Unix epoch, what is empty left out: `{"w": watermark, "l": late events, "p":
-/// [[start, aggregate], ...], "s": [[start, end, aggregate, [[start, end], ...]], ...]}`: `p` are the panes of tumbling and
-/// sliding windows, `s` the sessions, each with the windows told of it that the next telling replaces.
+/// [[start, aggregate], ...], "s": [[start, end, aggregate, [[start, end], ...]], ...], "c": the windows they were cut for}`: `p`
+/// are the panes of tumbling and sliding windows, `s` the sessions, each with the windows told of it that the next telling
+/// replaces. See [`super::Windows::check`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(bound(serialize = "A: Serialize", deserialize = "A: Deserialize<'de>"), deny_unknown_fields)]
 pub struct Open<A> {
@@ -20,6 +21,8 @@ pub struct Open<A> {
     pub(super) panes: Vec<Pane<A>>,
     #[serde(rename = "s", default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
     pub(super) sessions: Vec<Session<A>>,
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub(super) shape: Option<String>,
 }
 
 // Not expected: where pointers have 32 bits, as in a component, it is no fault.
@@ -30,7 +33,7 @@ pub fn is_zero(count: &u64) -> bool {
 
 impl<A> Default for Open<A> {
     fn default() -> Self {
-        Self { watermark: None, late: 0, panes: Vec::new(), sessions: Vec::new() }
+        Self { watermark: None, late: 0, panes: Vec::new(), sessions: Vec::new(), shape: None }
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::open::Pane;
 use super::spec::MOST_PIECES;
-use super::time::{floor, some_length, to_ms};
+use super::time::{floor, some_length, to_ms, to_ns};
 use crate::aggregate::Aggregate;
 
 /// An aggregate over the last so much time, as of any event: velocity rules ask "how many within 24 h, this one included".
@@ -65,6 +65,13 @@ impl<A> Buckets<A> {
     #[must_use]
     pub fn late(&self) -> u64 {
         self.late
+    }
+
+    /// When the latest bucket begins, nanoseconds since the Unix epoch: an event from before it comes out of order. `None`
+    /// before the first event.
+    #[must_use]
+    pub fn latest(&self) -> Option<u64> {
+        self.panes.last().map(|pane| to_ns(pane.start))
     }
 
     /// How many buckets are kept: those of the span that hold an event.
@@ -145,7 +152,7 @@ mod tests {
         assert_eq!(rolling.over(&kept, 18 * NS, 10 * S).get(), [10]);
         assert_eq!(rolling.over(&kept, 19 * NS, Duration::from_nanos(1)).get(), [19]);
         assert_eq!(rolling.over(&kept, 28 * NS, 1_000 * S).get(), [19]);
-        assert_eq!((kept.pieces(), kept.late()), (2, 1));
+        assert_eq!((kept.pieces(), kept.late(), kept.latest()), (2, 1, Some(19 * NS)));
         let text = serde_json::to_string(&kept).unwrap();
         assert_eq!(
             text,

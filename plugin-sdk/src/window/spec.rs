@@ -14,7 +14,7 @@ use crate::Failure;
 pub const MOST_PIECES: i64 = 10_000;
 
 /// What is wrong with the definition of a window, a rolling aggregate or a join. As a [`Failure`] it is a retry: the
-/// event is sound, and can be handled once the definition is put right.
+/// event is sound, and can be handled once the definition is put right, or is again the one that the state was stored for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -30,6 +30,13 @@ pub enum Error {
     TooFine(i64),
     /// The length of a bucket does not divide the span of a rolling aggregate.
     Uneven,
+    /// The stored windows were cut for another definition: its shape and the present one.
+    Changed {
+        /// What they were stored for.
+        stored: String,
+        /// What the definition says.
+        now: String,
+    },
 }
 
 impl fmt::Display for Error {
@@ -47,6 +54,11 @@ impl fmt::Display for Error {
                  longer, or its size, disorder or lateness shorter"
             ),
             Self::Uneven => f.write_str("the bucket of a rolling aggregate does not divide its span"),
+            Self::Changed { stored, now } => write!(
+                f,
+                "the stored windows are of `{stored}`, the definition is `{now}`\nhint: give the field another name, or \
+                 delete it in migrate"
+            ),
         }
     }
 }
@@ -168,6 +180,16 @@ impl Spec {
 pub enum Cut {
     Panes(Panes),
     Sessions { gap: i64 },
+}
+
+impl Cut {
+    /// As text, the same in every language: what is stored belongs to it.
+    pub fn shape(&self) -> String {
+        match self {
+            Self::Panes(Panes { size, slide, offset, .. }) => format!("{size}/{slide}+{offset}"),
+            Self::Sessions { gap } => format!("gap {gap}"),
+        }
+    }
 }
 
 /// Tumbling and sliding windows share panes: each event is in one pane, each window is a run of whole panes (Li et al., "No

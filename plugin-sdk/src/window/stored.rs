@@ -69,7 +69,7 @@ impl<A: Aggregate + Serialize + DeserializeOwned> Windows<A> {
     ///
     /// # Errors
     /// What the engine refuses, see [`state::Error`](crate::state::Error) and [`timers::Error`]; a retry if the field holds
-    /// something else.
+    /// something else, or windows of another definition.
     pub fn on_event(
         &self,
         field: &Value<Open<A>>,
@@ -95,11 +95,73 @@ impl<A: Aggregate + Serialize + DeserializeOwned> Windows<A> {
         work: impl FnOnce(&mut Open<A>) -> R,
     ) -> Result<R, Failure> {
         let mut open = field.get()?.unwrap_or_default();
+        self.check(&open)?;
         // A timer that fired is gone, even if the same time is due as before.
         let before = if fired { None } else { self.due(&open) };
         let answer = work(&mut open);
         field.set(&open)?;
         timers::move_to(field.name(), before, self.due(&open))?;
         Ok(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::aggregate::Count;
+    use crate::testing::{Delivery, Keyed};
+    use crate::timers::Timer;
+    use crate::window::Spec;
+    use crate::{Event, Output, config};
+
+    const COUNT: Value<Open<Count>> = Value::new("count");
+
+    fn windows() -> Result<Windows<Count>, Failure> {
+        Ok(config::load::<Spec>()?.of(Count::default())?)
+    }
+
+    fn tell(closed: &[Closed<Count>]) -> Vec<Output> {
+        closed.iter().map(|one| Output::bytes("out", one.value.get().to_string())).collect()
+    }
+
+    fn handle(event: Event) -> Result<Vec<Output>, Failure> {
+        Ok(tell(&windows()?.on_event(&COUNT, event.time, |count| count.add(1))?.closed))
+    }
+
+    fn on_timer(_: Timer) -> Result<Vec<Output>, Failure> {
+        Ok(tell(&windows()?.on_timer(&COUNT)?))
+    }
+
+    /// Both the events and the timers of what is open wait for the definition that it was stored for.
+    #[test]
+    fn windows_of_another_definition_wait() {
+        let session = json!({"kind": "session", "gap_ms": 60_000});
+        for other in
+            [json!({"kind": "tumbling", "size_ms": 60_000}), json!({"kind": "session", "gap_ms": 90_000})]
+        {
+            let mut engine = Keyed::new(handle).on_timer(on_timer).config(session.clone());
+            let event = || Delivery::json(json!({})).key("k");
+            assert!(engine.deliver(event()).outputs().is_empty());
+            let stored: Json = engine.get("k", "count").unwrap();
+            assert_eq!(stored["c"], "gap 60000");
+
+            let mut engine = engine.config(other.clone());
+            let handled = engine.deliver(event());
+            let failure = handled.failure().unwrap();
+            assert!(failure.is_retry() && failure.reason().contains("are of `gap 60000`"), "{failure}");
+            let handled = engine.advance(Duration::from_secs(60));
+            let failure = handled.failure().unwrap();
+            assert!(failure.is_retry(), "{failure}");
+            assert_eq!(engine.get::<Json>("k", "count"), Some(stored));
+
+            let mut engine = engine.config(session.clone());
+            assert_eq!(engine.advance(Duration::ZERO).outputs(), [Output::bytes("out", "1")]);
+            let mut engine = engine.config(other);
+            assert!(engine.deliver(event()).outputs().is_empty(), "nothing is open");
+        }
     }
 }

@@ -183,7 +183,7 @@ fn a_late_event_joins_what_was_told_to_what_is_open() {
     assert!(windows.peek(&open, 210 * MS).is_empty());
     assert_eq!(
         serde_json::to_string(&open).unwrap(),
-        r#"{"w":200,"s":[[100,128,{"n":9,"r":[100,118,109],"o":0},[[100,128]]],[200,210,{"n":9,"r":[200],"o":0},[]]]}"#
+        r#"{"w":200,"s":[[100,128,{"n":9,"r":[100,118,109],"o":0},[[100,128]]],[200,210,{"n":9,"r":[200],"o":0},[]]],"c":"gap 10"}"#
     );
 }
 

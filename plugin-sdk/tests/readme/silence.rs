@@ -1,15 +1,19 @@
 use std::time::Duration;
 
-use wasmill_sdk::state::Counter;
+use wasmill_sdk::state::{Counter, Value};
 use wasmill_sdk::timers::{self, Timer};
 use wasmill_sdk::{Event, Failure, Output, plugin};
 
 const READINGS: Counter = Counter::new("readings");
+const LAST: Value<u64> = Value::new("last");
 
-/// Every reading puts the alarm off.
-fn handle(_: Event) -> Result<(), Failure> {
+/// Every reading puts the alarm off; one that comes late must not bring it forward.
+fn handle(event: Event) -> Result<(), Failure> {
     READINGS.add(1)?;
-    timers::set_after("silence", Duration::from_secs(600), "")?;
+    if LAST.get()?.is_none_or(|last| last < event.time) {
+        LAST.set(&event.time)?;
+        timers::set_after("silence", Duration::from_secs(600), "")?;
+    }
     Ok(())
 }
 
@@ -41,9 +45,12 @@ mod tests {
             assert_eq!(engine.deliver(reading).outputs(), []);
             let _ = engine.advance(Duration::from_secs(300));
         }
-        assert_eq!(engine.get("pump-1", "readings"), Some(3));
+        let late = Delivery::json(json!({"celsius": 20})).time(engine.clock() - 600_000_000_000);
+        assert_eq!(engine.deliver(late.key("pump-1")).outputs(), []);
+        assert_eq!(engine.get("pump-1", "readings"), Some(4));
+        assert_eq!(engine.advance(Duration::from_secs(299)).outputs(), []);
         let alerts = engine.advance(Duration::from_secs(86_400)).outputs();
         assert_eq!(alerts.len(), 1);
-        assert_eq!(alerts[0].data, br#"{"device":"pump-1","readings":3}"#);
+        assert_eq!(alerts[0].data, br#"{"device":"pump-1","readings":4}"#);
     }
 }

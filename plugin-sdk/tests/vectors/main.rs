@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use aggregates::Any;
 use serde_json::{Map, Value, json};
+use wasmill_sdk::aggregate::Count;
 use wasmill_sdk::join::{Held, Join, Side};
 use wasmill_sdk::window::{Buckets, Closed, Error, Open, Rolling, Spec, Window};
 
@@ -33,6 +34,7 @@ fn the_vectors_hold() {
                 "aggregates" => aggregates::case,
                 "windows" => windows,
                 "refused" => refused,
+                "changed" => changed,
                 "rolling" => rolling,
                 "joins" => joins,
                 other => panic!("windows.json has a part {other}"),
@@ -130,6 +132,17 @@ fn refused(mut case: Value) -> Value {
         Err(Error::Gaps) => "gaps".into(),
         Err(Error::TooLong(_)) => "too-long".into(),
         Err(Error::TooFine(_)) => "too-fine".into(),
+        Err(other) => panic!("{other}"),
+    };
+    case
+}
+
+fn changed(mut case: Value) -> Value {
+    let spec: Spec = serde_json::from_value(case["window"].clone()).unwrap();
+    let open: Open<Count> = serde_json::from_value(case["state"].clone()).unwrap();
+    case["because"] = match spec.of(Count::default()).unwrap().check(&open) {
+        Ok(()) => Value::Null,
+        Err(Error::Changed { .. }) => "changed".into(),
         Err(other) => panic!("{other}"),
     };
     case

@@ -62,9 +62,11 @@ fn handle(event: Event) -> Result<Option<Output>, Failure> {
         // The lengths are part of the name: with others the window begins anew.
         let field = state::Value::<Kept>::named(format!("last-{}s-by-{}s", window.span_s, window.bucket_s));
         let mut kept = field.get()?.unwrap_or_default();
+        // They are by far the largest part of what is kept.
+        let member = member.as_deref().filter(|_| window.limits.iter().any(Limit::counts_members));
         let is_in_time = rolling.add(&mut kept, event.time, |seen| {
             if !is_report {
-                seen.pay(amount, member.as_deref());
+                seen.pay(amount, member);
             }
             seen.suspect(is_suspect);
         });

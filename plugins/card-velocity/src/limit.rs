@@ -80,6 +80,11 @@ impl Limit {
         self.within_s
     }
 
+    /// Whether it needs to know the different members.
+    pub fn counts_members(&self) -> bool {
+        matches!(self.measure, Measure::Members(_))
+    }
+
     /// The reason for an alert, if there is one.
     pub fn broken_by(&self, judged: &Judged<'_>) -> Option<String> {
         let seen = judged.rolling.over(judged.kept, judged.time, Duration::from_secs(self.within_s));

@@ -7,9 +7,10 @@ use wasmill_sdk::window::Buckets;
 /// All that a window keeps of a key, as its state field holds it.
 pub type Kept = Buckets<Seen>;
 
-/// Payments, their sum, the members they were made with, and the suspects among them. JSON: an array in this order.
+/// Payments, their sum, the members they were made with where a limit asks for them, and the suspects among them. JSON: an
+/// array in this order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Seen(Count, Sum, Distinct, Count);
+pub struct Seen(Count, Sum, Option<Distinct>, Count);
 
 impl Seen {
     /// One payment.
@@ -17,7 +18,7 @@ impl Seen {
         self.0.add(1);
         self.1.add(amount);
         if let Some(member) = member {
-            self.2.add(member);
+            self.2.get_or_insert_default().add(member);
         }
     }
 
@@ -38,7 +39,7 @@ impl Seen {
 
     /// How many different members.
     pub fn members(&self) -> u64 {
-        self.2.get()
+        self.2.as_ref().map_or(0, Distinct::get)
     }
 
     /// How many suspects.
@@ -51,7 +52,9 @@ impl Aggregate for Seen {
     fn merge(&mut self, other: &Self) {
         self.0.merge(&other.0);
         self.1.merge(&other.1);
-        self.2.merge(&other.2);
+        if let Some(members) = &other.2 {
+            self.2.get_or_insert_default().merge(members);
+        }
         self.3.merge(&other.3);
     }
 }

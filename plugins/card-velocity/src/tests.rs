@@ -76,6 +76,34 @@ fn an_amount_is_compared_to_those_before_it() {
     assert_eq!(told[4], [""; 0], "nothing to compare with");
 }
 
+/// A bucket is small unless a limit needs the members, so that a busy terminal fits into its record.
+#[test]
+fn members_are_kept_only_where_a_limit_asks_for_them() {
+    let bucket = |limits: Value| {
+        let mut engine = with(limits);
+        for terminal in 0..300 {
+            let _ = engine.deliver(payment(0, 10.0, terminal));
+        }
+        engine.get::<Value>("7", "last-86400s-by-300s").unwrap()["p"][0].clone()
+    };
+    let suspects = json!({"within_s": 86_400, "suspects_over": 1});
+    let small = bucket(json!([suspects]));
+    assert_eq!(small[1], json!([300, [3_000.0, 0.0], null, 0]));
+    assert!(small.to_string().len() <= 48, "{small}");
+    let large = bucket(json!([suspects, {"within_s": 86_400, "distinct_over": 400}]));
+    assert!((4_096..4_200).contains(&large.to_string().len()), "{large}");
+}
+
+/// As it was kept before: empty where there were no members.
+#[test]
+fn what_was_kept_with_members_goes_on() {
+    let seen = |text: &str| serde_json::from_str::<Seen>(text).unwrap();
+    let mut before = seen(r#"[2,[30.0,0.0],{"h":"EjDFUIn+TkM"},1]"#);
+    before.pay(5.0, None);
+    assert_eq!((before.payments(), before.members(), before.suspects()), (3, 1, 1));
+    assert_eq!(seen(r#"[2,[30.0,0.0],{"h":""},1]"#).members(), 0);
+}
+
 #[test]
 fn reports_make_a_terminal_suspect_and_no_alert() {
     let mut engine = with(json!([{"within_s": 86_400, "suspects_over": 1}]));

@@ -25,18 +25,21 @@ pub struct Change {
 }
 
 impl Change {
-    /// Takes a reading. A swing is told once; the next one only after the swing was down to half of what is allowed.
+    /// Takes a reading. A swing is told once; the next one only after the swing was down to half of what is allowed. One from
+    /// before the latest bucket counts in what comes after it, and is not judged itself: as of its time, which is past, the
+    /// sensor may seem calm in the middle of a swing.
     pub fn take(&self, time: u64, value: f64) -> Result<Option<Told>, Failure> {
         let (span, bucket) = (Duration::from_secs(self.within_s), Duration::from_secs(self.bucket_s));
         let rolling = Rolling::new(span, bucket, Swing::default())?;
         let mut kept = RECENT.get()?.unwrap_or_default();
-        let is_in_time = rolling.add(&mut kept, time, |(least, greatest)| {
+        let is_latest = kept.latest().is_none_or(|latest| time >= latest);
+        rolling.add(&mut kept, time, |(least, greatest)| {
             least.add(value);
             greatest.add(value);
         });
         RECENT.set(&kept)?;
         let (least, greatest) = rolling.over(&kept, time, span);
-        let (Some(least), Some(greatest), true) = (least.get(), greatest.get(), is_in_time) else {
+        let (Some(least), Some(greatest), true) = (least.get(), greatest.get(), is_latest) else {
             return Ok(None);
         };
         let swing = greatest - least;

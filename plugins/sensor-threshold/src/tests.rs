@@ -78,6 +78,22 @@ fn a_reading_from_before_the_last_changes_nothing() {
 }
 
 #[test]
+fn a_late_reading_does_not_make_a_swing_a_new_one() {
+    let change = json!({"change": {"over": 25, "within_s": 3_600, "bucket_s": 300}});
+    let told = told(change, &[(0, 70.0), (50, 70.0), (55, 100.0), (45, 70.0), (56, 100.0), (120, 100.0)]);
+    let counts: Vec<_> = told.iter().map(|told| told.as_array().unwrap().len()).collect();
+    assert_eq!(counts, [0, 0, 1, 0, 0, 0]);
+}
+
+#[test]
+fn a_late_reading_counts_in_the_next_swing() {
+    let change = json!({"change": {"over": 25, "within_s": 3_600, "bucket_s": 300}});
+    let told = told(change, &[(55, 80.0), (45, 50.0), (54, 80.0), (56, 80.0)]);
+    let counts: Vec<_> = told.iter().map(|told| told.as_array().unwrap().len()).collect();
+    assert_eq!(counts, [0, 0, 0, 1]);
+}
+
+#[test]
 fn faults_say_what_is_wrong() {
     let failed = |tables: Value, payload: Value| {
         let handled = with(tables).deliver(Delivery::json(payload).key("m1"));
