@@ -4,6 +4,7 @@ mod account;
 mod chaos;
 mod order;
 mod owners;
+mod redrives;
 mod state;
 mod swaps;
 mod timers;
