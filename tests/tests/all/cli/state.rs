@@ -1,5 +1,7 @@
 //! `wasmill state` and `wasmill plugin reset` on a real server, mostly while an engine is at work.
 
+mod parts;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -111,6 +113,14 @@ async fn what_is_stored_is_listed_and_shown() {
     assert_eq!(keys("state ls ledger -o json --limit 1"), ["c-1"]);
     let listed = &scene.lines("state ls ledger -o json --prefix c-1")[0];
     assert_eq!((&listed["fields"], &listed["version"]), (&json!(4), &json!("1.0.0")));
+
+    for (flags, first) in [("--limit 1", "c-1"), ("--limit 1 -o json", "{\"key\":\"c-1\"")] {
+        let ended = scene.cli(&format!("state ls ledger {flags}")).done();
+        assert!(ended.stdout.contains(first) && !ended.stdout.contains("c-2"), "{ended:?}");
+        assert!(ended.stderr.contains("the first 1 key; there are more"), "{ended:?}");
+    }
+    let ended = scene.cli("state ls ledger --limit 2").done();
+    assert!(!ended.stderr.contains("there are more"), "{ended:?}");
 
     let part = &scene.lines("state ls ledger --partitions -o json")[0];
     assert_eq!((&part["bucket"], &part["resets"]), (&json!("wasmill-state-ledger-0"), &json!(0)));
@@ -356,7 +366,8 @@ async fn keys_are_divided_anew_by_an_import() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_export_changes_nothing() {
     let scene = scene().await;
-    let head = r#"{"wasmill_state":1,"plugin":"p","exported":"","partitions":1,"cursor":{},"clock_ns":0}"#;
+    let head =
+        r#"{"wasmill_state":1,"plugin":"ledger","exported":"","partitions":1,"cursor":{},"clock_ns":0}"#;
     let file = scene.place.file("bad.ndjson");
     for (text, reason) in [
         (String::new(), "is empty"),
