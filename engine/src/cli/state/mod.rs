@@ -1,9 +1,10 @@
 //! `wasmill state`: what a plugin with a key keeps for each of its keys, seen, saved, restored and deleted; and
 //! `wasmill plugin reset`.
 //!
-//! In reading order: `list` and `get` (what is there; `told` puts it into words), `line` (a record as a line of an export),
-//! `export`, `import` (`restore` stores it), `delete`, `reset`. The first three only read. The others own the partitions while they work
-//! (`owned`): an engine that was at work on them is fenced off, and goes on from where it was within a second or so.
+//! In reading order: `list` and `get` (what is there; `told` puts it into words, with `shapes` for what the SDKs store),
+//! `line` (a record as a line of an export), `export`, `import` (`restore` stores it), `delete`, `reset`. The first two
+//! and `export` only read. The others own the partitions while they work (`owned`): an engine that was at work on them is fenced off,
+//! and goes on from where it was within a second or so.
 
 mod delete;
 mod export;
@@ -15,6 +16,7 @@ mod list;
 mod owned;
 pub mod reset;
 mod restore;
+mod shapes;
 mod told;
 
 use std::sync::Arc;
