@@ -31,10 +31,10 @@ pub struct ListArgs {
     /// The plugin
     #[arg(value_name = "PLUGIN", value_parser = plugin)]
     plugin: PluginName,
-    /// Keys that begin so
+    /// Only keys that begin so
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     prefix: String,
-    /// No more than this many
+    /// No more than this many [default: 1,000 in a table, all as JSON]
     #[arg(long, value_name = "COUNT")]
     limit: Option<usize>,
     /// Also keys that hold nothing
