@@ -13,7 +13,7 @@ pub enum Format {
     /// For people.
     #[default]
     Text,
-    /// One JSON document.
+    /// For programs.
     Json,
 }
 

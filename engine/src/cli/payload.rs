@@ -69,13 +69,19 @@ fn depth(value: &Value) -> usize {
     }
 }
 
+/// Whether a text is one for people: it has no control characters but those that set lines out or colour them.
+#[must_use]
+pub fn is_readable(text: &str) -> bool {
+    !text.contains(|c: char| c.is_ascii_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{1b}'))
+}
+
 /// Bytes for people: JSON set out in lines, text without what a terminal would act on, anything else as hexadecimal digits, of
 /// which there are only so many; `whole` says how to see the rest.
 pub fn shown(bytes: &[u8], whole: &str) -> String {
     match Payload::of(bytes) {
         Payload::Data(value) => harmless(&serde_json::to_string_pretty(&value).unwrap_or_default()),
-        Payload::Text(text) => harmless(&text),
-        Payload::Base64(_) => hex(bytes, whole),
+        Payload::Text(text) if is_readable(&text) => harmless(&text),
+        Payload::Text(_) | Payload::Base64(_) => hex(bytes, whole),
     }
 }
 
@@ -125,6 +131,7 @@ mod tests {
         assert_eq!(shown("t\u{1b}[2J\n\u{9b}x\té".as_bytes(), W), "t\\u{1b}[2J\n\\u{9b}x\té");
         assert_eq!(shown("\"\u{9b}\"".as_bytes(), W), "\"\\u{9b}\"");
         assert_eq!(shown(&[b'a', 0xff, 0, b'\n'], W), format!("000000  {:<47}  a...", "61 ff 00 0a"));
+        assert_eq!(shown(&[0, 0, b'a'], W), format!("000000  {:<47}  ..a", "00 00 61"));
         assert!(shown(&[0xff; 5_000], W).ends_with("… 5000 bytes in all; --payload writes them"));
         assert_eq!(shown(b"", W), "");
     }

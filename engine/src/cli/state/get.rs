@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use serde::Serialize;
 
 use super::line::Line;
-use super::{survey, told};
+use super::{no_record, survey, told};
 use crate::bus::Bus;
 use crate::cli::dead_letter::filter::plugin;
 use crate::cli::exit::Failure;
@@ -52,13 +52,8 @@ struct Told<'a> {
 pub(super) async fn run(args: &GetArgs, bus: Arc<dyn Bus>) -> Result<(), Failure> {
     let survey = survey(bus, &args.plugin).await?;
     let key = &args.key;
-    let none = || {
-        anyhow!(
-            "plugin {} has no record of key {key:?}\n  hint: `wasmill state ls {0}` lists its keys",
-            args.plugin
-        )
-    };
-    let filed = survey.record(key).await.map_err(Failure::bus)?.ok_or_else(none)?;
+    let filed =
+        survey.record(key).await.map_err(Failure::bus)?.ok_or_else(|| no_record(&args.plugin, key))?;
     let record = filed
         .record
         .as_ref()

@@ -1,41 +1,42 @@
 //! `wasmill state import`: what was exported is stored.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{anyhow, ensure};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
 use super::counted;
 use super::delete::{count, holds};
-use super::export::lowest;
 use super::input::Input;
 use super::line::Head;
-use super::owned::{failed, own};
+use super::owned::own;
+use super::restore::{AT_ONCE, Restore};
 use crate::bus::{Bus, BusError};
 use crate::cli::dead_letter::filter::plugin;
 use crate::cli::exit::Failure;
 use crate::cli::out::{self, Format};
 use crate::cli::settings::Place;
-use crate::key;
-use crate::keyed::bucket::{Bucket, Owner};
-use crate::keyed::rewind::remains;
-use crate::keyed::steward::Steward;
+use crate::keyed::bucket::Bucket;
 use crate::keyed::survey::{Survey, SurveyError};
 use crate::manifest::{MAX_PARTITIONS, PluginName};
-use crate::record::{Reached, Record};
 
 /// What a record's message may have beyond the record, in bytes: subject and headers.
 const MESSAGE_HEAD_BYTES: usize = 1_024;
 
 const NOTES: &str = "\
 All lines are read and checked before anything is stored. Of two lines of one key the later holds. Outputs that may not
-have been stored when the export was made are published first, unless their stream has them.
+have been stored when the export was made are published first, unless their stream has them. If it ends before all is done,
+each key is as it was or as the export has it; run it again then.
 
 The plugin goes on from where it is: events that it handled after the export was made are not in its state then. With
 --rewind it goes on from where the export was made, so that they are; what they emitted is emitted once more, under the same
 ids. A plugin that has never run here goes on from where the export was made in any case.
+
+With --merge, keys that the export does not have stay as they are: that brings back a part that `wasmill state export` wrote
+with a KEY or --prefix. Events of a key that were handled before are not handled again, whether its export has them or not.
 
 To divide the keys otherwise: export, change state.partitions in the manifest to N, import with --replace --partitions N.";
 
@@ -52,6 +53,12 @@ pub struct ImportArgs {
     /// Even if the plugin has keys: all of them are forgotten
     #[arg(long)]
     replace: bool,
+    /// Even if the plugin has keys: those that the export has are replaced, the others stay
+    #[arg(long, conflicts_with_all = ["replace", "rewind", "partitions"])]
+    merge: bool,
+    /// Even if the export is of a plugin of another name
+    #[arg(long)]
+    from_other: bool,
     /// Go on from where the export was made, not from where the plugin is
     #[arg(long)]
     rewind: bool,
@@ -76,7 +83,7 @@ struct Report<'a> {
     plugin: &'a str,
     /// Lines stored, or to be stored.
     records: u64,
-    /// Keys that were there before.
+    /// Keys that were there before and are no more, or as the export has them.
     replaced: u64,
     partitions: u32,
     imported: bool,
@@ -89,7 +96,8 @@ pub(super) fn open(args: &ImportArgs) -> Result<Input, Failure> {
 
 /// Runs the command.
 pub(super) async fn run(args: &ImportArgs, input: Input, bus: Arc<dyn Bus>) -> Result<(), Failure> {
-    let (head, records) = check(&input, bus.max_message_bytes())?;
+    let (head, records, keys) = check(&input, bus.max_message_bytes(), args.merge)?;
+    args.is_of(&head)?;
     let survey = match Survey::open(Arc::clone(&bus), &args.plugin).await {
         Ok(survey) => Some(survey),
         Err(SurveyError::NoState { .. }) => None,
@@ -99,34 +107,22 @@ pub(super) async fn run(args: &ImportArgs, input: Input, bus: Arc<dyn Bus>) -> R
     let before = survey.as_ref().map(Survey::count);
     let partitions = args.partitions.or(before).unwrap_or(head.partitions);
     let replaced = match &survey {
+        Some(survey) if args.merge => held(survey, &keys).await?,
         Some(survey) => count(survey).await?,
         None => 0,
     };
     let mut report = Report { plugin: args.plugin.as_str(), records, replaced, partitions, imported: false };
-    if replaced > 0 {
-        let there = format!("plugin {} has {}", args.plugin, counted(replaced, "key"));
-        if !args.replace {
-            return Err(anyhow!("{there}\n  hint: --replace forgets them; or delete them first").into());
-        }
-        if !args.yes {
-            if args.output == Format::Json {
-                out::json(&report)?;
-            }
-            let records = counted(records, "record");
-            return Err(anyhow!(
-                "{there}, which would be replaced by {records}\n  hint: --yes replaces them"
-            )
-            .into());
-        }
-    }
+    args.may(&report)?;
     let most = partitions.max(before.unwrap_or(0));
     for partition in 0..most {
         let spec = Bucket::new(&args.plugin, partition).spec(args.replicas);
         bus.ensure_bucket(&spec).await.map_err(Failure::bus)?;
     }
     let before = before.unwrap_or(partitions);
-    let import = Import { input: &input, head: &head, before, partitions, rewind: args.rewind };
-    own(&bus, &args.plugin, (0..most, before), "state-import", async |stewards| import.run(stewards).await)
+    let (input, head, merged) = (&input, &head, args.merge.then_some(&keys));
+    let restore = Restore { input, head, records, before, partitions, rewind: args.rewind, merged };
+    let partitions_owned = (0..most, before);
+    own(&bus, &args.plugin, partitions_owned, "state-import", async |stewards| restore.run(stewards).await)
         .await?;
     for partition in partitions..most {
         // All that it held is in the others, and no engine takes it up again.
@@ -145,12 +141,65 @@ pub(super) async fn run(args: &ImportArgs, input: Input, bus: Arc<dyn Bus>) -> R
     }
 }
 
-/// Reads all lines, and counts the records.
-fn check(input: &Input, max_message_bytes: usize) -> anyhow::Result<(Head, u64)> {
+impl ImportArgs {
+    /// Whether it is an export of this plugin.
+    fn is_of(&self, head: &Head) -> anyhow::Result<()> {
+        let (of, plugin) = (&head.plugin, &self.plugin);
+        ensure!(
+            self.from_other || of == plugin.as_str(),
+            "the export is of plugin {of:?}, not of {plugin}\n  hint: --from-other imports it all the same"
+        );
+        Ok(())
+    }
+
+    /// Whether what is there may be replaced.
+    fn may(&self, report: &Report<'_>) -> Result<(), Failure> {
+        let keys = counted(report.replaced, "key");
+        if report.replaced == 0 {
+            return Ok(());
+        }
+        if !self.merge && !self.replace {
+            return Err(anyhow!(
+                "plugin {} has {keys}\n  hint: --merge replaces those that the export has, --replace forgets all of them",
+                self.plugin
+            )
+            .into());
+        }
+        if self.yes {
+            return Ok(());
+        }
+        if self.output == Format::Json {
+            out::json(report)?;
+        }
+        let records = counted(report.records, "record");
+        let told = if self.merge {
+            format!("{keys} of plugin {} would be replaced, as {records} would be stored", self.plugin)
+        } else {
+            format!("plugin {} has {keys}, which would be replaced by {records}", self.plugin)
+        };
+        Err(anyhow!("{told}\n  hint: --yes replaces them").into())
+    }
+}
+
+/// How many of these keys hold anything.
+async fn held(survey: &Survey, keys: &HashSet<String>) -> Result<u64, Failure> {
+    let found = stream::iter(keys).map(|key| survey.record(key)).buffer_unordered(AT_ONCE);
+    let held =
+        found.try_fold(0, async |count, filed| Ok(count + u64::from(filed.as_ref().is_some_and(holds))));
+    held.await.map_err(Failure::bus)
+}
+
+/// Reads all lines, counts the records, and keeps their keys if they are `wanted`.
+fn check(
+    input: &Input,
+    max_message_bytes: usize,
+    wanted: bool,
+) -> anyhow::Result<(Head, u64, HashSet<String>)> {
     let mut lines = input.lines()?;
     let head = lines.head()?;
     let limit = max_message_bytes.saturating_sub(MESSAGE_HEAD_BYTES);
     let mut records = 0;
+    let mut keys = HashSet::new();
     while let Some((record, _)) = lines.next()? {
         let bytes = record.encode().len();
         if bytes > limit {
@@ -161,113 +210,9 @@ fn check(input: &Input, max_message_bytes: usize) -> anyhow::Result<(Head, u64)>
             return Err(anyhow!(told).context(lines.at()));
         }
         records += 1;
+        if wanted {
+            keys.insert(record.key);
+        }
     }
-    Ok((head, records))
-}
-
-struct Import<'a> {
-    input: &'a Input,
-    head: &'a Head,
-    /// Into how many partitions the keys were divided.
-    before: u32,
-    partitions: u32,
-    rewind: bool,
-}
-
-/// What is left of keys that are forgotten: see [`remains`].
-type Left = HashMap<String, (Record, Option<u64>)>;
-
-impl Import<'_> {
-    async fn run(&self, stewards: &mut [Steward]) -> Result<(), Failure> {
-        let rewound = self.set_out(stewards).await?;
-        let left = self.forget(stewards, rewound).await?;
-        if self.divides_anew() {
-            for (record, ttl_s) in left.values() {
-                self.steward(stewards, &record.key)?.put(record, *ttl_s).await.map_err(failed)?;
-            }
-        }
-        let mut lines = self.input.lines()?;
-        lines.head()?;
-        while let Some((mut record, ttl_s)) = lines.next()? {
-            let steward = self.steward(stewards, &record.key)?;
-            if !record.outbox.is_empty() {
-                let since_ns = record.touched_ns;
-                steward.emit(vec![&mut record], since_ns).await.map_err(failed)?;
-            }
-            if let Some((left, _)) = left.get(&record.key) {
-                for (stream, reached) in &left.applied {
-                    record.apply(stream, *reached);
-                }
-            }
-            steward.put(&record, ttl_s).await.map_err(failed)?;
-        }
-        for steward in &mut *stewards {
-            steward.flush().await.map_err(failed)?;
-        }
-        // The first partition last: it is what the others are judged by.
-        for steward in stewards.iter().rev().filter(|_| self.divides_anew()) {
-            steward.set(|owner| owner.partitions = self.partitions).await.map_err(failed)?;
-        }
-        Ok(())
-    }
-
-    fn divides_anew(&self) -> bool {
-        self.before != self.partitions
-    }
-
-    fn steward<'s>(&self, stewards: &'s mut [Steward], key: &str) -> anyhow::Result<&'s mut Steward> {
-        let partition = key::partition(key, self.partitions);
-        let steward = stewards.iter_mut().find(|steward| steward.partition() == partition);
-        steward.with_context(|| format!("partition {partition} is not owned"))
-    }
-
-    /// Sets where the plugin goes on; says whether that is where the export was made.
-    async fn set_out(&self, stewards: &[Steward]) -> Result<bool, Failure> {
-        let mut owners = Vec::new();
-        for steward in stewards.iter().filter(|steward| steward.partition() < self.before) {
-            owners.push(steward.owner().await);
-        }
-        let present = lowest(&owners);
-        let rewinds = self.rewind || present.is_empty();
-        if !rewinds && !self.divides_anew() {
-            return Ok(false);
-        }
-        let (cursor, clock_ns) = if rewinds {
-            (self.head.cursor.clone(), self.head.clock_ns)
-        } else {
-            (present, owners.iter().map(|owner| owner.clock_ns).min().unwrap_or_default())
-        };
-        let resets = owners.iter().map(|owner| owner.resets).max().unwrap_or_default();
-        for steward in stewards {
-            let cursor = cursor.clone();
-            let set = |owner: &mut Owner| {
-                (owner.cursor, owner.clock_ns, owner.resets) = (cursor, clock_ns, resets);
-            };
-            steward.set(set).await.map_err(failed)?;
-        }
-        Ok(rewinds)
-    }
-
-    async fn forget(&self, stewards: &mut [Steward], rewound: bool) -> Result<Left, Failure> {
-        let mut left = Left::new();
-        for steward in stewards {
-            let cursor: BTreeMap<String, Reached> = steward.owner().await.cursor;
-            let mut records = steward.records().await.map_err(Failure::bus)?;
-            while let Some(filed) = records.next().await.map_err(Failure::bus)? {
-                let record = filed.record.as_ref().ok().filter(|_| !rewound);
-                let remaining = record.and_then(|record| remains(record, &cursor, &[]));
-                match &remaining {
-                    Some(_) if !holds(&filed) && !self.divides_anew() => {}
-                    Some(remaining) if !self.divides_anew() => {
-                        steward.put(remaining, filed.ttl_s).await.map_err(failed)?;
-                    }
-                    _ => steward.remove(&filed.key).await.map_err(failed)?,
-                }
-                if let Some(remaining) = remaining {
-                    left.insert(filed.key, (remaining, filed.ttl_s));
-                }
-            }
-        }
-        Ok(left)
-    }
+    Ok((head, records, keys))
 }

@@ -31,10 +31,10 @@ pub struct ListArgs {
     /// The plugin
     #[arg(value_name = "PLUGIN", value_parser = plugin)]
     plugin: PluginName,
-    /// Keys that begin so
+    /// Only keys that begin so
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     prefix: String,
-    /// No more than this many
+    /// No more than this many [default: 1,000 in a table, all as JSON]
     #[arg(long, value_name = "COUNT")]
     limit: Option<usize>,
     /// Also keys that hold nothing
@@ -57,13 +57,20 @@ pub(super) async fn run(args: &ListArgs, bus: Arc<dyn Bus>) -> Result<(), Failur
         return partitions(args, &survey, &*bus).await;
     }
     let in_table = args.output == Format::Text;
-    // One more than is shown tells whether there are more.
-    let most = args.limit.unwrap_or(usize::MAX).min(if in_table { TABLE_ROWS + 1 } else { usize::MAX });
-    let mut lister =
-        Lister { args, rows: Vec::new(), at: HashMap::new(), listed: 0, empty: 0, unreadable: 0 };
+    let most = args.limit.unwrap_or(usize::MAX).min(if in_table { TABLE_ROWS } else { usize::MAX });
+    let mut lister = Lister {
+        args,
+        most,
+        rows: Vec::new(),
+        at: HashMap::new(),
+        listed: 0,
+        more: false,
+        empty: 0,
+        unreadable: 0,
+    };
     'all: for part in survey.parts() {
         let mut records = survey.records(part).await.map_err(Failure::bus)?;
-        while lister.listed < most {
+        while !lister.more {
             let Some(filed) = records.next().await.map_err(Failure::bus)? else { continue 'all };
             lister.take(&filed)?;
         }
@@ -74,10 +81,14 @@ pub(super) async fn run(args: &ListArgs, bus: Arc<dyn Bus>) -> Result<(), Failur
 
 struct Lister<'a> {
     args: &'a ListArgs,
+    /// No more keys than these are listed.
+    most: usize,
     rows: Vec<Vec<String>>,
     /// Where the row of a key stands.
     at: HashMap<String, usize>,
     listed: usize,
+    /// There is at least one key more than are listed.
+    more: bool,
     empty: u64,
     unreadable: u64,
 }
@@ -111,13 +122,18 @@ impl Lister<'_> {
             self.empty += 1;
             return Ok(());
         }
+        let known = self.at.get(&filed.key).copied();
+        if known.is_none() && self.listed >= self.most {
+            self.more = true;
+            return Ok(());
+        }
         self.unreadable += u64::from(filed.record.is_err());
         if self.args.output == Format::Json {
             self.listed += 1;
             return out::data(serde_json::to_string(&json(filed))?);
         }
         let row = row(filed);
-        match self.at.get(&filed.key).and_then(|at| self.rows.get_mut(*at)) {
+        match known.and_then(|at| self.rows.get_mut(at)) {
             Some(before) => *before = row,
             None => {
                 self.at.insert(filed.key.clone(), self.rows.len());
@@ -132,21 +148,24 @@ impl Lister<'_> {
         if self.args.output == Format::Text {
             let heading = ["KEY", "PARTITION", "BYTES", "FIELDS", "TIMERS", "NEXT TIMER", "TOUCHED"];
             let mut rows = vec![heading.map(str::to_owned).to_vec()];
-            rows.extend(self.rows.iter().take(TABLE_ROWS).cloned());
-            if self.rows.is_empty() {
+            rows.extend(self.rows);
+            if self.listed == 0 && !self.more {
                 out::say("no keys");
             } else {
                 out::data(out::table(&rows, &[1, 2, 3, 4]))?;
             }
-            if self.rows.len() > TABLE_ROWS {
-                let first = counted(TABLE_ROWS as u64, "key");
-                out::say(format_args!("the first {first}; there are more\n  hint: --prefix, or -o json"));
-            } else if self.empty > 0 {
+            if self.empty > 0 && !self.more {
                 out::say(format_args!(
                     "{} more that hold nothing\n  hint: --all lists them",
                     grouped(self.empty)
                 ));
             }
+        }
+        if self.more {
+            let first = counted(self.listed as u64, "key");
+            let limited = self.args.output == Format::Json || self.most < TABLE_ROWS;
+            let hint = if limited { "a larger --limit, or --prefix" } else { "--prefix, or -o json" };
+            out::say(format_args!("the first {first}; there are more\n  hint: {hint}"));
         }
         if self.unreadable > 0 {
             let unreadable = counted(self.unreadable, "record");

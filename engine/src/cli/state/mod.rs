@@ -1,9 +1,10 @@
 //! `wasmill state`: what a plugin with a key keeps for each of its keys, seen, saved, restored and deleted; and
 //! `wasmill plugin reset`.
 //!
-//! In reading order: `list` and `get` (what is there; `told` puts it into words), `line` (a record as a line of an export),
-//! `export`, `import`, `delete`, `reset`. The first three only read. The others own the partitions while they work
-//! (`owned`): an engine that was at work on them is fenced off, and goes on from where it was within a second or so.
+//! In reading order: `list` and `get` (what is there; `told` puts it into words, with `shapes` for what the SDKs store),
+//! `line` (a record as a line of an export), `export`, `import` (`restore` stores it), `delete`, `reset`. The first two
+//! and `export` only read. The others own the partitions while they work (`owned`): an engine that was at work on them is fenced off,
+//! and goes on from where it was within a second or so.
 
 mod delete;
 mod export;
@@ -14,6 +15,8 @@ mod line;
 mod list;
 mod owned;
 pub mod reset;
+mod restore;
+mod shapes;
 mod told;
 
 use std::sync::Arc;
@@ -30,7 +33,8 @@ Examples:
   wasmill state get card-velocity C1042           all about one key
   wasmill state export card-velocity > state.ndjson
   wasmill state delete card-velocity C1042 --yes
-  wasmill state import card-velocity state.ndjson
+  wasmill state import card-velocity state.ndjson --replace --yes
+  wasmill state export card-velocity C1042 | wasmill state import card-velocity --merge --yes
 
 They work on the bus, whether an engine runs or not. What writes takes the partitions over for as long as it works: an
 engine stands back meanwhile and goes on by itself, and no event is lost or counted twice by it.";
@@ -43,7 +47,7 @@ pub enum StateCommand {
     Ls(list::ListArgs),
     /// Show all about one key
     Get(get::GetArgs),
-    /// Write all that is stored to stdout, one key a line, as JSON
+    /// Write what is stored to stdout, one key a line, as JSON
     Export(export::ExportArgs),
     /// Store what was exported
     Import(import::ImportArgs),
@@ -76,6 +80,13 @@ async fn survey(bus: Arc<dyn Bus>, plugin: &PluginName) -> Result<Survey, Failur
         SurveyError::Bus(error) => Failure::bus(error),
         error => error.into(),
     })
+}
+
+/// What to say if a key has no record.
+fn no_record(plugin: &PluginName, key: &str) -> anyhow::Error {
+    anyhow::anyhow!(
+        "plugin {plugin} has no record of key {key:?}\n  hint: `wasmill state ls {plugin}` lists its keys"
+    )
 }
 
 /// `1 key`, `1,234 keys`.

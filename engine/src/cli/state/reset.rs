@@ -192,6 +192,12 @@ impl ResetArgs {
                 Err(Missed::Refused(error)) => return Err(error.into()),
             }
         }
+        if moves.is_empty() {
+            return Err(anyhow!(
+                "none of the streams that plugin {plugin} has read is there: {told}\n  hint: `wasmill state delete {plugin} --all` forgets its keys"
+            )
+            .into());
+        }
         Ok(moves)
     }
 

@@ -1,7 +1,10 @@
 //! Records in words. What they hold comes from guests: nothing of it may reach a terminal as a control character.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 
+use super::{counted, shapes};
 use crate::cli::out;
 use crate::cli::payload::{self, Payload};
 use crate::keyed::bucket::Owner;
@@ -106,16 +109,28 @@ fn head(filed: &Filed, record: &Record, owner: Option<&Owner>, now_ns: u64) -> V
 /// A field, on a line of its own or on several.
 fn field(name: &str, bytes: &[u8]) -> String {
     let name = one_line(name.to_owned());
+    if let Some(words) = shapes::words(bytes) {
+        return format!("\n{name}  {}\n  {}", one_line(words), clipped(&String::from_utf8_lossy(bytes)));
+    }
     let plain = match Payload::of(bytes) {
         Payload::Data(value) => Some(one_line(value.to_string())),
         Payload::Text(text) if text.is_empty() => Some("(empty)".to_owned()),
-        Payload::Text(text) if !text.contains('\n') => Some(one_line(text)),
+        Payload::Text(text) if payload::is_readable(&text) && !text.contains('\n') => Some(one_line(text)),
         Payload::Text(_) | Payload::Base64(_) => None,
     };
     match plain.filter(|plain| plain.chars().count() <= SHORT) {
         Some(plain) => format!("\n{name}  {plain}"),
-        None => format!("\n{name}  ({} bytes){}", out::grouped(bytes.len() as u64), indented(&value(bytes))),
+        None => format!("\n{name}  ({}){}", counted(bytes.len() as u64, "byte"), indented(&value(bytes))),
     }
+}
+
+/// The beginning of a value that was told in words already.
+fn clipped(text: &str) -> String {
+    let begin: String = text.chars().take(SHORT).collect();
+    if begin.len() == text.len() {
+        return one_line(begin);
+    }
+    format!("{}… {} in all; {WHOLE}", one_line(begin), counted(text.len() as u64, "byte"))
 }
 
 /// A value in lines, of which there are only so many.
@@ -140,8 +155,10 @@ fn timers(record: &Record, now_ns: u64) -> String {
     for (name, Timer { due_ns, data, .. }) in by_due {
         let mut data = match Payload::of(data) {
             Payload::Data(value) => value.to_string(),
-            Payload::Text(text) => text,
-            Payload::Base64(text) => format!("{text} (base64)"),
+            Payload::Text(text) if payload::is_readable(&text) => text,
+            Payload::Text(_) | Payload::Base64(_) => {
+                format!("{}, base64 {}", counted(data.len() as u64, "byte"), BASE64_STANDARD.encode(data))
+            }
         };
         if data.chars().count() > SHORT {
             data = data.chars().take(SHORT).chain(['…']).collect();
@@ -184,7 +201,8 @@ mod tests {
     fn a_record_is_told_readably() {
         let field = |name: &str, value: &str| (Arc::from(name), Bytes::copy_from_slice(value.as_bytes()));
         let long = format!("{{\"panes\":[{}]}}", vec!["1"; 200].join(","));
-        let timer = |due_ns, setting| Timer { due_ns, data: Bytes::from_static(b"\x1b"), setting };
+        let taken = r#"{"w":1700000060000,"p":[[1700000000000,[3,[1.5,0.0]]],[1700000060000,[1,[22.5,0.0]]]],"l":200000}"#;
+        let timer = |due_ns, setting, data| Timer { due_ns, data: Bytes::from_static(data), setting };
         let record = Record {
             key: "a\u{1b}".into(),
             state: KeyState::new(
@@ -192,9 +210,14 @@ mod tests {
                     field("count", "17"),
                     field("esc", "\u{9b}1m"),
                     field("window", &long),
+                    field("taken", taken),
+                    field("zeros", "\0\0"),
                     (Arc::from("raw"), Bytes::from_static(&[0xff])),
                 ],
-                [(Arc::from("late"), timer(90 * S, 1)), (Arc::from("soon"), timer(70 * S, 2))],
+                [
+                    (Arc::from("late"), timer(90 * S, 1, b"\0\0")),
+                    (Arc::from("soon"), timer(70 * S, 2, b"\x1b")),
+                ],
                 2,
             ),
             ..Record::default()
@@ -214,10 +237,14 @@ mod tests {
             "key        a\\u{1b}\n",
             "bytes      1,234\n",
             "dropped    in 50s if nothing changes",
-            "\n\nfields (4)\ncount  17\nesc  \\u{9b}1m\nraw  (1 bytes)\n  000000  ff",
+            "\n\nfields (6)\ncount  17\nesc  \\u{9b}1m\nraw  (1 byte)\n  000000  ff",
+            "\ntaken  2 panes from 2023-11-14T22:13:20.000Z to 2023-11-14T22:14:20.000Z, watermark 2023-",
+            "\n  {\"w\":1700000060000,\"p\":[[1700000000000,[3,[1.5,0.0]]],[1700000060000,[1,[22.5,0.0]]]],\"l\":… 97 bytes in all; --field NAME writes it whole",
+            "\nzeros  (2 bytes)\n  000000  00 00 ",
             "\nwindow  (411 bytes)\n  {\n    \"panes\": [\n",
             "\n  … 144 more lines; --field NAME writes it whole",
             "\n\ntimers (2)\nNAME  DUE                       LEFT    DATA\nsoon  1970-01-01T00:01:10.000Z  in 10s  \\u{1b}\nlate",
+            "  in 30s  2 bytes, base64 AAA=",
         ] {
             assert!(text.contains(wanted), "no {wanted:?} in {text}");
         }

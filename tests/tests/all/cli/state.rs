@@ -1,5 +1,8 @@
 //! `wasmill state` and `wasmill plugin reset` on a real server, mostly while an engine is at work.
 
+mod parts;
+mod shown;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -125,7 +128,7 @@ async fn what_is_stored_is_listed_and_shown() {
         "fields (4)\ncount  17\n",
         "\ntext  (14 bytes)\n  two\n  lines \\u{1b}[2J",
         "\nwindow  {\"panes\":[1,2]}",
-        "zeros  \\u{0}\\u{0}\\u{0}",
+        "\nzeros  (3 bytes)\n  000000  00 00 00 ",
         "timers (1)\nNAME  DUE",
         "idle  2096-10-02T07:06:40.000Z  in ",
         "outputs of the last write (1, ",
@@ -356,7 +359,8 @@ async fn keys_are_divided_anew_by_an_import() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_export_changes_nothing() {
     let scene = scene().await;
-    let head = r#"{"wasmill_state":1,"plugin":"p","exported":"","partitions":1,"cursor":{},"clock_ns":0}"#;
+    let head =
+        r#"{"wasmill_state":1,"plugin":"ledger","exported":"","partitions":1,"cursor":{},"clock_ns":0}"#;
     let file = scene.place.file("bad.ndjson");
     for (text, reason) in [
         (String::new(), "is empty"),
