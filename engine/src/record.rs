@@ -272,10 +272,8 @@ mod tests {
         let empty =
             Record { state: KeyState::default(), outbox: Vec::new(), ..record.clone() }.encode().len();
         for (count, size) in [(1, 0), (300, 0), (1, 70_000), (40, 300), (1_000, 1_000)] {
-            let mut message = Message::new(
-                Subject::new(&format!("out.{}", "s".repeat(size.min(900)))).unwrap(),
-                vec![0; size],
-            );
+            let subject = format!("out.s{}", "s".repeat(size.min(900)));
+            let mut message = Message::new(Subject::new(subject).unwrap(), vec![0; size]);
             message.headers.push("H", "v".repeat(size));
             record.outbox = vec![Output { message, delivery: OutputDelivery::Core }; count];
             let outputs: usize = record.outbox.iter().map(output_bytes).sum();

@@ -180,12 +180,8 @@ impl Turn {
 
     async fn step(&mut self, ground: &Ground, version: &Version, held: &mut Held) -> Result<(), Fenced> {
         let keyed = &ground.keyed;
-        if self.tries.goes_round(version.manifest.state.timers)
-            && let Some((name, timer)) = held.record.state.earliest()
-        {
-            let cause = Cause::Timer { name: Arc::clone(name), timer: timer.clone() };
-            let failure = Failure::TimerLoop { name: name.to_string(), fired: self.tries.stuck };
-            return self.setback(ground, version, held, cause, Trouble::from(failure)).await;
+        if let Some((cause, trouble)) = self.going_round(version, &held.record) {
+            return self.setback(ground, version, held, cause, trouble).await;
         }
         let batch = self.batch(ground, version, &held.record);
         failpoint!("batch-call");
@@ -249,6 +245,17 @@ impl Turn {
             Some((cause, trouble)) => self.setback(ground, version, held, cause, trouble).await,
             None => Ok(()),
         }
+    }
+
+    /// A timer that is set again and again and never gets later, as a failure.
+    fn going_round(&self, version: &Version, record: &Record) -> Option<(Cause, Trouble)> {
+        let (name, timer) = record.state.earliest()?;
+        if !self.tries.goes_round(version.manifest.state.timers) {
+            return None;
+        }
+        let cause = Cause::Timer { name: Arc::clone(name), timer: timer.clone() };
+        let failure = Failure::TimerLoop { name: name.to_string(), fired: self.tries.stuck };
+        Some((cause, Trouble::from(failure)))
     }
 
     fn batch(&self, ground: &Ground, version: &Version, record: &Record) -> Batch {
