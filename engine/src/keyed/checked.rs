@@ -1,7 +1,7 @@
 //! What a batch comes to: the outputs of each step checked, and what of it fits into one record.
 
 use super::ground::Ground;
-use super::turn::Turn;
+use super::turn::{Turn, timer_of};
 use super::{Version, timers};
 use crate::effects::{self, Output, Proposed, Rules};
 use crate::outcome::{Failure, Trouble};
@@ -19,6 +19,8 @@ pub(super) struct Checked {
     /// The plugin clock of the last that had an effect.
     pub clock_ns: u64,
     pub failed: Option<(Cause, Trouble)>,
+    /// When the timers that fired were due, in their order.
+    pub due: Vec<u64>,
 }
 
 impl Turn {
@@ -39,6 +41,7 @@ impl Turn {
             changed: false,
             clock_ns: 0,
             failed,
+            due: Vec::new(),
         };
         all.record.outbox.clear();
         let mut outbox_bytes = 0;
@@ -63,6 +66,7 @@ impl Turn {
                     outbox_bytes += bytes;
                     let is_event = matches!(cause, Cause::Event(_));
                     all.events += usize::from(is_event);
+                    all.due.extend(timer_of(&cause).map(|(_, timer)| timer.due_ns));
                     if !changes.is_empty() || !outputs.is_empty() || !is_event {
                         all.changed = true;
                         all.clock_ns = all.clock_ns.max(self.clock_of(&cause));

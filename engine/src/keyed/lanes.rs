@@ -99,7 +99,7 @@ impl Lanes {
             lane.queue.push_front(queued);
         }
         // A timer that is tried again has no place in the queue: the lane counts how often.
-        if wait.is_zero() && lane.queue.is_empty() && tries.failed == 0 {
+        if wait.is_zero() && lane.queue.is_empty() && tries.is_fresh() {
             self.lanes.remove(&key);
             return Some((key, held?));
         }

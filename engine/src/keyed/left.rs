@@ -13,7 +13,7 @@ use crate::effects::Output;
 use crate::event::MSG_ID_HEADER;
 use crate::faults::mutant;
 use crate::limits::{PREFETCH_BYTES, PREFETCH_MESSAGES};
-use crate::outcome::Failure;
+use crate::subject::Pattern;
 
 /// How far the clocks of servers and engines may be apart.
 const SKEW: Duration = Duration::from_secs(5);
@@ -54,18 +54,18 @@ impl Ground {
     /// Drops outputs that are stored, and that their stream may have forgotten. The oldest may have been sent at `since_ns`.
     pub(super) async fn drop_stored(&self, left: &mut [Held], since_ns: u64) -> Result<(), String> {
         let keyed = &self.keyed;
-        let outputs = left.iter().flat_map(|held| &held.record.outbox);
-        let stored: Vec<Output> = outputs.filter(|output| output.is_stored()).cloned().collect();
-        if stored.is_empty() {
-            return Ok(());
-        }
+        let outputs = left.iter().flat_map(|held| &held.record.outbox).filter(|output| output.is_stored());
         let emit = keyed.version.load().manifest.emit.clone();
-        let streams = match keyed.sinks.storable(&*keyed.bus, &emit, &stored).await {
-            Ok(streams) => streams,
-            // Publishing meets the same, and tells of it.
-            Err(Failure::Unstorable { .. }) => return Ok(()),
-            Err(failure) => return Err(failure.to_string()),
-        };
+        let known = keyed.sinks.known(&*keyed.bus, &emit).await.map_err(|err| err.to_string())?;
+        let mut streams = Vec::clone(&known);
+        let mut asked = HashSet::new();
+        for output in outputs {
+            let subject = output.message.subject.as_str();
+            // The version that emitted it may have had other grants.
+            if !streams.iter().any(|stream| stores(stream, output)) && asked.insert(subject) {
+                streams.extend(streams_of(&*keyed.bus, subject).await?);
+            }
+        }
         let outboxes = left.iter_mut().map(|held| &mut held.record.outbox);
         let done = drop_stored(&*keyed.bus, &streams, outboxes.collect(), (since_ns, keyed.now_ns())).await;
         done.map_err(|err| err.to_string())
@@ -99,6 +99,16 @@ pub(super) async fn drop_stored(
         }
     }
     Ok(())
+}
+
+/// The streams that store a subject; none if that may not be asked: publishing tells.
+async fn streams_of(bus: &dyn Bus, subject: &str) -> Result<Vec<StreamInfo>, String> {
+    let Ok(pattern) = Pattern::new(subject) else { return Ok(Vec::new()) };
+    match bus.streams_for(&pattern).await {
+        Ok(streams) => Ok(streams),
+        Err(err) if err.is_transient() => Err(err.to_string()),
+        Err(_) => Ok(Vec::new()),
+    }
 }
 
 /// Whether an output's subject is one of the stream's.

@@ -328,7 +328,7 @@ impl Keyed {
         };
         let mut reading: Vec<_> = sources.iter().enumerate().filter_map(read).collect();
         let retry = &manifest.retry;
-        if let Some(spec) = redrives_subscription(&self.plugin, redrives::AT_ONCE, retry.ack_wait_ms) {
+        if let Some(spec) = redrives_subscription(&self.plugin, manifest.concurrency, retry.ack_wait_ms) {
             let queue = redrives::Queue {
                 bus: Arc::clone(&self.bus),
                 spec,

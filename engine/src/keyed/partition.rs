@@ -56,12 +56,15 @@ pub(super) struct Partition {
     pub(super) redriving: HashSet<u64>,
     /// The latest time that any event bears.
     pub(super) event_clock_ns: u64,
+    /// The plugin clock when it was looked at last.
+    clock_ns: u64,
 }
 
 impl Partition {
     pub fn new(ground: Arc<Ground>, owner: Owner, sources: Vec<Source>, cache_bytes: u64) -> Self {
         Self {
             event_clock_ns: owner.clock_ns,
+            clock_ns: 0,
             ground,
             renewals: Renewals::new(owner),
             sources,
@@ -171,7 +174,9 @@ impl Partition {
             return self.event_clock_ns;
         }
         let behind = self.sources.iter().filter(|source| source.is_behind() || !keyed.bus.is_connected());
-        behind.map(|source| source.stored_ns).min().unwrap_or_else(|| keyed.now_ns())
+        // One that had nothing for long must not take the clock back.
+        let stored_ns = behind.map(|source| source.stored_ns).min();
+        stored_ns.map_or_else(|| keyed.now_ns(), |stored_ns| stored_ns.max(self.clock_ns))
     }
 
     /// How long nothing has to be looked at, if anything will have to be.
@@ -192,6 +197,7 @@ impl Partition {
     fn wake(&mut self) {
         self.lanes.look();
         let clock_ns = self.clock_ns();
+        self.clock_ns = clock_ns;
         // What is due beyond this has its turn when there is a free place again.
         while self.lanes.ready() < MOST_QUEUED
             && let Some(key) = self.memory.wake(clock_ns)

@@ -15,11 +15,8 @@ use crate::message::Message;
 use crate::outcome::Failure;
 use crate::record::{Reached, Record};
 
-/// How many redrives a record remembers. The server forgets one that is done, and it is asked for no more at once than that:
-/// none comes again that was forgotten here.
+/// How many redrives a record remembers, and how many one turn may bring.
 pub(super) const REMEMBERED: usize = 64;
-/// How many each engine asks for at once; four engines make as many as are remembered.
-pub(super) const AT_ONCE: u32 = 16;
 /// How long another partition's redrive is left to the next who asks.
 const ELSEWHERE: Duration = Duration::from_millis(500);
 /// The wait before the queue is opened again.
@@ -60,20 +57,25 @@ impl Redrive {
 }
 
 /// Forgets the oldest redrives that a record remembers, if they are many: those of another queue first, and none that was not
-/// there `before`.
-pub(super) fn forget_old(record: &mut Record, before: &Record) {
+/// there `before`. One whose ack was lost would come again, and be new then: it is taken out of the queue before that.
+pub(super) async fn forget_old(bus: &dyn Bus, record: &mut Record, before: &Record) {
     let prefix = format!("{REDRIVES}/");
     let known = || record.applied.iter().filter(|(name, _)| name.starts_with(&prefix));
     let too_many = known().count().saturating_sub(REMEMBERED);
     if too_many == 0 {
         return;
     }
-    let latest = known().map(|(_, reached)| reached.incarnation_ms).max();
+    let latest_ms = known().map(|(_, reached)| reached.incarnation_ms).max();
     let mut old: Vec<_> = known().filter(|(name, _)| before.applied.contains_key(*name)).collect();
-    old.sort_by_key(|(_, reached)| (Some(reached.incarnation_ms) == latest, reached.sequence));
-    let old: Vec<_> = old.into_iter().take(too_many).map(|(name, _)| name.clone()).collect();
-    for name in old {
-        record.applied.remove(&name);
+    old.sort_by_key(|(_, reached)| (reached.incarnation_ms, reached.sequence));
+    let old: Vec<_> =
+        old.into_iter().take(too_many).map(|(name, reached)| (name.clone(), *reached)).collect();
+    for (name, reached) in old {
+        let is_gone =
+            Some(reached.incarnation_ms) != latest_ms || bus.erase(REDRIVES, reached.sequence).await.is_ok();
+        if is_gone {
+            record.applied.remove(&name);
+        }
     }
 }
 

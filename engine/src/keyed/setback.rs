@@ -140,7 +140,7 @@ impl Turn {
         if let Some(head) = &head {
             // Another time it might go well: then there would be its letter and its effects.
             head.apply(ground, &mut record);
-            redrives::forget_old(&mut record, &held.record);
+            redrives::forget_old(&*ground.keyed.bus, &mut record, &held.record).await;
         }
         ground.commit(version, &self.key, &mut record, held).await?;
         self.traceless.clear();

@@ -17,7 +17,7 @@ use super::{Version, redrives};
 use crate::faults::{failpoint, mutant};
 use crate::outcome::{Failure, Outcome, Trouble};
 use crate::record::{Reached, Record};
-use crate::sandbox::{Batch, Cause, Input, Step};
+use crate::sandbox::{Batch, Cause, Input};
 use crate::state::{StateLimits, Timer};
 use crate::unkeyed::LEAST_WAIT;
 
@@ -61,11 +61,11 @@ impl Tries {
         (self.failed, self.since) = (0, None);
     }
 
-    /// Timers fired, as many as one turn may have or fewer; says whether more may be due.
-    fn fired(&mut self, due: &[u64]) -> bool {
-        if due.len() < TIMERS_AT_ONCE {
+    /// Timers fired in this order, after events or without any.
+    fn fired(&mut self, due: &[u64], events: usize) {
+        if events > 0 || due.is_empty() {
             (self.stuck, self.fired_ns) = (0, 0);
-            return false;
+            return;
         }
         for due_ns in due {
             if *due_ns > self.fired_ns {
@@ -74,12 +74,11 @@ impl Tries {
                 self.stuck = self.stuck.saturating_add(1);
             }
         }
-        true
     }
 
-    /// Whether its timers go round in a circle: so many may be due at one time.
-    fn goes_round(&self, timers: u32) -> bool {
-        self.stuck as usize > timers as usize + TIMERS_AT_ONCE
+    /// Whether there is anything to be remembered for the next turn.
+    pub fn is_fresh(&self) -> bool {
+        self.failed == 0 && self.stuck == 0
     }
 }
 
@@ -207,15 +206,15 @@ impl Turn {
         if handled.steps.iter().any(|step| step.cause == Cause::Migration) {
             failpoint!("migrated");
         }
-        let due: Vec<u64> = handled.steps.iter().filter_map(due_of).collect();
         let checked = self.checked(ground, version, &held.record, handled).await;
-        let Checked { mut record, outputs, events, changed, failed, clock_ns } = checked;
+        let Checked { mut record, outputs, events, changed, failed, clock_ns, due } = checked;
         record.touched_ns = record.touched_ns.max(clock_ns);
         for queued in self.queue.iter().take(events) {
             queued.apply(ground, &mut record);
         }
-        redrives::forget_old(&mut record, &held.record);
-        if self.tries.fired(&due) {
+        redrives::forget_old(&*keyed.bus, &mut record, &held.record).await;
+        self.tries.fired(&due, events);
+        if self.tries.stuck as usize > TIMERS_AT_ONCE {
             // Whoever sets timers faster than they can fire holds up nobody else with it.
             self.wait = LEAST_WAIT;
         }
@@ -247,10 +246,15 @@ impl Turn {
         }
     }
 
-    /// A timer that is set again and again and never gets later, as a failure.
-    fn going_round(&self, version: &Version, record: &Record) -> Option<(Cause, Trouble)> {
-        let (name, timer) = record.state.earliest()?;
-        if !self.tries.goes_round(version.manifest.state.timers) {
+    /// A timer that is set again and again and never gets later, as a failure. So many may be due at one time.
+    fn going_round(&mut self, version: &Version, record: &Record) -> Option<(Cause, Trouble)> {
+        let most = version.manifest.state.timers as usize + TIMERS_AT_ONCE;
+        let clock_ns = self.queue.front().map(|queued| queued.clock_ns).or(self.due_by);
+        let earliest = record.state.earliest().filter(|(_, timer)| Some(timer.due_ns) <= clock_ns);
+        let (name, timer) = earliest.filter(|_| self.tries.stuck as usize > most)?;
+        if record.version != version.emitter.version {
+            // It has never fired in this version, and its state may have to be migrated first.
+            self.tries = Tries::default();
             return None;
         }
         let cause = Cause::Timer { name: Arc::clone(name), timer: timer.clone() };
@@ -290,11 +294,6 @@ impl Turn {
             migrate_from: migrates.then(|| record.version.clone()),
         }
     }
-}
-
-/// When the timer of a step was due, if it is one's.
-fn due_of(step: &Step) -> Option<u64> {
-    timer_of(&step.cause).map(|(_, timer)| timer.due_ns)
 }
 
 /// A timer's failure ends like an event's.

@@ -118,7 +118,8 @@ impl Sinks {
         Ok(known)
     }
 
-    async fn known(&self, bus: &dyn Bus, emit: &Emit) -> Result<Arc<Streams>, BusError> {
+    /// What is known of the streams behind the grants.
+    pub(crate) async fn known(&self, bus: &dyn Bus, emit: &Emit) -> Result<Arc<Streams>, BusError> {
         if let Some(known) = self.known.load_full() {
             return Ok(known);
         }
