@@ -2,10 +2,14 @@
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use wasmill::clock::Clock;
+
+/// When a run begins, since the Unix epoch.
+pub(super) const BORN: Duration = Duration::from_secs(1_800_000_000);
 
 /// The clock.
 pub(super) struct JumpyClock {
@@ -27,8 +31,8 @@ impl JumpyClock {
 impl Clock for JumpyClock {
     fn now(&self) -> Timestamp {
         let off = *self.off.lock().unwrap_or_else(PoisonError::into_inner);
-        let shown = SignedDuration::from_secs(1_800_000_000) + off;
-        let now = SignedDuration::try_from(self.born.elapsed()).unwrap_or_default().saturating_add(shown);
+        let now =
+            SignedDuration::try_from(BORN + self.born.elapsed()).unwrap_or_default().saturating_add(off);
         Timestamp::from_duration(now).unwrap_or_default()
     }
 }

@@ -1,264 +1,133 @@
-//! One engine's life, which may end at any await or stand still for a while, and what it has counted in it.
+//! One engine's life, which may end at any await or stand still for a while.
 
-use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures::future::BoxFuture;
-use tokio::sync::watch;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use wasmill::breaker::Gate;
-use wasmill::telemetry::PluginMetrics;
-use wasmill::unkeyed::{Condition, Flow};
+use tokio::sync::Notify;
 
-use super::Broken;
-use super::ledger::Parcel;
+use super::simulated::Simulated;
 use super::world::World;
 
-/// What an engine was told by the bus, to hold against what it counts.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Tally {
-    pub handed_out: u64,
-    pub acked: u64,
-    pub letters: u64,
-    pub outputs: u64,
-    /// Calls under way.
-    pub calls: u32,
-}
-
 #[derive(Default)]
-struct Vital {
+struct Body {
     dead: bool,
     frozen: bool,
     /// After how many more breaths it dies.
     breaths: Option<u32>,
     waker: Option<Waker>,
-    tally: Tally,
-    metrics: Option<PluginMetrics>,
-    condition: Option<watch::Receiver<Condition>>,
-    /// When it was last seen to let everything through.
-    open: Option<Instant>,
-    /// When it was last seen to let anything through.
-    passing: Option<Instant>,
-    /// When a question of it was last not answered.
-    unanswered: Option<Instant>,
-    /// The dead letters it has sent, by event and attempt.
-    letters: BTreeSet<(u64, u32)>,
-    /// The most calls it may have under way; none before its first subscription.
-    calls: Option<(Flow, u32)>,
-    /// Ends its present subscription.
-    subscription: Option<CancellationToken>,
-}
-
-impl Vital {
-    fn is_quarantined(&self) -> bool {
-        self.condition.as_ref().is_some_and(|condition| condition.borrow().gate != Gate::Open)
-    }
-
-    fn is_shut(&self) -> bool {
-        let shut = |gate: Gate| matches!(gate, Gate::Shut { .. });
-        self.condition.as_ref().is_some_and(|condition| shut(condition.borrow().gate))
-    }
 }
 
 /// One engine's life, from start to kill or stop.
-pub(super) struct Life {
+pub(super) struct Life<S: Simulated> {
     /// Its number, from 1.
     pub number: u32,
-    vital: Mutex<Vital>,
+    body: Mutex<Body>,
+    /// Wakes in the order in which they came to wait: that of a watch is left to chance.
+    thawed: Notify,
+    vital: Mutex<S::Vital>,
 }
 
-impl Life {
+impl<S: Simulated> Life<S> {
     pub fn new(number: u32) -> Arc<Self> {
-        Arc::new(Self { number, vital: Mutex::default() })
+        Arc::new(Self { number, body: Mutex::default(), thawed: Notify::new(), vital: Mutex::default() })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vital> {
+    fn body(&self) -> MutexGuard<'_, Body> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of it.
+    pub fn vital(&self) -> MutexGuard<'_, S::Vital> {
         self.vital.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A moment at which it may die. Then, and when the run is over, nothing follows.
-    pub async fn breathe(&self, world: &World) {
-        if self.has_no_breath_left() || world.over.is_cancelled() {
+    /// A moment at which it stands still if it is frozen, and may die if that `counts` as a breath. Once dead, and when the
+    /// run is over, nothing follows.
+    pub async fn stand(&self, world: &World<S>, counts: bool) {
+        loop {
+            let mut thawed = std::pin::pin!(self.thawed.notified());
+            thawed.as_mut().enable();
+            if !self.body().frozen {
+                break;
+            }
+            thawed.await;
+        }
+        if self.has_no_breath_left(counts) || world.over.is_cancelled() {
             std::future::pending::<()>().await;
         }
     }
 
-    fn has_no_breath_left(&self) -> bool {
-        let mut vital = self.lock();
-        if !vital.is_quarantined() {
-            vital.open = Some(Instant::now());
+    fn has_no_breath_left(&self, counts: bool) -> bool {
+        let mut body = self.body();
+        if let Some(left) = body.breaths.filter(|_| counts) {
+            body.breaths = Some(left.saturating_sub(1));
+            body.dead |= left == 0;
         }
-        if !vital.is_shut() {
-            vital.passing = Some(Instant::now());
+        let dead = body.dead;
+        drop(body);
+        if dead {
+            // It may have died in a task beside the one that lives as long as it does.
+            self.wake();
         }
-        if let Some(left) = vital.breaths {
-            vital.breaths = Some(left.saturating_sub(1));
-            vital.dead |= left == 0;
-        }
-        vital.dead
+        dead
     }
 
     /// Kills it, after so many more breaths or at once.
     pub fn kill(&self, breaths: Option<u32>) {
-        let mut vital = self.lock();
+        let mut body = self.body();
         match breaths {
-            Some(_) => vital.breaths = breaths,
-            None => vital.dead = true,
+            Some(_) => body.breaths = breaths,
+            None => body.dead = true,
         }
-        drop(vital);
+        drop(body);
         self.wake();
     }
 
     /// Takes back that it is to die later.
     pub fn spare(&self) {
-        self.lock().breaths = None;
+        self.body().breaths = None;
     }
 
     pub fn freeze(&self, frozen: bool) {
-        self.lock().frozen = frozen;
+        self.body().frozen = frozen;
+        if !frozen {
+            self.thawed.notify_waiters();
+        }
         self.wake();
     }
 
     fn wake(&self) {
-        if let Some(waker) = self.lock().waker.take() {
+        if let Some(waker) = self.body().waker.take() {
             waker.wake();
         }
-    }
-
-    pub fn tally(&self, count: impl FnOnce(&mut Tally)) {
-        count(&mut self.lock().tally);
-    }
-
-    /// What it counts with, and what tells of its condition.
-    pub fn watch(&self, metrics: PluginMetrics, condition: watch::Receiver<Condition>) {
-        let mut vital = self.lock();
-        (vital.metrics, vital.condition) = (Some(metrics), Some(condition));
-    }
-
-    /// A subscription begins: so many calls may be under way from now on.
-    pub fn subscribes(&self, flow: Flow, concurrency: u32, subscription: CancellationToken) {
-        let mut vital = self.lock();
-        (vital.calls, vital.subscription) = (Some((flow, concurrency)), Some(subscription));
-    }
-
-    /// Whether it may give events back of which nothing has come: it is quarantined, or takes its leave.
-    pub fn may_give_back(&self) -> bool {
-        let vital = self.lock();
-        vital.is_quarantined() || vital.subscription.as_ref().is_some_and(CancellationToken::is_cancelled)
-    }
-
-    /// More calls may be under way from now on. Fewer may not, since those there are last for a while.
-    pub fn allow(&self, concurrency: u32) {
-        let mut vital = self.lock();
-        vital.calls = vital.calls.map(|(flow, before)| (flow, before.max(concurrency)));
-    }
-
-    /// Whether its plugin is quarantined.
-    pub fn is_quarantined(&self) -> bool {
-        self.lock().is_quarantined()
-    }
-
-    /// A question of it is not answered.
-    pub fn is_not_answered(&self) {
-        self.lock().unanswered = Some(Instant::now());
-    }
-
-    /// Whether a question of it was not answered at this very moment.
-    pub fn was_not_answered(&self) -> bool {
-        self.lock().unanswered == Some(Instant::now())
-    }
-
-    /// Whether nothing is let through, and was not before this very moment.
-    pub fn was_shut(&self) -> bool {
-        let vital = self.lock();
-        vital.is_shut() && vital.passing != Some(Instant::now())
-    }
-
-    /// Whether its plugin was quarantined already when this was sent for the first time. Quarantined at this very moment it
-    /// may be by what this tells of.
-    pub fn was_quarantined(&self, parcel: Parcel) -> bool {
-        let mut vital = self.lock();
-        let again = !vital.letters.insert((parcel.input(), parcel.attempt()));
-        vital.is_quarantined() && vital.open != Some(Instant::now()) && !again
-    }
-
-    /// One call, until what is returned is dropped.
-    pub fn at_work<'a>(&'a self, world: &World) -> impl Drop + use<'a> {
-        struct AtWork<'a>(&'a Life);
-        impl Drop for AtWork<'_> {
-            fn drop(&mut self) {
-                self.0.lock().tally.calls -= 1;
-            }
-        }
-        let mut vital = self.lock();
-        vital.tally.calls += 1;
-        let calls = vital.tally.calls;
-        let most = match vital.calls {
-            Some((Flow::Probes, _)) => 1,
-            Some((_, most)) => most,
-            None => 0,
-        };
-        drop(vital);
-        if calls > most {
-            let detail = format!("{calls} calls, the most is {most}");
-            world.found(Err(Broken { promise: "no-more-calls-than-allowed", detail, input: 0 }));
-        }
-        AtWork(self)
-    }
-
-    /// Whether what it counts fits what it was told.
-    pub fn audit(&self, drained: bool) -> Result<(), Broken> {
-        let vital = self.lock();
-        let Some(metrics) = &vital.metrics else { return Ok(()) };
-        let (counted, told) = (metrics.counters(), vital.tally);
-        let ended = counted.done + counted.retried + counted.dead_lettered + counted.dropped;
-        let holds = [
-            counted.received == ended + counted.in_flight,
-            counted.dropped == 0,
-            counted.received <= told.handed_out,
-            counted.done <= told.acked,
-            counted.dead_lettered <= told.letters,
-            counted.outputs <= told.outputs,
-            !drained || counted.in_flight == 0,
-            !drained || counted.received == told.handed_out,
-            !drained || counted.done == told.acked,
-            !drained || counted.outputs == told.outputs,
-        ];
-        if holds.into_iter().all(|holds| holds) {
-            return Ok(());
-        }
-        let detail =
-            format!("engine {}, drained: {drained}: {counted:?}; told {told:?}; {holds:?}", self.number);
-        Err(Broken { promise: "the-counters-balance", detail, input: 0 })
     }
 }
 
 /// A future that lives as long as its engine does; none if that was killed.
-pub(super) struct Mortal<'a, T> {
+pub(super) struct Mortal<'a, S: Simulated, T> {
     pub inner: BoxFuture<'a, T>,
-    pub life: Arc<Life>,
+    pub life: Arc<Life<S>>,
 }
 
-impl<T> Future for Mortal<'_, T> {
+impl<S: Simulated, T> Future for Mortal<'_, S, T> {
     type Output = Option<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         {
-            let mut vital = self.life.lock();
-            vital.waker = Some(cx.waker().clone());
-            if vital.dead {
+            let mut body = self.life.body();
+            body.waker = Some(cx.waker().clone());
+            if body.dead {
                 return Poll::Ready(None);
             }
-            if vital.frozen {
+            if body.frozen {
                 return Poll::Pending;
             }
         }
         match self.inner.as_mut().poll(cx) {
             Poll::Ready(ended) => Poll::Ready(Some(ended)),
-            Poll::Pending if self.life.lock().dead => Poll::Ready(None),
+            Poll::Pending if self.life.body().dead => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
     }

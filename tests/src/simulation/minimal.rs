@@ -1,7 +1,6 @@
 //! Which kinds of faults a failure needs.
 
-use super::plan::{Fault, Plan};
-use super::{Report, keyed, run_plan};
+use super::{Fault, Plan, Report, keyed, run_plan};
 
 /// Takes away one kind of fault after the other for as long as the same promise is still broken. Returns what is left, with
 /// the report of that run.
@@ -9,10 +8,10 @@ use super::{Report, keyed, run_plan};
 /// # Errors
 /// When no runtime can be had.
 pub fn minimal(seed: u64) -> std::io::Result<(Vec<Fault>, Report)> {
-    let Plan { faults, .. } = Plan::from_seed(seed);
+    let faults = Plan::from_seed(seed).storm.faults;
     let plan = |faults: &[Fault]| {
         let mut plan = Plan::from_seed(seed);
-        plan.faults = faults.to_vec();
+        plan.storm.faults = faults.to_vec();
         plan
     };
     without(faults, |faults| run_plan(plan(faults)))
@@ -23,10 +22,10 @@ pub fn minimal(seed: u64) -> std::io::Result<(Vec<Fault>, Report)> {
 /// # Errors
 /// As for [`minimal`].
 pub fn minimal_keyed(seed: u64) -> std::io::Result<(Vec<keyed::Fault>, Report)> {
-    let keyed::Plan { faults, .. } = keyed::Plan::from_seed(seed);
+    let faults = keyed::Plan::from_seed(seed).storm.faults;
     let plan = |faults: &[keyed::Fault]| {
         let mut plan = keyed::Plan::from_seed(seed);
-        plan.faults = faults.to_vec();
+        plan.storm.faults = faults.to_vec();
         plan
     };
     without(faults, |faults| keyed::run_plan(plan(faults)))

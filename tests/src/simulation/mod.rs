@@ -4,41 +4,38 @@
 //! [`trace::Trace`], of which two runs of one seed have the same.
 //!
 //! In reading order:
-//! - `plan`: what a seed means: settings, events, which faults there are and how often.
-//! - `script`: what the plugin does with each event, and what must come of it.
-//! - `scenario`: one run: a storm, then calm weather in which everything must come right.
-//! - `storm`: kills, freezes, swaps, cuts and leaps of time, at random moments.
-//! - `engine`: the places at which engines run; `life`: how one can be killed at any await or frozen.
-//! - `line`, `intake`: the way to the bus and back, on which things are lost, late, out of order and said twice.
-//! - `plugin`, `clock`: the plugin and the time of day.
-//! - `ledger`: what was seen of each event, and the promises that this must keep.
-//! - `world`: what all of these share; `weather`: the faults of the moment; `trace`: what happened.
-//! - `keyed`: the same for plugins with a key.
+//! - `unkeyed`, `keyed`: delivery to a plugin without a key and to one with a key, as far as the two differ; `simulated`:
+//!   what each of them brings along.
+//! - `plan`: what plans of both have in common; `scenario`, `storm`: the frame of a run, and what strikes in it.
+//! - `slot`: the places at which engines run; `life`: how one can be killed at any await or frozen.
+//! - `line`, `weather`: the way to the bus and back, and the faults of the moment.
+//! - `plugin`, `clock`: what a plugin says of itself, and the time of day.
+//! - `world`: what all of these share; `trace`: what happened.
 //! - `minimal`: which kinds of faults a failure needs; `hunt`: many seeds on several threads.
 
 mod clock;
-mod engine;
 pub mod hunt;
-mod intake;
 pub mod keyed;
-mod ledger;
 mod life;
 mod line;
 mod minimal;
 mod plan;
 mod plugin;
 mod scenario;
-mod script;
+mod simulated;
+mod slot;
 mod storm;
 pub mod trace;
+mod unkeyed;
 mod weather;
 mod world;
 
 use std::fmt::Write as _;
 
 pub use self::minimal::{minimal, minimal_keyed};
-pub use self::plan::{Fault, Plan};
+pub use self::plan::Storm;
 use self::trace::Trace;
+pub use self::unkeyed::{Fault, Plan, run, run_plan};
 
 /// A promise that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +46,20 @@ pub struct Broken {
     pub detail: String,
     /// The sequence of the event it is about; 0 if it is about none.
     pub input: u64,
+}
+
+fn broken(promise: &'static str, input: u64, detail: String) -> Broken {
+    Broken { promise, detail, input }
+}
+
+/// A promise that is broken unless something holds.
+fn check(
+    holds: bool,
+    promise: &'static str,
+    input: u64,
+    detail: impl FnOnce() -> String,
+) -> Result<(), Broken> {
+    if holds { Ok(()) } else { Err(broken(promise, input, detail())) }
 }
 
 /// What is simulated.
@@ -96,30 +107,6 @@ pub struct Report {
     pub broken: Option<Broken>,
     /// What happened.
     pub trace: Trace,
-}
-
-/// Runs one seed.
-///
-/// # Errors
-/// When no runtime can be had.
-pub fn run(seed: u64) -> std::io::Result<Report> {
-    run_plan(Plan::from_seed(seed))
-}
-
-/// Runs a plan, which may have been altered.
-///
-/// # Errors
-/// When no runtime can be had.
-pub fn run_plan(plan: Plan) -> std::io::Result<Report> {
-    let seed = plan.seed;
-    // The engine's own chance: jitter.
-    fastrand::seed(seed);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-    let world = runtime.block_on(scenario::play(plan));
-    // Whatever still runs is dropped here, before the world is asked what it has seen.
-    drop(runtime);
-    let (broken, trace) = world.take();
-    Ok(Report { subject: Subject::Unkeyed, seed, broken, trace })
 }
 
 impl Report {

@@ -1,99 +1,65 @@
-//! One run: a storm, then calm weather in which everything must come right.
+//! One run, as far as it is the same with a key and without one.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures::future::join_all;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use wasmill::bus::memory::MemoryBus;
-use wasmill::bus::{Bus as _, BusError, Retention, StreamSpec};
+use wasmill::bus::{Bus as _, Retention, StreamSpec};
 use wasmill::dead_letter;
-use wasmill::event::{HOPS_HEADER, MSG_ID_HEADER};
 use wasmill::message::Message;
-use wasmill::subject::{Pattern, Subject};
+use wasmill::subject::Pattern;
 
-use super::Broken;
-use super::engine::Slot;
-use super::plan::{LONGEST_WAY, Plan};
-use super::plugin::{STREAM, payload};
-use super::script::{Input, Kind};
-use super::storm;
+use super::clock::BORN;
+use super::plugin::STREAM;
+use super::simulated::Simulated;
+use super::slot::Slot;
 use super::world::World;
+use super::{Broken, Report};
 
-/// Plays a plan and returns the world as it then is.
-pub(super) async fn play(plan: Plan) -> Arc<World> {
-    let world = World::new(plan);
-    let played = tokio::select! {
-        biased;
-        () = world.over.cancelled() => Ok(()),
-        played = acts(&world) => played,
-    };
-    if let Err(err) = played {
-        let broken = Broken { promise: "the-simulation-itself-works", detail: format!("{err:#}"), input: 0 };
-        world.found(Err(broken));
-    }
-    world
-}
-
-async fn acts(world: &Arc<World>) -> anyhow::Result<()> {
-    let bus = MemoryBus::born_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
-    create_streams(&bus, &world.plan).await?;
-    let slots: Vec<_> = (0..world.plan.engines).map(|number| Slot::new(number, world, &bus)).collect();
-    let attended: Vec<_> = slots.iter().map(|slot| tokio::spawn(Arc::clone(slot).attend())).collect();
-    let source = tokio::spawn(emit(Arc::clone(world), Arc::clone(&bus), false));
-    storm::storm(world, &slots).await;
-    source.await??;
-    storm::clear(world, &slots);
-    // What was still under way in the storm has arrived when the first calm event goes in.
-    tokio::time::sleep(LONGEST_WAY).await;
-    let source = tokio::spawn(emit(Arc::clone(world), Arc::clone(&bus), true));
-    let healed = timeout(world.plan.healing(), async {
-        tokio::select! {
+/// Plays a plan, and tells what came of it.
+///
+/// # Errors
+/// When no runtime can be had.
+pub(super) fn play<S: Simulated>(
+    plan: S::Plan,
+    acts: impl AsyncFnOnce(&Arc<World<S>>) -> anyhow::Result<()>,
+) -> std::io::Result<Report> {
+    let seed = S::seed(&plan);
+    let runtime = runtime(seed)?;
+    let world = runtime.block_on(async {
+        let world = World::new(plan);
+        let played = tokio::select! {
             biased;
-            () = all_settled(world) => {}
-            () = operate(world, &slots) => {}
+            () = world.over.cancelled() => Ok(()),
+            played = acts(&world) => played,
+        };
+        if let Err(err) = played {
+            let detail = format!("{err:#}");
+            world.found(Err(Broken { promise: "the-simulation-itself-works", detail, input: 0 }));
         }
+        world
     });
-    if healed.await.is_err() {
-        let unsettled = world.known(super::ledger::Ledger::unsettled);
-        let input = unsettled.first().copied().unwrap_or(0);
-        let detail = format!("events {unsettled:?} after {:?}", world.plan.healing());
-        world.found(Err(Broken { promise: "all-comes-right-in-time", detail, input }));
-    }
-    source.await??;
-    // Whatever might still come, were it to come, comes within this time.
-    tokio::time::sleep(world.plan.longest_wait() * 2).await;
-    slots.iter().for_each(|slot| slot.closed.cancel());
-    if timeout(world.plan.healing(), join_all(attended)).await.is_err() {
-        let detail = format!("an engine still runs after {:?}", world.plan.healing());
-        world.found(Err(Broken { promise: "a-stop-ends", detail, input: 0 }));
-    }
-    world.enter(super::ledger::Ledger::check_all);
-    Ok(())
+    // Whatever still runs is dropped here, before the world is asked what it has seen.
+    drop(runtime);
+    let (broken, trace) = world.take();
+    Ok(Report { subject: S::SUBJECT, seed, broken, trace })
 }
 
-/// Puts another version in wherever the plugin is quarantined, now and then.
-async fn operate(world: &World, slots: &[Arc<Slot>]) {
-    loop {
-        tokio::time::sleep(world.plan.operators_round()).await;
-        let running = slots.iter().filter_map(|slot| Some((slot, slot.running()?)));
-        for (slot, running) in running.filter(|(_, running)| running.life.is_quarantined()) {
-            let version = world.next_version();
-            world.note(running.life.number, 0, "is quarantined, and swaps to version", version.into());
-            running.swap(slot, version, None);
-        }
-    }
+/// One thread and a time that goes on when nothing is left to do, so that a run is a function of its seed.
+pub(super) fn runtime(seed: u64) -> std::io::Result<tokio::runtime::Runtime> {
+    // The engine's own chance: jitter.
+    fastrand::seed(seed);
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
 }
 
-async fn all_settled(world: &World) {
-    while !world.known(|ledger| ledger.unsettled().is_empty()) {
-        world.settled.notified().await;
-    }
-}
-
-async fn create_streams(bus: &MemoryBus, plan: &Plan) -> anyhow::Result<()> {
+/// A bus whose streams remember ids for so long; those of outputs take batches, or not.
+pub(super) async fn bus(window: Duration, batches: [bool; 2]) -> anyhow::Result<Arc<MemoryBus>> {
+    let bus = MemoryBus::born_at(SystemTime::UNIX_EPOCH + BORN);
     let letters = format!("{}.>", dead_letter::SUBJECT_PREFIX);
-    let [a, b] = plan.atomic;
+    let [a, b] = batches;
     for (name, subjects, atomic) in [
         (STREAM, "in.>", false),
         ("OUT_A", "out.a.>", a),
@@ -103,7 +69,7 @@ async fn create_streams(bus: &MemoryBus, plan: &Plan) -> anyhow::Result<()> {
         let spec = StreamSpec {
             name: name.to_owned(),
             subjects: vec![Pattern::new(subjects)?],
-            duplicate_window: plan.duplicate_window(),
+            duplicate_window: window,
             max_bytes: None,
             max_age: None,
             replicas: 1,
@@ -112,32 +78,36 @@ async fn create_streams(bus: &MemoryBus, plan: &Plan) -> anyhow::Result<()> {
         };
         bus.ensure_stream(&spec).await?;
     }
+    Ok(bus)
+}
+
+/// Publishes an event, which must come to stand at this sequence.
+pub(super) async fn publish(bus: &MemoryBus, message: Message, sequence: u64) -> anyhow::Result<()> {
+    let stored = bus.publish(message).await?;
+    anyhow::ensure!(stored.sequence == sequence, "event {sequence} is at {}", stored.sequence);
     Ok(())
 }
 
-/// Publishes the events, each at its time.
-async fn emit(world: Arc<World>, bus: Arc<MemoryBus>, calm: bool) -> anyhow::Result<()> {
-    let (inputs, before) =
-        if calm { (&world.plan.calm, world.plan.stormy.len()) } else { (&world.plan.stormy, 0) };
-    let began = tokio::time::Instant::now();
-    for (input, sequence) in inputs.iter().zip(before as u64 + 1..) {
-        tokio::time::sleep_until(began + input.at).await;
-        let stored =
-            bus.publish(message(input, sequence)?).await.map_err(|err: BusError| anyhow::anyhow!(err))?;
-        anyhow::ensure!(stored.sequence == sequence, "event {sequence} is at {}", stored.sequence);
-        world.note(0, sequence, "goes in, to have outputs", input.outputs.into());
-    }
-    Ok(())
+/// The engines of a run.
+pub(super) struct Engines<S: Simulated> {
+    pub slots: Vec<Arc<Slot<S>>>,
+    attended: Vec<JoinHandle<()>>,
 }
 
-fn message(input: &Input, sequence: u64) -> anyhow::Result<Message> {
-    let mut message = Message::new(Subject::new(format!("in.{sequence}"))?, payload(input.kind, sequence));
-    message.headers.push(MSG_ID_HEADER, format!("in-{sequence}"));
-    if input.hops > 0 {
-        message.headers.push(HOPS_HEADER, input.hops.to_string());
+impl<S: Simulated> Engines<S> {
+    /// Starts so many of them.
+    pub fn start(count: usize, world: &Arc<World<S>>, bus: &Arc<MemoryBus>) -> Self {
+        let slots: Vec<_> = (0..count).map(|number| Slot::new(number, world, bus)).collect();
+        let attended = slots.iter().map(|slot| tokio::spawn(Arc::clone(slot).attend())).collect();
+        Self { slots, attended }
     }
-    if input.kind == Kind::Malformed {
-        message.headers.push("content-type", "application/cloudevents+json");
+
+    /// Stops them, for which they have so long.
+    pub async fn stop(self, world: &World<S>, within: Duration) {
+        self.slots.iter().for_each(|slot| slot.closed.cancel());
+        if timeout(within, join_all(self.attended)).await.is_err() {
+            let detail = format!("an engine still runs after {within:?}");
+            world.found(Err(Broken { promise: "a-stop-ends", detail, input: 0 }));
+        }
     }
-    Ok(message)
 }

@@ -1,121 +1,50 @@
-//! Kills, freezes, swaps, cuts and leaps of time, at random moments.
+//! Faults at random moments, and those of them that strike engines of both kinds alike.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use super::engine::{Running, Slot};
-use super::plan::{Fault, LONGEST_SPELL};
-use super::weather::Place;
+use super::life::Life;
+use super::simulated::Simulated;
 use super::world::World;
 
-/// A kill that does not come at once comes within so many breaths: about the life of a few events.
-const MOST_BREATHS: u32 = 80;
-
-/// Lets it storm for as long as the plan says.
-pub(super) async fn storm(world: &Arc<World>, slots: &[Arc<Slot>]) {
-    let kinds: Vec<Fault> = world.plan.faults.iter().copied().filter(|fault| fault.is_event()).collect();
+/// Lets faults strike at moments of their own, for as long as the plan says.
+pub(super) async fn rage<S: Simulated>(
+    world: &World<S>,
+    is_event: impl Fn(S::Fault) -> bool,
+    strike: impl AsyncFn(S::Fault),
+) {
+    let storm = S::storm(&world.plan);
+    let kinds: Vec<S::Fault> = storm.faults.iter().copied().filter(|fault| is_event(*fault)).collect();
     loop {
-        let wait = world.plan.gap.mul_f64(2.0 * world.chance(fastrand::Rng::f64));
-        let left = world.plan.storm.saturating_sub(world.elapsed());
+        let wait = storm.gap.mul_f64(2.0 * world.chance(fastrand::Rng::f64));
+        let left = storm.lasts.saturating_sub(world.elapsed());
         if wait >= left {
             return tokio::time::sleep(left).await;
         }
         tokio::time::sleep(wait).await;
         if let Some(fault) = world.chance(|rng| rng.choice(&kinds).copied()) {
-            strike(world, slots, fault).await;
+            strike(fault).await;
         }
     }
 }
 
-async fn strike(world: &Arc<World>, slots: &[Arc<Slot>], fault: Fault) {
-    let Some(slot) = world.chance(|rng| rng.choice(slots).cloned()) else { return };
-    let spell = spell(world);
-    let until = Instant::now() + spell;
-    let ms = spell.as_millis() as u64;
-    let place =
-        world.chance(|rng| *rng.choice(&[Place::OutA, Place::OutB, Place::Letters]).unwrap_or(&Place::OutA));
-    match fault {
-        Fault::Cut => {
-            // The bus is away for all, or one engine has lost it.
-            let all = world.chance(fastrand::Rng::bool);
-            let slots = slots.iter().filter(|other| all || other.number == slot.number);
-            slots.for_each(|slot| world.weather(|weather, _| weather.cut(slot.number, until)));
-            world.note(0, 0, "the line is cut, for ms", ms);
-        }
-        Fault::Full => {
-            world.weather(|weather, _| weather.fill(place, until));
-            world.note(0, 0, "a stream is full, for ms", ms);
-        }
-        Fault::Leaderless => {
-            world.weather(|weather, _| weather.depose(place, until));
-            world.note(0, 0, "a stream has no leader, for ms", ms);
-        }
-        Fault::ClockJump => {
-            let off = SignedDuration::from_secs(world.chance(|rng| rng.i64(-1_000_000..=1_000_000)));
-            world.clock.jump(off);
-            world.note(0, 0, "the clock jumps", off.as_secs().unsigned_abs());
-        }
-        Fault::Leap => {
-            world.note(0, 0, "time leaps, by ms", ms);
-            tokio::time::advance(spell).await;
-        }
-        _ => {
-            if let Some(running) = slot.running() {
-                trouble(world, &slot, running, fault, spell);
-            }
-        }
-    }
+/// Kills an engine, at once or within so many breaths.
+pub(super) fn kill<S: Simulated>(world: &World<S>, life: &Life<S>, most_breaths: u32) {
+    let breaths = world.chance(|rng| rng.bool().then(|| rng.u32(0..most_breaths)));
+    world.note(life.number, 0, "is killed, after breaths", breaths.unwrap_or(0).into());
+    life.kill(breaths);
 }
 
-/// What happens to one engine.
-fn trouble(world: &Arc<World>, slot: &Slot, running: Running, fault: Fault, spell: Duration) {
-    let life = Arc::clone(&running.life);
-    match fault {
-        Fault::Kill => {
-            let breaths = world.chance(|rng| rng.bool().then(|| rng.u32(0..MOST_BREATHS)));
-            world.note(life.number, 0, "is killed, after breaths", breaths.unwrap_or(0).into());
-            life.kill(breaths);
-        }
-        Fault::Freeze => {
-            world.note(life.number, 0, "is frozen, for ms", spell.as_millis() as u64);
-            life.freeze(true);
-            let world = Arc::clone(world);
-            tokio::spawn(async move {
-                tokio::select! {
-                    biased;
-                    () = world.cleared.cancelled() => {}
-                    () = tokio::time::sleep(spell) => {}
-                }
-                world.note(life.number, 0, "goes on", 0);
-                life.freeze(false);
-            });
-        }
-        Fault::Stop => {
-            world.note(life.number, 0, "is stopped", 0);
-            running.stop.cancel();
-        }
-        Fault::Swap | Fault::Resubscribe => {
-            let version = world.next_version();
-            let concurrency = (fault == Fault::Resubscribe).then(|| world.chance(|rng| rng.u32(1..=16)));
-            world.note(life.number, 0, "swaps to version", version.into());
-            running.swap(slot, version, concurrency);
-        }
-        _ => {}
-    }
-}
-
-fn spell(world: &World) -> Duration {
-    let longest = Duration::from_millis(world.plan.retry.ack_wait_ms) * LONGEST_SPELL;
-    longest.mul_f64(world.chance(fastrand::Rng::f64))
-}
-
-/// Ends the storm: nothing of it lasts, and nothing of it is still to come.
-pub(super) fn clear(world: &World, slots: &[Arc<Slot>]) {
-    world.weather(|weather, _| weather.clear());
-    slots.iter().filter_map(|slot| slot.running()).for_each(|running| running.life.spare());
-    world.note(0, 0, "the storm is over", 0);
-    world.cleared.cancel();
+/// Has an engine stand still for so long, or until the storm is over.
+pub(super) fn freeze<S: Simulated>(world: &Arc<World<S>>, life: &Arc<Life<S>>, spell: Duration) {
+    world.note(life.number, 0, "is frozen, for ms", spell.as_millis() as u64);
+    life.freeze(true);
+    let (world, life) = (Arc::clone(world), Arc::clone(life));
+    tokio::spawn(async move {
+        world.outlast(Instant::now() + spell).await;
+        world.note(life.number, 0, "goes on", 0);
+        life.freeze(false);
+    });
 }

@@ -3,48 +3,42 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use fastrand::Rng;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Broken;
 use super::clock::JumpyClock;
-use super::ledger::Ledger;
-use super::plan::{Fault, Plan};
+use super::simulated::Simulated;
 use super::trace::{Entry, Trace};
 use super::weather::Weather;
 
-/// A run in which more happens than this goes round in circles: the usual ones have a thousand entries.
-const MOST_ENTRIES: usize = 60_000;
-
 /// The world of one run.
-pub(super) struct World {
-    pub plan: Plan,
+pub(super) struct World<S: Simulated> {
+    pub plan: S::Plan,
     pub clock: Arc<JumpyClock>,
     /// Cancelled when a promise is broken: nothing goes on then.
     pub over: CancellationToken,
     /// Cancelled when the storm is over.
     pub cleared: CancellationToken,
-    /// Told whenever an event has been settled for good.
-    pub settled: Notify,
     born: Instant,
-    state: Mutex<State>,
+    state: Mutex<State<S>>,
 }
 
-struct State {
-    weather: Weather,
-    ledger: Ledger,
+struct State<S: Simulated> {
+    weather: Weather<S::Spells>,
+    ledger: S::Ledger,
     trace: Trace,
     broken: Option<Broken>,
     engines: u32,
     versions: u32,
 }
 
-impl World {
-    pub fn new(plan: Plan) -> Arc<Self> {
+impl<S: Simulated> World<S> {
+    pub fn new(plan: S::Plan) -> Arc<Self> {
         let state = State {
-            weather: Weather::new(plan.seed),
-            ledger: Ledger::new(plan.inputs()),
+            weather: Weather::new(S::seed(&plan) ^ S::CHANCE),
+            ledger: S::ledger(&plan),
             trace: Trace::default(),
             broken: None,
             engines: 0,
@@ -55,13 +49,12 @@ impl World {
             clock: Arc::new(JumpyClock::new()),
             over: CancellationToken::new(),
             cleared: CancellationToken::new(),
-            settled: Notify::new(),
             born: Instant::now(),
             state: Mutex::new(state),
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<S>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -70,14 +63,23 @@ impl World {
         self.born.elapsed()
     }
 
+    /// Waits until then, or until the storm is over.
+    pub async fn outlast(&self, until: Instant) {
+        tokio::select! {
+            biased;
+            () = self.cleared.cancelled() => {}
+            () = tokio::time::sleep_until(until) => {}
+        }
+    }
+
     /// Notes that something happened.
     pub fn note(&self, engine: u32, input: u64, what: &'static str, number: u64) {
         let entry = Entry { at: self.elapsed(), engine, input, what, number };
         let mut state = self.lock();
         state.trace.push(entry);
-        if state.trace.len() > MOST_ENTRIES && state.broken.is_none() {
+        if state.trace.len() > S::MOST_ENTRIES && state.broken.is_none() {
             drop(state);
-            let detail = format!("more than {MOST_ENTRIES} things happened");
+            let detail = format!("more than {} things happened", S::MOST_ENTRIES);
             self.found(Err(Broken { promise: "runs-hot", detail, input: 0 }));
         }
     }
@@ -88,41 +90,48 @@ impl World {
         let mut state = self.lock();
         // What follows from the first is of no interest.
         if state.broken.is_none() {
-            let entry = Entry {
-                at: self.elapsed(),
-                engine: 0,
-                input: broken.input,
-                what: "PROMISE BROKEN",
-                number: 0,
-            };
-            state.trace.push(entry);
+            let (at, input) = (self.elapsed(), broken.input);
+            state.trace.push(Entry { at, engine: 0, input, what: "PROMISE BROKEN", number: 0 });
             state.broken = Some(broken);
         }
         self.over.cancel();
     }
 
     /// Looks something up in the ledger.
-    pub fn known<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T {
-        look(&self.lock().ledger)
+    pub fn known<T>(&self, look: impl FnOnce(&S::Ledger, &S::Plan) -> T) -> T {
+        look(&self.lock().ledger, &self.plan)
     }
 
     /// Enters something into the ledger, which may find a promise broken by it.
-    pub fn enter(&self, enter: impl FnOnce(&mut Ledger, &Plan) -> Result<(), Broken>) {
+    pub fn enter(&self, enter: impl FnOnce(&mut S::Ledger, &S::Plan) -> Result<(), Broken>) {
         let found = enter(&mut self.lock().ledger, &self.plan);
         self.found(found);
     }
 
     /// Asks or changes the weather.
-    pub fn weather<T>(&self, ask: impl FnOnce(&mut Weather, &Plan) -> T) -> T {
+    pub fn weather<T>(&self, ask: impl FnOnce(&mut Weather<S::Spells>, &S::Plan) -> T) -> T {
         ask(&mut self.lock().weather, &self.plan)
     }
 
-    pub fn strikes(&self, fault: Fault) -> bool {
-        self.weather(|weather, plan| weather.strikes(plan, fault))
+    /// Whether a fault strikes now.
+    pub fn strikes(&self, fault: S::Fault) -> bool {
+        self.weather(|weather, plan| weather.strikes(S::storm(plan), fault))
     }
 
-    pub fn chance<T>(&self, draw: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
-        draw(self.lock().weather.rng())
+    pub fn chance<T>(&self, draw: impl FnOnce(&mut Rng) -> T) -> T {
+        self.weather(|weather, _| draw(weather.rng()))
+    }
+
+    /// How long something is under way.
+    pub fn delay(&self) -> Duration {
+        self.weather(|weather, _| weather.delay())
+    }
+
+    /// Ends the storm.
+    pub fn clear(&self) {
+        self.weather(|weather, _| weather.clear());
+        self.note(0, 0, "the storm is over", 0);
+        self.cleared.cancel();
     }
 
     /// A number for a new engine.

@@ -78,7 +78,7 @@ fn a_window_that_is_too_short_shows_as_repeats() {
 fn without_faults_nothing_is_done_twice() {
     for seed in 0..50 {
         let mut plan = Plan::from_seed(seed);
-        plan.faults.clear();
+        plan.storm.faults.clear();
         let report = run_plan(plan).unwrap();
         assert_eq!(report.broken, None, "{}", report.story());
         assert_eq!(report.trace.count("  dropped as a repeat"), 0, "{}", report.story());

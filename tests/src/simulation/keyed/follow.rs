@@ -17,10 +17,9 @@ impl Line {
     async fn connected(&self) {
         self.life.breathe(&self.world).await;
         while let Some(until) = self.life.cut_until() {
-            tokio::select! {
-                biased;
-                () = self.world.cleared.cancelled() => return,
-                () = tokio::time::sleep_until(until) => {}
+            self.world.outlast(until).await;
+            if self.world.cleared.is_cancelled() {
+                return;
             }
         }
     }

@@ -10,10 +10,11 @@ use wasmill::keyed::bucket::Owner;
 use wasmill::message::Message;
 use wasmill::record::Record;
 
-use super::super::Broken;
+use super::super::plugin::{PLUGIN, STREAM};
+use super::super::{Broken, broken, check};
 use super::engine;
 use super::plan::{Fault, Plan};
-use super::plugin::{FIELD, PLUGIN, STREAM};
+use super::plugin::FIELD;
 use super::script::{self, Fate, Fold, Kind, Label, effects, traps};
 
 /// What a message is.
@@ -192,7 +193,7 @@ impl Ledger {
                 let latest = self.latest.entry((key.clone(), place.clone())).or_default();
                 let before = std::mem::replace(latest, (*position, *index));
                 // A stream that does not take one message and takes the next has them in another order.
-                let takes_any = plan.has(Fault::PostLost) || plan.has(Fault::Full);
+                let takes_any = plan.storm.has(Fault::PostLost) || plan.storm.has(Fault::Full);
                 check(
                     takes_any || before <= (*position, *index),
                     "outputs-keep-the-order-of-their-key",
@@ -364,17 +365,4 @@ fn letter_for(plan: &Plan, label: Label) -> Option<&'static str> {
         },
         Label::Timer { .. } => traps(plan, label).then_some("trap"),
     }
-}
-
-fn broken(promise: &'static str, input: u64, detail: String) -> Broken {
-    Broken { promise, detail, input }
-}
-
-fn check(
-    holds: bool,
-    promise: &'static str,
-    input: u64,
-    detail: impl FnOnce() -> String,
-) -> Result<(), Broken> {
-    if holds { Ok(()) } else { Err(broken(promise, input, detail())) }
 }

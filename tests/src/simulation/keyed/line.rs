@@ -14,13 +14,14 @@ use wasmill::bus::{
 use wasmill::message::Message;
 use wasmill::subject::{Pattern, Subject};
 
+use super::super::line::questions;
 use super::super::weather::Told;
+use super::World;
 use super::follow::{BrittleFollow, BrittleIntake};
 use super::ledger::{Parcel, Writer};
 use super::life::Life;
 use super::plan::Fault;
 use super::wire::Wire;
-use super::world::World;
 
 /// One engine's way to the bus.
 #[derive(Clone)]
@@ -105,7 +106,7 @@ impl Line {
             return Err(Told::TimedOut.error("store"));
         }
         let subject = message.subject.as_str();
-        if let Some(leaderless) = self.world.refused(subject) {
+        if let Some(leaderless) = self.world.weather(|weather, _| weather.spells.refused(subject)) {
             return Err(if leaderless { Told::NoStream } else { Told::Full }.error(subject));
         }
         let stored = self.bus.post(message, only_if).await?.await;
@@ -126,25 +127,7 @@ impl Line {
 }
 
 impl Bus for Line {
-    fn ensure_stream<'a>(&'a self, spec: &'a StreamSpec) -> BoxFuture<'a, Result<StreamInfo, BusError>> {
-        self.plain(self.bus.ensure_stream(spec)).boxed()
-    }
-
-    fn ensure_bucket<'a>(&'a self, spec: &'a BucketSpec) -> BoxFuture<'a, Result<StreamInfo, BusError>> {
-        self.plain(self.bus.ensure_bucket(spec)).boxed()
-    }
-
-    fn stream<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<StreamInfo, BusError>> {
-        self.plain(self.bus.stream(name)).boxed()
-    }
-
-    fn streams_for<'a>(&'a self, pattern: &'a Pattern) -> BoxFuture<'a, Result<Vec<StreamInfo>, BusError>> {
-        self.plain(self.bus.streams_for(pattern)).boxed()
-    }
-
-    fn prepare<'a>(&'a self, spec: &'a DurableSpec) -> BoxFuture<'a, Result<(), BusError>> {
-        self.plain(self.bus.prepare(spec)).boxed()
-    }
+    questions!();
 
     fn consume<'a>(&'a self, spec: &'a DurableSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {
         let open = async move {
@@ -152,14 +135,6 @@ impl Bus for Line {
             Ok(Box::new(BrittleIntake::new(self.clone(), intake)) as Box<dyn Intake>)
         };
         open.boxed()
-    }
-
-    fn has_durable<'a>(&'a self, stream: &'a str, durable: &'a str) -> BoxFuture<'a, Result<bool, BusError>> {
-        self.plain(self.bus.has_durable(stream, durable)).boxed()
-    }
-
-    fn subscribe<'a>(&'a self, spec: &'a CoreSpec) -> BoxFuture<'a, Result<Box<dyn Intake>, BusError>> {
-        self.plain(self.bus.subscribe(spec)).boxed()
     }
 
     fn publish(&self, message: Message) -> BoxFuture<'_, Result<Stored, BusError>> {
@@ -170,18 +145,6 @@ impl Bus for Line {
         ready(Err(BusError::NoBatch { reason: "simulated".to_owned() })).boxed()
     }
 
-    fn publish_core(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>> {
-        self.plain(self.bus.publish_core(message)).boxed()
-    }
-
-    fn read<'a>(&'a self, spec: &'a ReadSpec) -> BoxFuture<'a, Result<Vec<StoredMessage>, BusError>> {
-        self.plain(self.bus.read(spec)).boxed()
-    }
-
-    fn erase<'a>(&'a self, stream: &'a str, sequence: u64) -> BoxFuture<'a, Result<bool, BusError>> {
-        self.plain(self.bus.erase(stream, sequence)).boxed()
-    }
-
     fn follow<'a>(&'a self, spec: &'a FollowSpec) -> BoxFuture<'a, Result<Box<dyn Follow>, BusError>> {
         let open = async move {
             let follow = self.plain(self.bus.follow(spec)).await?;
@@ -190,32 +153,12 @@ impl Bus for Line {
         open.boxed()
     }
 
-    fn last<'a>(
-        &'a self,
-        stream: &'a str,
-        subject: &'a Subject,
-    ) -> BoxFuture<'a, Result<Option<StoredMessage>, BusError>> {
-        self.plain(self.bus.last(stream, subject)).boxed()
-    }
-
     fn post(&self, message: Message, only_if: OnlyIf) -> BoxFuture<'_, Result<Confirmation, BusError>> {
         self.send(message, only_if).boxed()
     }
 
     fn posting(&self) -> u64 {
         self.life.posting()
-    }
-
-    fn purge<'a>(
-        &'a self,
-        stream: &'a str,
-        filter: Option<&'a Pattern>,
-    ) -> BoxFuture<'a, Result<u64, BusError>> {
-        self.plain(self.bus.purge(stream, filter)).boxed()
-    }
-
-    fn delete_stream<'a>(&'a self, stream: &'a str) -> BoxFuture<'a, Result<bool, BusError>> {
-        self.plain(self.bus.delete_stream(stream)).boxed()
     }
 
     fn settle<'a>(
@@ -233,19 +176,7 @@ impl Bus for Line {
         settle.boxed()
     }
 
-    fn flush(&self) -> BoxFuture<'_, Result<(), BusError>> {
-        self.plain(ready(Ok(()))).boxed()
-    }
-
-    fn max_message_bytes(&self) -> usize {
-        self.bus.max_message_bytes()
-    }
-
     fn is_connected(&self) -> bool {
         self.life.cut_until().is_none()
-    }
-
-    fn events(&self) -> broadcast::Receiver<BusEvent> {
-        self.bus.events()
     }
 }

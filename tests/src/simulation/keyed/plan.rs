@@ -6,7 +6,7 @@ use fastrand::Rng;
 use wasmill::key;
 use wasmill::manifest::{PluginClock, Retry};
 
-use super::super::plan::{LONGEST_WAY, retry};
+use super::super::plan::{LONGEST_WAY, MOST_ATTEMPTS, Storm, budget, fails_until, pace, retry};
 use super::script::{Action, Input, Kind};
 
 /// A kind of fault. A run has some of them only, so that each is also seen without the others in its way.
@@ -78,14 +78,8 @@ impl Fault {
 pub struct Plan {
     /// The seed.
     pub seed: u64,
-    /// The kinds of faults there are.
-    pub faults: Vec<Fault>,
-    /// The probability of each that strikes an operation.
-    pub(super) rate: f64,
-    /// The mean time between two that strike at moments of their own.
-    pub(super) gap: Duration,
-    /// How long the storm lasts.
-    pub(super) storm: Duration,
+    /// Which faults strike.
+    pub storm: Storm<Fault>,
     pub(super) engines: usize,
     pub(super) partitions: u32,
     pub(super) concurrency: u32,
@@ -127,10 +121,12 @@ impl Plan {
         inputs.sort_by_key(|input| input.at);
         Self {
             seed,
-            faults,
-            rate: rng.f64() * 0.15,
-            gap: Duration::from_millis(rng.u64(500..=8_000)),
-            storm,
+            storm: Storm {
+                faults,
+                rate: rng.f64() * 0.15,
+                gap: Duration::from_millis(rng.u64(500..=8_000)),
+                lasts: storm,
+            },
             engines: rng.usize(1..=3),
             partitions: *rng.choice(&[1, 1, 2, 3]).unwrap_or(&1),
             concurrency: *rng.choice(&[1, 2, 8, 64]).unwrap_or(&8),
@@ -141,15 +137,11 @@ impl Plan {
                 .unwrap_or(&PluginClock::Wall),
             cache_mib: *rng.choice(&[0, 1, 64]).unwrap_or(&1),
             retry,
-            pace: if rng.bool() { 0 } else { rng.u32(5..=200) },
-            budget: if rng.bool() { 1_000 } else { rng.u64(2..=20) },
+            pace: pace(rng),
+            budget: budget(rng),
             keys,
             inputs,
         }
-    }
-
-    pub(super) fn has(&self, fault: Fault) -> bool {
-        self.faults.contains(&fault)
     }
 
     /// The input of a sequence: nothing else goes into its stream.
@@ -181,21 +173,15 @@ impl Plan {
 
     /// How long streams remember ids: the whole run, so that a repeat that is stored is the engine's fault.
     pub(super) fn duplicate_window(&self) -> Duration {
-        self.storm * 2 + self.healing() * 4
+        self.storm.lasts * 2 + self.healing() * 4
     }
 }
 
-/// The most attempts that a plan allows.
-const MOST_ATTEMPTS: u32 = 6;
 /// The names of timers that events set and cancel.
 pub(super) const TIMER_NAMES: u8 = 3;
 
 fn input(rng: &mut Rng, retry: &Retry, over: Duration, keys: usize) -> Input {
-    let mut until = |reason: &str| {
-        let most = retry.attempts_for(reason);
-        Some(rng.u32(2..=most + 1)).filter(|until| *until <= most).unwrap_or(u32::MAX)
-    };
-    let (trap, again) = (until("trap"), until("retry"));
+    let (trap, again) = (fails_until(rng, retry, "trap"), fails_until(rng, retry, "retry"));
     let kind = match rng.u32(0..24) {
         0 => Kind::Rejected,
         1 => Kind::RetryUntil(again),

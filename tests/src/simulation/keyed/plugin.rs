@@ -6,27 +6,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use wasmill::breaker::BreakerSettings;
-use wasmill::effects::{Emitter, Proposed};
+use wasmill::effects::Proposed;
 use wasmill::event::Event;
 use wasmill::key::KeySource;
 use wasmill::keyed::{Handler, Version};
-use wasmill::limits::Limits;
-use wasmill::manifest::{Emit, Isolation, Manifest, OutputDelivery, Start, StateSettings, Subscribe};
+use wasmill::manifest::{Manifest, StateSettings};
 use wasmill::outcome::{Failure, Trouble};
 use wasmill::sandbox::{Batch, BatchHandled, Cause, FailedStep, Step};
 use wasmill::state::{Change, Draft, KeyState, StateLimits, Timer};
-use wasmill::subject::{Pattern, SubjectError};
+use wasmill::subject::SubjectError;
 
+use super::super::plugin::{emitter, manifest};
+use super::World;
 use super::life::Life;
 use super::plan::{Fault, Plan};
 use super::script::{self, Effects, Kind, Label, TimerChange, effects, traps};
-use super::world::World;
 
-/// Its name.
-pub(super) const PLUGIN: &str = "simulated";
-/// The stream that it reads.
-pub(super) const STREAM: &str = "IN";
 /// The header that holds an event's key.
 pub(super) const KEY_HEADER: &str = "Customer";
 /// More than any key here comes to: bytes, and timers.
@@ -39,22 +34,6 @@ pub(super) const FIELD: &str = "history";
 pub(super) fn version(world: &Arc<World>, life: &Arc<Life>, number: u32) -> Result<Version, SubjectError> {
     let plan = &world.plan;
     let manifest = Manifest {
-        enabled: true,
-        kind: wasmill::manifest::Kind::Plugin,
-        isolation: Some(Isolation::Fresh),
-        concurrency: plan.concurrency,
-        subscribe: vec![Subscribe {
-            stream: Some(STREAM.to_owned()),
-            subjects: vec![Pattern::new("in.>")?],
-            start: Start::All,
-            durable: None,
-        }],
-        emit: Emit { subjects: vec![Pattern::new("out.>")?], reply: false, delivery: OutputDelivery::Stored },
-        retry: plan.retry.clone(),
-        breaker: BreakerSettings { failures: 0, ..BreakerSettings::default() },
-        weight: 1,
-        limits: Limits { outputs_per_second: plan.pace, ..Limits::default() },
-        config: Default::default(),
         key: Some(KeySource::Header(KEY_HEADER.to_owned())),
         state: StateSettings {
             partitions: plan.partitions,
@@ -66,15 +45,10 @@ pub(super) fn version(world: &Arc<World>, life: &Arc<Life>, number: u32) -> Resu
             cache_mib: plan.cache_mib,
             ..StateSettings::default()
         },
-        lookup: Default::default(),
+        ..manifest(plan.concurrency, &plan.retry, plan.pace)?
     };
     let handler = Scripted { world: Arc::clone(world), life: Arc::clone(life) };
-    let emitter = Emitter {
-        plugin: PLUGIN.to_owned(),
-        version: number.to_string(),
-        digest: format!("digest-{number}"),
-    };
-    Ok(Version { handler: Box::new(handler), manifest: Arc::new(manifest), emitter })
+    Ok(Version { handler: Box::new(handler), manifest: Arc::new(manifest), emitter: emitter(number) })
 }
 
 struct Scripted {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, timeout};
@@ -12,12 +11,12 @@ use wasmill::bus::memory::MemoryBus;
 use wasmill::event::MSG_ID_HEADER;
 use wasmill::manifest::PluginClock;
 
-use super::super::Broken;
+use super::super::clock::BORN;
+use super::super::{Broken, scenario};
 use super::engine::Slot;
 use super::plan::Plan;
-use super::scenario::{BORN, all_well, create_streams, emit_ticks, message};
-use super::script;
-use super::world::World;
+use super::scenario::{NO_BATCHES, all_well, emit_ticks, message};
+use super::{World, script};
 
 /// What came of a run, by key and place: the ids and payloads of the outputs in order; and under no place the history.
 pub type EffectsByKey = BTreeMap<(String, String), Vec<(String, String)>>;
@@ -28,11 +27,9 @@ pub type EffectsByKey = BTreeMap<(String, String), Vec<(String, String)>>;
 /// When no runtime can be had, or a promise was broken.
 pub fn effects_of(seed: u64, live: bool) -> anyhow::Result<EffectsByKey> {
     let mut plan = Plan::from_seed(seed);
-    plan.faults.clear();
+    plan.storm.faults.clear();
     plan.clock = if live { PluginClock::Wall } else { PluginClock::Event };
-    fastrand::seed(seed);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-    runtime.block_on(async {
+    scenario::runtime(seed)?.block_on(async {
         let world = World::new(plan);
         tokio::select! {
             biased;
@@ -46,8 +43,7 @@ pub fn effects_of(seed: u64, live: bool) -> anyhow::Result<EffectsByKey> {
 }
 
 async fn act(world: &Arc<World>, live: bool) -> anyhow::Result<EffectsByKey> {
-    let bus = MemoryBus::born_at(SystemTime::UNIX_EPOCH + BORN);
-    create_streams(&bus, &world.plan).await?;
+    let bus = scenario::bus(world.plan.duplicate_window(), NO_BATCHES).await?;
     if !live {
         emit(world, &bus, false).await?;
         emit_ticks(world, &bus).await?;

@@ -1,59 +1,40 @@
 //! One run: a storm, then calm weather in which everything must come right.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use futures::future::join_all;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
+use wasmill::bus::Bus as _;
 use wasmill::bus::memory::MemoryBus;
-use wasmill::bus::{Bus as _, Retention, StreamSpec};
-use wasmill::dead_letter;
 use wasmill::key;
 use wasmill::manifest::PluginClock;
 use wasmill::message::Message;
-use wasmill::subject::{Pattern, Subject};
+use wasmill::subject::Subject;
 
-use super::super::Broken;
+use super::super::clock::BORN;
 use super::super::plan::LONGEST_WAY;
-use super::engine::Slot;
+use super::super::scenario::{self, Engines};
 use super::plan::Plan;
-use super::plugin::{KEY_HEADER, STREAM};
+use super::plugin::KEY_HEADER;
 use super::script::{Input, Kind};
-use super::storm;
-use super::world::World;
+use super::{World, storm};
 
-/// When a run begins, since the Unix epoch.
-pub(super) const BORN: Duration = Duration::from_secs(1_800_000_000);
+/// No stream takes batches: outputs of keys leave one by one.
+pub(super) const NO_BATCHES: [bool; 2] = [false; 2];
 /// How often somebody looks whether all is well.
 const LOOK: Duration = Duration::from_millis(200);
 /// How much later than all timers the event is that ends a run which goes by the clock of its events.
 const FAR_AHEAD: Duration = Duration::from_secs(3_600);
 
-/// Plays a plan and returns the world as it then is.
-pub(super) async fn play(plan: Plan) -> Arc<World> {
-    let world = World::new(plan);
-    let played = tokio::select! {
-        biased;
-        () = world.over.cancelled() => Ok(()),
-        played = acts(&world) => played,
-    };
-    if let Err(err) = played {
-        let broken = Broken { promise: "the-simulation-itself-works", detail: format!("{err:#}"), input: 0 };
-        world.found(Err(broken));
-    }
-    world
-}
-
-async fn acts(world: &Arc<World>) -> anyhow::Result<()> {
-    let bus = MemoryBus::born_at(SystemTime::UNIX_EPOCH + BORN);
-    create_streams(&bus, &world.plan).await?;
-    let slots: Vec<_> = (0..world.plan.engines).map(|number| Slot::new(number, world, &bus)).collect();
-    let attended: Vec<_> = slots.iter().map(|slot| tokio::spawn(Arc::clone(slot).attend())).collect();
+/// A storm, then calm weather.
+pub(super) async fn acts(world: &Arc<World>) -> anyhow::Result<()> {
+    let bus = scenario::bus(world.plan.duplicate_window(), NO_BATCHES).await?;
+    let engines = Engines::start(world.plan.engines, world, &bus);
     let source = tokio::spawn(emit(Arc::clone(world), Arc::clone(&bus)));
-    storm::storm(world, &slots).await;
+    storm::storm(world, &engines.slots).await;
     source.await??;
-    storm::clear(world, &slots);
+    storm::clear(world, &engines.slots);
     if world.plan.clock == PluginClock::Event {
         emit_ticks(world, &bus).await?;
     }
@@ -63,11 +44,7 @@ async fn acts(world: &Arc<World>) -> anyhow::Result<()> {
     }
     // Whatever might still come, were it to come, comes within this time.
     tokio::time::sleep(LONGEST_WAY * 2 + world.plan.lease * 2).await;
-    slots.iter().for_each(|slot| slot.closed.cancel());
-    if timeout(world.plan.healing(), join_all(attended)).await.is_err() {
-        let detail = format!("an engine still runs after {:?}", world.plan.healing());
-        world.found(Err(Broken { promise: "a-stop-ends", detail, input: 0 }));
-    }
+    engines.stop(world, world.plan.healing()).await;
     world.enter(|ledger, plan| ledger.owed(plan));
     Ok(())
 }
@@ -78,33 +55,12 @@ pub(super) async fn all_well(world: &World) {
     }
 }
 
-pub(super) async fn create_streams(bus: &MemoryBus, plan: &Plan) -> anyhow::Result<()> {
-    let letters = format!("{}.>", dead_letter::SUBJECT_PREFIX);
-    for (name, subjects) in
-        [(STREAM, "in.>"), ("OUT_A", "out.a.>"), ("OUT_B", "out.b.>"), (dead_letter::STREAM, &*letters)]
-    {
-        let spec = StreamSpec {
-            name: name.to_owned(),
-            subjects: vec![Pattern::new(subjects)?],
-            duplicate_window: plan.duplicate_window(),
-            max_bytes: None,
-            max_age: None,
-            replicas: 1,
-            retention: Retention::default(),
-            atomic: false,
-        };
-        bus.ensure_stream(&spec).await?;
-    }
-    Ok(())
-}
-
 /// Publishes the events, each at its time.
 async fn emit(world: Arc<World>, bus: Arc<MemoryBus>) -> anyhow::Result<()> {
     let began = Instant::now();
     for (input, sequence) in world.plan.inputs.iter().zip(1..) {
         tokio::time::sleep_until(began + input.at).await;
-        let stored = bus.publish(message(&world.plan, input, sequence)?).await?;
-        anyhow::ensure!(stored.sequence == sequence, "event {sequence} is at {}", stored.sequence);
+        scenario::publish(&bus, message(&world.plan, input, sequence)?, sequence).await?;
         world.note(0, sequence, "goes in, with key", input.key as u64);
     }
     Ok(())

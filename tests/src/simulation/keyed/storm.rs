@@ -6,9 +6,10 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
+use super::super::storm;
+use super::World;
 use super::engine::{Running, Slot};
 use super::plan::Fault;
-use super::world::World;
 
 /// A kill that does not come at once comes within so many breaths: about the life of a few events.
 const MOST_BREATHS: u32 = 40;
@@ -17,18 +18,7 @@ const MOST_ARRIVE: usize = 40;
 
 /// Lets it storm for as long as the plan says.
 pub(super) async fn storm(world: &Arc<World>, slots: &[Arc<Slot>]) {
-    let kinds: Vec<Fault> = world.plan.faults.iter().copied().filter(|fault| fault.is_event()).collect();
-    loop {
-        let wait = world.plan.gap.mul_f64(2.0 * world.chance(fastrand::Rng::f64));
-        let left = world.plan.storm.saturating_sub(world.elapsed());
-        if wait >= left {
-            return tokio::time::sleep(left).await;
-        }
-        tokio::time::sleep(wait).await;
-        if let Some(fault) = world.chance(|rng| rng.choice(&kinds).copied()) {
-            strike(world, slots, fault);
-        }
-    }
+    storm::rage(world, Fault::is_event, async |fault| strike(world, slots, fault)).await;
 }
 
 fn strike(world: &Arc<World>, slots: &[Arc<Slot>], fault: Fault) {
@@ -48,7 +38,8 @@ fn strike(world: &Arc<World>, slots: &[Arc<Slot>], fault: Fault) {
             let prefixes = ["out.a.", "out.b.", wasmill::dead_letter::SUBJECT_PREFIX, "$KV."];
             let prefix = world.chance(|rng| *rng.choice(&prefixes).unwrap_or(&"out."));
             world.note(0, 0, "a stream takes nothing, for ms", ms);
-            world.fill(prefix, world.chance(fastrand::Rng::bool), Instant::now() + spell);
+            let (leaderless, until) = (world.chance(fastrand::Rng::bool), Instant::now() + spell);
+            world.weather(|weather, _| weather.spells.fill(prefix, leaderless, until));
         }
         Fault::ClockLeap => {
             let off = SignedDuration::from_secs(world.chance(|rng| rng.i64(-100_000..=100_000)));
@@ -72,34 +63,16 @@ fn cut(world: &World, running: &Running, spell: Duration) {
 
 /// What happens to one engine.
 fn trouble(world: &Arc<World>, slot: &Slot, running: Running, fault: Fault, spell: Duration) {
-    let life = Arc::clone(&running.life);
-    let ms = spell.as_millis() as u64;
+    let life = &running.life;
     match fault {
-        Fault::Kill => {
-            let breaths = world.chance(|rng| rng.bool().then(|| rng.u32(0..MOST_BREATHS)));
-            world.note(life.number, 0, "is killed, after breaths", breaths.unwrap_or(0).into());
-            life.kill(breaths);
-        }
-        Fault::Freeze => {
-            world.note(life.number, 0, "is frozen, for ms", ms);
-            life.freeze(true);
-            let world = Arc::clone(world);
-            tokio::spawn(async move {
-                tokio::select! {
-                    biased;
-                    () = world.cleared.cancelled() => {}
-                    () = tokio::time::sleep(spell) => {}
-                }
-                world.note(life.number, 0, "goes on", 0);
-                life.freeze(false);
-            });
-        }
+        Fault::Kill => storm::kill(world, life, MOST_BREATHS),
+        Fault::Freeze => storm::freeze(world, life, spell),
         Fault::Stop => {
             world.note(life.number, 0, "is stopped", 0);
             running.stop.cancel();
         }
         Fault::Cut => {
-            world.note(life.number, 0, "has its line cut, for ms", ms);
+            world.note(life.number, 0, "has its line cut, for ms", spell.as_millis() as u64);
             cut(world, &running, spell);
         }
         Fault::Swap => {

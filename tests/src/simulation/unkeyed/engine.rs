@@ -1,13 +1,11 @@
-//! The places at which engines run, one after the other, each as the supervisor keeps it.
+//! One engine, as the supervisor keeps it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use wasmill::breaker::Gate;
-use wasmill::bus::memory::MemoryBus;
 use wasmill::bus::{Bus, DurableSpec, Intake, Start};
 use wasmill::clock::Clock;
 use wasmill::dead_letter::DeadLetters;
@@ -17,16 +15,17 @@ use wasmill::subject::Pattern;
 use wasmill::telemetry::Telemetry;
 use wasmill::unkeyed::{Deliverer, Flow, Guard, Past, Sinks};
 
-use super::Broken;
-use super::life::{Life, Mortal};
+use super::super::plugin::{PLUGIN, STREAM};
+use super::super::slot::{self, AGAIN, dead_letters};
+use super::life::Life;
 use super::line::Line;
-use super::plugin::{self, PLUGIN, STREAM};
-use super::world::World;
+use super::{World, plugin};
 
-/// The wait before a subscription that failed is tried again.
-const RESUBSCRIBE: Duration = Duration::from_millis(250);
 /// Several engines may share one consumer: each works on this fraction of what may be unacked.
 const ENGINES_PER_CONSUMER: u32 = 4;
+
+/// The place of an engine.
+pub(super) type Slot = slot::Slot<super::Unkeyed>;
 
 /// An engine that runs.
 #[derive(Clone)]
@@ -38,87 +37,20 @@ pub(super) struct Running {
     deliverer: Arc<Deliverer>,
 }
 
-/// A place at which an engine runs, and after its end the next one.
-pub(super) struct Slot {
-    pub number: usize,
-    world: Arc<World>,
-    bus: Arc<MemoryBus>,
-    /// Cancelled when no engine is to follow any more.
-    pub closed: CancellationToken,
-    /// The plugin's version and concurrency, as they lie in the engine's directory.
-    installed: Mutex<(u32, u32)>,
-    running: Mutex<Option<Running>>,
+/// One engine, as the supervisor keeps it.
+pub(super) async fn serve(slot: &Slot, life: Arc<Life>, stop: CancellationToken) -> anyhow::Result<()> {
+    let line = Line::new(&slot.world, &life, &slot.bus, slot.number);
+    let bus: Arc<dyn Bus> = Arc::new(line);
+    let Some(dead_letters) = dead_letters(&bus, &stop).await else { return Ok(()) };
+    let deliverer = Arc::new(slot.deliverer(&life, &bus, dead_letters)?);
+    tokio::select! {
+        biased;
+        () = deliverer.keep_sinks() => Ok(()),
+        ended = slot.deliver(&life, &bus, &deliverer, &stop) => ended,
+    }
 }
 
 impl Slot {
-    pub fn new(number: usize, world: &Arc<World>, bus: &Arc<MemoryBus>) -> Arc<Self> {
-        Arc::new(Self {
-            number,
-            world: Arc::clone(world),
-            bus: Arc::clone(bus),
-            closed: CancellationToken::new(),
-            installed: Mutex::new((1, world.plan.concurrency)),
-            running: Mutex::default(),
-        })
-    }
-
-    /// The engine that runs here now, if one does.
-    pub fn running(&self) -> Option<Running> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set_running(&self, running: Option<Running>) {
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = running;
-    }
-
-    fn installed(&self) -> (u32, u32) {
-        *self.installed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs one engine after the other until closed.
-    pub async fn attend(self: Arc<Self>) {
-        while !self.closed.is_cancelled() {
-            let life = Life::new(self.world.next_engine());
-            let stop = self.closed.child_token();
-            self.world.note(life.number, 0, "starts in slot", self.number as u64);
-            let inner: BoxFuture<'_, _> = Box::pin(self.serve(Arc::clone(&life), stop));
-            let ended = Mortal { inner, life: Arc::clone(&life) }.await;
-            self.set_running(None);
-            let what = if ended.is_some() { "has stopped" } else { "is dead" };
-            self.world.note(life.number, 0, what, 0);
-            self.world.found(life.audit(ended.is_some()));
-            if let Some(Err(err)) = ended {
-                let broken = Broken { promise: "an-engine-runs", detail: err.to_string(), input: 0 };
-                self.world.found(Err(broken));
-            }
-            let down = self.world.weather(|weather, _| weather.delay());
-            tokio::select! {
-                biased;
-                () = self.world.cleared.cancelled() => {}
-                () = tokio::time::sleep(down) => {}
-            }
-        }
-    }
-
-    /// One engine, as the supervisor keeps it.
-    async fn serve(&self, life: Arc<Life>, stop: CancellationToken) -> anyhow::Result<()> {
-        let line = Line::new(&self.world, &life, &self.bus, self.number);
-        let bus: Arc<dyn Bus> = Arc::new(line);
-        let dead_letters = loop {
-            match DeadLetters::open(Arc::clone(&bus)).await {
-                Ok(dead_letters) => break dead_letters,
-                Err(_) if stop.is_cancelled() => return Ok(()),
-                Err(_) => tokio::time::sleep(RESUBSCRIBE).await,
-            }
-        };
-        let deliverer = Arc::new(self.deliverer(&life, &bus, dead_letters)?);
-        tokio::select! {
-            biased;
-            () = deliverer.keep_sinks() => Ok(()),
-            ended = self.deliver(&life, &bus, &deliverer, &stop) => ended,
-        }
-    }
-
     /// Keeps the subscription up until told to stop.
     async fn deliver(
         &self,
@@ -150,7 +82,7 @@ impl Slot {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(RESUBSCRIBE) => {}
+                () = tokio::time::sleep(AGAIN) => {}
             }
         }
         Ok(())
@@ -225,8 +157,8 @@ fn durable(world: &World, concurrency: u32) -> anyhow::Result<DurableSpec> {
 impl Running {
     /// Puts another version into service; with another concurrency, the subscription is made anew.
     pub fn swap(&self, slot: &Slot, number: u32, concurrency: Option<u32>) {
-        let mut installed = slot.installed.lock().unwrap_or_else(PoisonError::into_inner);
-        *installed = (number, concurrency.unwrap_or(installed.1));
+        let installed = (number, concurrency.unwrap_or(slot.installed().1));
+        slot.install(installed);
         self.life.allow(installed.1);
         // A version that cannot be made is none: the patterns in it are literals.
         if let Ok(version) = plugin::version(&slot.world, &self.life, number, installed.1) {

@@ -2,8 +2,10 @@
 //! the plugin wrote into it, a dead letter by the position it tells of.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use wasmill::bus::{Receipt, Settlement};
 use wasmill::dead_letter;
 use wasmill::effects;
@@ -11,9 +13,9 @@ use wasmill::event::HOPS_HEADER;
 use wasmill::manifest::JITTER;
 use wasmill::message::Message;
 
-use super::Broken;
+use super::super::plugin::{PLUGIN, digest};
+use super::super::{Broken, check};
 use super::plan::Plan;
-use super::plugin::{PLUGIN, digest};
 use super::script::{Fate, Input, Kind};
 
 /// What a message to a stream is.
@@ -99,12 +101,14 @@ pub(super) struct Ledger {
     /// Which event and attempt a receipt is for. Only looked up, so its order does not matter.
     receipts: HashMap<Receipt, (u64, u32)>,
     causes: BTreeMap<Handling, Vec<Cause>>,
+    /// Told whenever a settlement has reached the bus.
+    pub changed: Arc<Notify>,
 }
 
 impl Ledger {
     pub fn new(inputs: u64) -> Self {
         let seen = (1..=inputs).map(|input| (input, Seen::default())).collect();
-        Self { seen, receipts: HashMap::new(), causes: BTreeMap::new() }
+        Self { seen, receipts: HashMap::new(), causes: BTreeMap::new(), changed: Arc::default() }
     }
 
     /// The bus hands a delivery out.
@@ -218,6 +222,7 @@ impl Ledger {
         if let (Settlement::Ack | Settlement::Term, Some(seen)) = (settlement, self.seen.get_mut(&input)) {
             seen.settled = true;
         }
+        self.changed.notify_one();
     }
 
     /// The events that the bus still owes somebody.
@@ -355,13 +360,4 @@ pub(super) fn cause_of(kind: Kind) -> Cause {
         Kind::TrapUntil(_) => Cause::Failed("trap"),
         _ => Cause::Failed("retry"),
     }
-}
-
-fn check(
-    holds: bool,
-    promise: &'static str,
-    input: u64,
-    detail: impl FnOnce() -> String,
-) -> Result<(), Broken> {
-    if holds { Ok(()) } else { Err(Broken { promise, detail: detail(), input }) }
 }

@@ -5,10 +5,10 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 use wasmill::bus::{BusError, Delivery, Intake};
 
-use super::Broken;
+use super::super::Broken;
+use super::super::weather::Told;
 use super::line::Line;
 use super::plan::Fault;
-use super::weather::Told;
 
 /// Of all moments at which an intake might end, the part at which it does is this of the rate of other faults.
 const ENDS: f64 = 0.2;
@@ -39,15 +39,11 @@ impl LossyIntake {
         self.line.life.breathe(&self.line.world).await;
         while !self.ended {
             let world = self.line.world.clone();
-            if let Some(until) = world.weather(|weather, _| weather.cut_until(self.line.slot)) {
+            if let Some(until) = world.weather(|weather, _| weather.spells.cut_until(self.line.slot)) {
                 if !std::mem::replace(&mut self.cut_told, true) {
                     return Some(Err(Told::Disconnected.error("next")));
                 }
-                tokio::select! {
-                    biased;
-                    () = world.cleared.cancelled() => {}
-                    () = tokio::time::sleep_until(until) => {}
-                }
+                world.outlast(until).await;
                 continue;
             }
             self.cut_told = false;
@@ -109,7 +105,7 @@ impl LossyIntake {
             return self.line.note(input, "  the delivery is lost", 0);
         }
         let mut on_its_way = |delivery: &Delivery, late: bool| {
-            let delay = if late { world.weather(|weather, _| weather.delay()) } else { Default::default() };
+            let delay = if late { world.delay() } else { Default::default() };
             let arrives = Instant::now() + delay;
             self.held.push((arrives, Delivery { received: arrives, ..delivery.clone() }));
         };
