@@ -73,6 +73,13 @@ impl Failure {
     pub fn bus(error: BusError) -> Self {
         Self::new(if error.is_transient() { Exit::Bus } else { Exit::Refused }, error)
     }
+
+    /// Names the work that this failure ended, and what to do now.
+    #[must_use]
+    pub fn ended(self, work: &str, hint: impl std::fmt::Display) -> Self {
+        let Self { exit, error: Some(error) } = self else { return self };
+        Self::new(exit, anyhow::anyhow!("{work} ended early: {error:#}\n  hint: {hint}"))
+    }
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -107,5 +114,15 @@ mod tests {
             BusError::TimedOut { operation: "publish".into(), after: std::time::Duration::from_secs(1) };
         assert_eq!(Failure::bus(away).exit, Exit::Bus);
         assert_eq!(Failure::bus(BusError::StreamMissing("S".into())).exit, Exit::Refused);
+    }
+    #[test]
+    fn work_that_ended_keeps_its_exit_code_and_says_what_to_do() {
+        let missing = Failure::bus(BusError::StreamMissing("S".into()));
+        let why = missing.error.as_ref().map(ToString::to_string).unwrap_or_default();
+        let ended = missing.ended("the reset", "run it again");
+        assert_eq!(ended.exit, Exit::Refused);
+        let said = ended.error.map(|error| error.to_string());
+        assert_eq!(said, Some(format!("the reset ended early: {why}\n  hint: run it again")));
+        assert!(Failure::silent(Exit::Bus).ended("the reset", "").error.is_none());
     }
 }

@@ -4,6 +4,8 @@
 //! done by the next owner. The outputs of what was committed are seen to first. When the steward lets go, or is gone for the
 //! length of the lease, an engine goes on from the cursor.
 
+mod error;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::Mutex;
 use tokio_util::task::AbortOnDropHandle;
 
+pub use self::error::StewardError;
 use super::bucket::{Bucket, Owner};
 use super::intake::{self, Found};
 use super::journal::{Fenced, Journal, fence};
@@ -32,42 +35,10 @@ const RENEWAL: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The wait before a partition that was renewed under our hands is tried again.
 const AGAIN: Duration = Duration::from_millis(20);
+/// The header that says which sequence a bucket must end with, with room to spare: no record's message counts it.
+const CONDITION_BYTES: usize = 128;
 /// Records written at once, and records whose outputs are published at once.
 const AT_ONCE: usize = 128;
-
-/// Why a partition cannot be owned, or is not owned any more.
-#[derive(Debug, thiserror::Error)]
-pub enum StewardError {
-    /// What the bus says.
-    #[error(transparent)]
-    Bus(#[from] BusError),
-    /// The value of the owner is none that this engine knows.
-    #[error(
-        "the key \"owner\" of bucket {bucket:?} holds no owner\n  hint: something else writes to the bucket, or an engine of a later version does"
-    )]
-    Unreadable {
-        /// The bucket.
-        bucket: String,
-    },
-    /// Somebody else owns it now.
-    #[error(
-        "partition {partition} was taken over by {owner} before all was done\n  hint: run the command again; what it has done stands"
-    )]
-    Fenced {
-        /// The partition, from 0.
-        partition: u32,
-        /// Who owns it now, as far as is known.
-        owner: String,
-    },
-    /// What a key emitted cannot be stored, and must not be lost.
-    #[error("an output of key {key:?} is not stored yet, and cannot be: {error}")]
-    Output {
-        /// The key.
-        key: String,
-        /// What the bus says.
-        error: BusError,
-    },
-}
 
 /// Owns one partition.
 pub struct Steward {
@@ -75,6 +46,8 @@ pub struct Steward {
     partition: u32,
     name: String,
     bucket: Bucket,
+    /// The most that a record may take as a message.
+    max_bytes: usize,
     held: Arc<Held>,
     writes: FuturesUnordered<BoxFuture<'static, Result<(), Fenced>>>,
     renewing: AbortOnDropHandle<()>,
@@ -116,6 +89,8 @@ impl Steward {
         let bucket = Bucket::new(plugin, partition);
         let taken = take(&**bus, &bucket, partitions, name);
         let (owner, last) = in_time("take a partition over", taken).await??;
+        let own_limit = bus.stream(&bucket.stream()).await?.max_message_bytes;
+        let limit = own_limit.map_or(bus.max_message_bytes(), |own| own.min(bus.max_message_bytes()));
         let unsettled = intake::since(&**bus, &bucket, owner.settled, last).await?;
         let (journal, writer) = Journal::new(Arc::clone(bus), bucket.clone(), owner.clone(), last);
         for found in &unsettled {
@@ -129,6 +104,7 @@ impl Steward {
             partition,
             name: name.to_owned(),
             bucket,
+            max_bytes: limit.saturating_sub(CONDITION_BYTES),
             held,
             writes: FuturesUnordered::new(),
             renewing: AbortOnDropHandle::new(renewing),
@@ -184,16 +160,22 @@ impl Steward {
     /// Writes a record whose outputs are stored. It may be on its way when this returns: see [`Steward::flush`].
     ///
     /// # Errors
-    /// [`StewardError::Fenced`], for this one or one before it.
+    /// [`StewardError::TooLarge`]; [`StewardError::Fenced`], for this one or one before it.
     pub async fn put(&mut self, record: &Record, ttl_s: Option<u64>) -> Result<(), StewardError> {
         let message = self.bucket.message(&record.key, record.encode(), ttl_s)?;
+        let (bytes, limit) = (message.wire_bytes(), self.max_bytes);
+        if bytes > limit {
+            // The journal would try for ever.
+            let (key, bucket) = (record.key.clone(), self.bucket.name().to_owned());
+            return Err(StewardError::TooLarge { key, bytes, bucket, limit });
+        }
         self.write(message).await
     }
 
     /// Takes a record away, as [`Steward::put`] writes one.
     ///
     /// # Errors
-    /// As for [`Steward::put`].
+    /// [`StewardError::Fenced`], for this one or one before it.
     pub async fn remove(&mut self, key: &str) -> Result<(), StewardError> {
         let message = self.bucket.removal(key)?;
         self.write(message).await

@@ -146,16 +146,26 @@ async fn all(bus: &Arc<dyn Bus>, survey: &Survey) -> Result<u64, Failure> {
     let partitions = survey.parts().iter().map(|part| part.partition);
     own(bus, survey.plugin(), (partitions, survey.count()), "state-delete", async |stewards| {
         let mut keys = 0;
-        for steward in stewards {
-            let mut records = steward.records().await.map_err(Failure::bus)?;
-            while let Some(filed) = records.next().await.map_err(Failure::bus)? {
-                keys += u64::from(forget(steward, &filed).await?);
+        match forget_all(stewards, &mut keys).await {
+            Ok(()) => Ok(keys),
+            Err(failure) => {
+                let keys = counted(keys, "key");
+                Err(failure.ended("deleting", format_args!("it has come to {keys}; run it again")))
             }
-            steward.flush().await.map_err(failed)?;
         }
-        Ok(keys)
     })
     .await
+}
+
+async fn forget_all(stewards: &mut [Steward], keys: &mut u64) -> Result<(), Failure> {
+    for steward in stewards {
+        let mut records = steward.records().await.map_err(Failure::bus)?;
+        while let Some(filed) = records.next().await.map_err(Failure::bus)? {
+            *keys += u64::from(forget(steward, &filed).await?);
+        }
+        steward.flush().await.map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// Forgets a key, except for which events that may come again were handled; says whether it held anything.

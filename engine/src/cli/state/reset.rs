@@ -125,10 +125,15 @@ async fn reset(args: &ResetArgs, bus: Arc<dyn Bus>) -> Result<(), Failure> {
     }
     let partitions = survey.parts().iter().map(|part| part.partition);
     let to: BTreeMap<String, Reached> = moves.iter().map(|one| (one.stream.clone(), one.to)).collect();
-    let done = own(&bus, &args.plugin, (partitions, survey.count()), "plugin-reset", async |stewards| {
-        set_back(stewards, &to, args.keep_state).await
-    });
-    report.keys = done.await?;
+    let work = async |stewards: &mut Vec<Steward>| {
+        let mut keys = 0;
+        let done = set_back(stewards, &to, args.keep_state, &mut keys).await;
+        done.map(|()| keys).map_err(|failure| {
+            let keys = counted(keys, "key");
+            failure.ended("the reset", format_args!("it has come to {keys}; run it again"))
+        })
+    };
+    report.keys = own(&bus, &args.plugin, (partitions, survey.count()), "plugin-reset", work).await?;
     report.reset = true;
     match args.output {
         Format::Json => out::json(&report),
@@ -268,7 +273,8 @@ async fn set_back(
     stewards: &mut [Steward],
     to: &BTreeMap<String, Reached>,
     keep_state: bool,
-) -> Result<u64, Failure> {
+    keys: &mut u64,
+) -> Result<(), Failure> {
     let streams: Vec<String> = to.keys().cloned().collect();
     let mut resets = 0;
     for steward in &*stewards {
@@ -282,7 +288,6 @@ async fn set_back(
         };
         steward.set(set).await.map_err(failed)?;
     }
-    let mut keys = 0;
     for steward in stewards {
         let cursor = steward.owner().await.cursor;
         let mut records = steward.records().await.map_err(Failure::bus)?;
@@ -301,9 +306,9 @@ async fn set_back(
                 None => steward.remove(&filed.key).await,
             };
             done.map_err(failed)?;
-            keys += u64::from(holds(&filed));
+            *keys += u64::from(holds(&filed));
         }
         steward.flush().await.map_err(failed)?;
     }
-    Ok(keys)
+    Ok(())
 }

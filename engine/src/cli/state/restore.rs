@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::counted;
@@ -192,7 +192,6 @@ impl Restore<'_> {
 
     /// Says what has become of the keys, and how to go on.
     fn ended_early(&self, failure: Failure, progress: &Progress) -> Failure {
-        let Failure { exit, error: Some(error) } = failure else { return failure };
         let merges = self.merged.is_some();
         let others = if progress.stored < self.records || merges {
             "all other keys are as they were"
@@ -209,10 +208,10 @@ impl Restore<'_> {
             until = ", and let no engine run the plugin until then";
         }
         let (stored, records) = (grouped(progress.stored), counted(self.records, "record"));
-        Failure::new(
-            exit,
-            anyhow!(
-                "the import ended early: {error:#}\n  hint: {stored} of {records} were stored, {others}; run it again with {flags} --yes{until}"
+        failure.ended(
+            "the import",
+            format_args!(
+                "{stored} of {records} were stored, {others}; run it again with {flags} --yes{until}"
             ),
         )
     }

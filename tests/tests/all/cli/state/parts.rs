@@ -199,3 +199,31 @@ async fn a_reset_without_any_stream_forgets_nothing() {
     scene.cli("plugin reset ledger --to-time 2h --yes").failed(1, told);
     assert_eq!(scene.held(), counts([("k0", 5)]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_that_ends_early_says_so_and_is_taken_up_again() {
+    let scene = scene().await;
+    let running = scene.start().await;
+    scene.count(1, 2).await;
+    scene.emitted(2).await;
+    scene.order("big", json!([["add", 1], ["get", "count"], ["set", "text", "x".repeat(4_000)]])).await;
+    scene.emitted(3).await;
+    running.engine.stop(std::time::Duration::from_secs(5)).await;
+    // The bucket takes any other record, and the owner.
+    let bucket = "KV_wasmill-state-ledger-0";
+    let mut config = scene.jetstream.get_stream(bucket).await.unwrap().cached_info().config.clone();
+    let before = std::mem::replace(&mut config.max_message_size, 3_000);
+    scene.jetstream.update_stream(&config).await.unwrap();
+    let line = "plugin reset ledger --to-sequence 1 --keep-state --yes";
+    let ended = scene.cli(line);
+    assert!(ended.stderr.contains("hint: it has come to 1 key; run it again"), "{ended:#?}");
+    ended.failed(1, "the reset ended early: the record of key \"big\" takes ");
+    config.max_message_size = before;
+    scene.jetstream.update_stream(&config).await.unwrap();
+    scene.cli(line).done();
+    let again = scene.start().await;
+    owned(&again).await;
+    scene.emitted(6).await;
+    let counts = scene.counts_of_adds().await;
+    assert_eq!((&counts["k0"][..], &counts["big"][..]), (&[1, 2, 3, 4][..], &[1, 2][..]));
+}
