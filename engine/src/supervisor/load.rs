@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::guest_log;
-use super::service::durable_spec;
+use super::unkeyed_service::durable_spec;
 use crate::artifact::Artifact;
 use crate::bus::{Bus, BusError};
 use crate::effects::Emitter;

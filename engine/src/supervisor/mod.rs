@@ -4,8 +4,8 @@
 //! the old one serves, and takes over in one step; what is no good replaces nothing.
 //!
 //! In reading order: this file (the engine as others see it), `reload` (the task), `look` (what it finds), `load` (files
-//! become a version), `service` (a version takes events), `view` (what is told), `horizon` (what to warn of), `guest_log`
-//! (what guests say).
+//! become a version), `serving` and `service` (a version takes events), `unkeyed_service` and `keyed_service` (where
+//! they come from), `view` (what is told), `horizon` (what to warn of), `guest_log` (what guests say).
 
 mod guest_log;
 mod horizon;
@@ -15,6 +15,7 @@ mod look;
 mod reload;
 mod service;
 mod serving;
+mod unkeyed_service;
 mod view;
 
 use std::path::{Path, PathBuf};

@@ -1,49 +1,66 @@
-//! One plugin in service: its deliverer, and a task for each of its subscriptions.
+//! One plugin in service, with a key or without one: which version it is, and the tasks that bring it events.
 
-use std::convert::Infallible;
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::load::Ready;
 use super::reload::Surroundings;
 use super::view::Views;
-use crate::breaker::Gate;
-use crate::bus::{BusError, CoreSpec, DurableSpec, Intake};
-use crate::clock::SystemClock;
-use crate::dead_letter::{redrives_spec, redrives_subscription};
+use crate::bus::Bus;
 use crate::faults::failpoint;
-use crate::flow::Pace;
-use crate::limits::PREFETCH_BYTES;
-use crate::manifest::{Manifest, PluginName, Subscribe};
-use crate::subject::Pattern;
+use crate::flow::Share;
+use crate::manifest::{Manifest, PluginName};
 use crate::telemetry::PluginMetrics;
-use crate::unkeyed::{Deliverer, Flow, Guard, Past, Sinks, Version};
+use crate::unkeyed::{Guard, Sinks};
 
-/// Messages of a core subscription that may wait for their plugin.
-const CORE_BUFFER: usize = 8_192;
-/// The wait before a subscription that failed is tried again, first and at most.
-const RESUBSCRIBE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
-/// How often a stream that is being read is looked up.
-const WATCH: Duration = Duration::from_secs(5);
-/// Several engines may share one consumer: each works on this fraction of what may be unacked.
-const ENGINES_PER_CONSUMER: u32 = 4;
+/// What every way to deliver a plugin's events has.
+pub(super) struct Parts<'a> {
+    pub plugin: &'a PluginName,
+    pub bus: &'a dyn Bus,
+    pub share: &'a Share,
+    pub guard: &'a Guard,
+    pub sinks: &'a Sinks,
+}
+
+/// A way to deliver events to a plugin, whichever version is in service.
+pub(super) trait Deliver: Send + Sync + Sized + 'static {
+    /// With its first version in service, and without events yet.
+    fn new(plugin: PluginName, around: &Surroundings, metrics: PluginMetrics, ready: Ready) -> Self;
+
+    fn parts(&self) -> Parts<'_>;
+
+    /// The manifest of the version in service.
+    fn manifest(&self) -> Arc<Manifest>;
+
+    /// Puts another version into service. Whoever has begun with the one before stays with it.
+    fn swap(&self, ready: Ready);
+
+    /// Whether the tasks of one manifest do for the other.
+    fn reads_the_same(before: &Manifest, after: &Manifest) -> bool;
+
+    /// Starts the tasks that bring it events until told to stop; none begins before `begin` is given.
+    fn attend(
+        self: &Arc<Self>,
+        views: &Views,
+        stop: &CancellationToken,
+        begin: &CancellationToken,
+    ) -> Vec<JoinHandle<()>>;
+}
 
 /// A plugin in service.
-pub(super) struct Service {
-    deliverer: Arc<Deliverer>,
+pub(super) struct Service<D> {
+    deliverer: Arc<D>,
     views: Views,
     stop: CancellationToken,
-    intakes: Vec<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
     /// Ends the tasks that tell what is in the way of the plugin's events and keep the streams of its outputs looked up.
     _telling: DropGuard,
 }
 
-impl Service {
+impl<D: Deliver> Service<D> {
+    /// Starts it, once `finishing` have ended.
     pub fn start(
         plugin: PluginName,
         around: &Surroundings,
@@ -51,117 +68,78 @@ impl Service {
         ready: Ready,
         finishing: Vec<JoinHandle<()>>,
     ) -> Self {
-        let version = version(ready);
-        let deliverer = Arc::new(Deliverer {
-            plugin,
-            bus: Arc::clone(&around.load.bus),
-            dead_letters: around.dead_letters.clone(),
-            metrics,
-            clock: Arc::new(SystemClock),
-            share: Arc::new(around.budget.share(version.manifest.weight)),
-            pace: Pace::default(),
-            guard: Guard::new(version.manifest.breaker.clone()),
-            sinks: Sinks::default(),
-            past: Past::default(),
-            version: ArcSwap::from_pointee(version),
-        });
-        let ended = CancellationToken::new();
+        let deliverer = Arc::new(D::new(plugin, around, metrics, ready));
         let views = around.views.clone();
-        let telling = tell(Arc::clone(&deliverer), |told| (&told.plugin, &told.guard), views.clone());
+        let ended = CancellationToken::new();
+        let telling = tell(Arc::clone(&deliverer), views.clone());
         tokio::spawn(ended.clone().run_until_cancelled_owned(telling));
-        let sinks = Arc::clone(&deliverer);
-        tokio::spawn(ended.clone().run_until_cancelled_owned(async move { sinks.keep_sinks().await }));
+        let looking = keep_sinks(Arc::clone(&deliverer));
+        tokio::spawn(ended.clone().run_until_cancelled_owned(looking));
         let stop = CancellationToken::new();
-        let mut service = Self { deliverer, views, stop, intakes: Vec::new(), _telling: ended.drop_guard() };
+        let mut service = Self { deliverer, views, stop, tasks: Vec::new(), _telling: ended.drop_guard() };
         service.attend(finishing);
         service.warn();
         service
     }
 
-    /// Puts another version into service. Events in flight stay with the one that took them; subscriptions are touched only
-    /// if the manifest asks for others.
+    /// Puts another version into service. What brings it events is touched only if the manifest asks for something else.
     pub fn replace(&mut self, ready: Ready) {
-        let version = version(ready);
-        let manifest = Arc::clone(&version.manifest);
-        let before = self.deliverer.version.swap(Arc::new(version));
-        if before.manifest.emit != manifest.emit {
-            self.deliverer.sinks.forget();
+        let (before, manifest) = (self.deliverer.manifest(), Arc::clone(&ready.manifest));
+        self.deliverer.swap(ready);
+        let Parts { plugin, share, guard, sinks, .. } = self.deliverer.parts();
+        if before.emit != manifest.emit {
+            sinks.forget();
         }
-        if before.manifest.emit != manifest.emit || before.manifest.retry != manifest.retry {
+        if before.emit != manifest.emit || before.retry != manifest.retry {
             self.warn();
         }
-        self.deliverer.share.weigh(manifest.weight);
+        share.weigh(manifest.weight);
         // Another version may do better. What the breaker knows is of the one before.
-        self.deliverer.guard.reset(manifest.breaker.clone());
+        guard.reset(manifest.breaker.clone());
         failpoint!("swapped");
-        if reads_the_same(&before.manifest, &manifest) {
+        if D::reads_the_same(&before, &manifest) {
             return;
         }
         self.stop.cancel();
         self.stop = CancellationToken::new();
-        let finishing = std::mem::take(&mut self.intakes);
-        self.views.forget_subscriptions(&self.deliverer.plugin);
+        let finishing = std::mem::take(&mut self.tasks);
+        self.views.forget_subscriptions(plugin);
         self.attend(finishing);
     }
 
     /// Stops taking events; the returned tasks end when those in flight have.
     pub fn stop(self) -> Vec<JoinHandle<()>> {
         self.stop.cancel();
-        self.intakes
+        self.tasks
     }
 
-    /// Starts a task for each subscription, once the tasks before them have finished: two must not share a consumer.
+    /// Starts the tasks for its events, once those before them have finished: two must not share a consumer or a partition.
     fn attend(&mut self, finishing: Vec<JoinHandle<()>>) {
-        let manifest = Arc::clone(&self.deliverer.version.load().manifest);
-        let finished = CancellationToken::new();
-        let signal = finished.clone();
-        self.intakes.push(tokio::spawn(async move {
+        let begin = CancellationToken::new();
+        self.tasks = self.deliverer.attend(&self.views, &self.stop, &begin);
+        self.tasks.push(tokio::spawn(async move {
             for task in finishing {
                 // A task that panicked has finished too.
                 let _ended = task.await;
             }
             failpoint!("resubscribing");
-            signal.cancel();
+            begin.cancel();
         }));
-        let plugin = &self.deliverer.plugin;
-        let redrives = redrives_subscription(plugin, manifest.concurrency, manifest.retry.ack_wait_ms);
-        let subscribed = manifest.subscribe.iter().flat_map(|entry| sources(plugin, &manifest, entry));
-        for source in subscribed.chain(redrives.map(Source::Redrives)) {
-            let attendant = Attendant {
-                what: source.to_string(),
-                deliverer: Arc::clone(&self.deliverer),
-                views: self.views.clone(),
-                stop: self.stop.clone(),
-                source,
-            };
-            if !matches!(attendant.source, Source::Redrives(_)) {
-                attendant.tell(Some("it is being set up".to_owned()));
-            }
-            let finished = finished.clone();
-            self.intakes.push(tokio::spawn(async move {
-                finished.cancelled().await;
-                attendant.run().await;
-            }));
-        }
     }
 
     /// Looks whether the streams that it emits to keep what is promised.
     fn warn(&self) {
         let (deliverer, views) = (Arc::clone(&self.deliverer), self.views.clone());
         tokio::spawn(async move {
-            let manifest = Arc::clone(&deliverer.version.load().manifest);
-            super::horizon::tell(&*deliverer.bus, &deliverer.plugin, &manifest, &views).await;
+            let Parts { plugin, bus, .. } = deliverer.parts();
+            super::horizon::tell(bus, plugin, &deliverer.manifest(), &views).await;
         });
     }
 }
 
-fn version(ready: Ready) -> Version {
-    Version { handler: Box::new(ready.workers), manifest: ready.manifest, emitter: ready.emitter }
-}
-
 /// Tells whoever asks what is in the way of a plugin's events, whenever that changes.
-pub(super) async fn tell<T>(told: Arc<T>, of: impl Fn(&T) -> (&PluginName, &Guard), views: Views) {
-    let (plugin, guard) = of(&told);
+async fn tell<D: Deliver>(deliverer: Arc<D>, views: Views) {
+    let Parts { plugin, guard, .. } = deliverer.parts();
     let mut watch = guard.watch();
     loop {
         let condition = watch.borrow_and_update().clone();
@@ -171,153 +149,7 @@ pub(super) async fn tell<T>(told: Arc<T>, of: impl Fn(&T) -> (&PluginName, &Guar
     }
 }
 
-fn reads_the_same(before: &Manifest, after: &Manifest) -> bool {
-    before.subscribe == after.subscribe
-        && before.concurrency == after.concurrency
-        && before.retry.ack_wait_ms == after.retry.ack_wait_ms
-}
-
-/// One subscription on the bus.
-enum Source {
-    Durable(DurableSpec),
-    /// Dead letters that somebody sends back. A plugin that cannot have them does its work all the same.
-    Redrives(DurableSpec),
-    Core(CoreSpec),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Durable(spec) | Self::Redrives(spec) => write!(f, "stream {}", spec.stream),
-            Self::Core(spec) => write!(f, "subject {}", spec.subject),
-        }
-    }
-}
-
-fn sources(plugin: &PluginName, manifest: &Manifest, entry: &Subscribe) -> Vec<Source> {
-    if let Some(spec) = durable_spec(plugin, manifest, entry) {
-        return vec![Source::Durable(spec)];
-    }
-    let queue_group = Some(format!("wasmill-{plugin}"));
-    let core = |subject: &Pattern| CoreSpec {
-        subject: subject.clone(),
-        queue_group: queue_group.clone(),
-        buffer: CORE_BUFFER,
-    };
-    entry.subjects.iter().map(core).map(Source::Core).collect()
-}
-
-/// The durable consumer behind a subscription; none for a core subscription.
-pub(super) fn durable_spec(
-    plugin: &PluginName,
-    manifest: &Manifest,
-    entry: &Subscribe,
-) -> Option<DurableSpec> {
-    Some(DurableSpec {
-        stream: entry.stream.clone()?,
-        durable: entry.durable.clone().unwrap_or_else(|| format!("wasmill-{plugin}")),
-        filters: entry.subjects.clone(),
-        start: entry.start,
-        ack_wait: Duration::from_millis(manifest.retry.ack_wait_ms),
-        max_ack_pending: manifest.concurrency * ENGINES_PER_CONSUMER,
-        prefetch: manifest.concurrency as usize,
-        prefetch_bytes: PREFETCH_BYTES,
-    })
-}
-
-/// Keeps one subscription up.
-struct Attendant {
-    /// What it attends to, for people.
-    what: String,
-    deliverer: Arc<Deliverer>,
-    views: Views,
-    stop: CancellationToken,
-    source: Source,
-}
-
-impl Attendant {
-    async fn run(self) {
-        let what = &self.what;
-        let plugin = &self.deliverer.plugin;
-        let mut wait = RESUBSCRIBE.0;
-        let mut logged = None;
-        while !self.stop.is_cancelled() {
-            let opened = tokio::select! {
-                () = self.stop.cancelled() => return,
-                opened = self.open() => opened,
-            };
-            let ended = match opened {
-                Ok((intake, flow)) => {
-                    self.tell(None);
-                    failpoint!("resubscribed");
-                    wait = RESUBSCRIBE.0;
-                    tokio::select! {
-                        ended = self.deliverer.run(intake, flow, self.stop.clone()) => ended,
-                        never = self.watch() => match never {},
-                    }
-                }
-                Err(err) => Err(err),
-            };
-            if let Err(err) = ended {
-                let problem = err.to_string();
-                // An engine that may not read redrives is one that its operator wants so.
-                if !matches!(self.source, Source::Redrives(_)) || logged.as_ref() != Some(&problem) {
-                    tracing::warn!(plugin = plugin.as_str(), "{what}: {problem}; trying again in {wait:?}");
-                    logged = Some(problem.clone());
-                }
-                self.tell(Some(problem));
-            }
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                () = tokio::time::sleep(wait) => wait = (wait * 2).min(RESUBSCRIBE.1),
-            }
-        }
-    }
-
-    /// Tells why the subscription does not stand, or that it does.
-    fn tell(&self, problem: Option<String>) {
-        let plugin = &self.deliverer.plugin;
-        match &self.source {
-            Source::Redrives(_) => self.views.redrives(plugin, problem),
-            Source::Durable(_) | Source::Core(_) => self.views.subscription(plugin, &self.what, problem),
-        }
-    }
-
-    /// Tells whether the stream is still there. An intake that stands goes on by itself when a stream comes back, so it says
-    /// nothing of one that is gone.
-    async fn watch(&self) -> Infallible {
-        let Source::Durable(spec) = &self.source else { return std::future::pending().await };
-        let mut told = false;
-        loop {
-            tokio::time::sleep(WATCH).await;
-            let missing = match self.deliverer.bus.stream(&spec.stream).await {
-                Ok(_) => None,
-                Err(err @ BusError::StreamMissing(_)) => Some(err.to_string()),
-                // Nothing is known: the connection has a status of its own.
-                Err(_) => continue,
-            };
-            if missing.is_some() != told {
-                told = missing.is_some();
-                self.tell(missing);
-            }
-        }
-    }
-
-    /// Subscribes, once the breaker lets events pass.
-    async fn open(&self) -> Result<(Box<dyn Intake>, Flow), BusError> {
-        let bus = &self.deliverer.bus;
-        if matches!(self.source, Source::Redrives(_)) {
-            bus.ensure_stream(&redrives_spec()?).await?;
-        }
-        match &self.source {
-            Source::Durable(spec) | Source::Redrives(spec) => match self.deliverer.guard.admitted().await {
-                Gate::Open => Ok((bus.consume(spec).await?, Flow::All)),
-                Gate::Probing | Gate::Shut { .. } => {
-                    let one = DurableSpec { prefetch: 1, ..spec.clone() };
-                    Ok((bus.consume(&one).await?, Flow::Probes))
-                }
-            },
-            Source::Core(spec) => Ok((bus.subscribe(spec).await?, Flow::Unguarded)),
-        }
-    }
+async fn keep_sinks<D: Deliver>(deliverer: Arc<D>) {
+    let Parts { bus, sinks, .. } = deliverer.parts();
+    sinks.keep(bus, || deliverer.manifest().emit.clone()).await;
 }

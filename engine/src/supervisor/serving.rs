@@ -2,17 +2,18 @@
 
 use tokio::task::JoinHandle;
 
-use super::keyed_service::KeyedService;
 use super::load::Ready;
 use super::reload::Surroundings;
 use super::service::Service;
+use crate::keyed::Keyed;
 use crate::manifest::PluginName;
 use crate::telemetry::PluginMetrics;
+use crate::unkeyed::Deliverer;
 
 /// A plugin in service.
 pub(super) enum Serving {
-    Unkeyed(Service),
-    Keyed(KeyedService),
+    Unkeyed(Service<Deliverer>),
+    Keyed(Service<Keyed>),
 }
 
 impl Serving {
@@ -25,7 +26,7 @@ impl Serving {
         finishing: Vec<JoinHandle<()>>,
     ) -> Self {
         if ready.manifest.key.is_some() {
-            Self::Keyed(KeyedService::start(plugin, around, metrics, ready, finishing))
+            Self::Keyed(Service::start(plugin, around, metrics, ready, finishing))
         } else {
             Self::Unkeyed(Service::start(plugin, around, metrics, ready, finishing))
         }
