@@ -93,6 +93,20 @@ pub struct StreamInfo {
     pub max_message_bytes: Option<usize>,
 }
 
+impl StreamInfo {
+    /// Whether a message with this subject is one of its.
+    #[must_use]
+    pub fn stores(&self, subject: &str) -> bool {
+        self.subjects.iter().any(|pattern| pattern.matches(subject))
+    }
+
+    /// The largest message that it stores on a server that takes `server_bytes`, both in bytes with headers.
+    #[must_use]
+    pub fn largest_message(&self, server_bytes: usize) -> usize {
+        self.max_message_bytes.map_or(server_bytes, |bytes| bytes.min(server_bytes))
+    }
+}
+
 /// What to read of a stream, without a consumer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadSpec {

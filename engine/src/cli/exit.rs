@@ -115,6 +115,7 @@ mod tests {
         assert_eq!(Failure::bus(away).exit, Exit::Bus);
         assert_eq!(Failure::bus(BusError::StreamMissing("S".into())).exit, Exit::Refused);
     }
+
     #[test]
     fn work_that_ended_keeps_its_exit_code_and_says_what_to_do() {
         let missing = Failure::bus(BusError::StreamMissing("S".into()));

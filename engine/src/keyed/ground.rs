@@ -11,7 +11,7 @@ use super::journal::{Fenced, Journal};
 use super::lease::RENEWALS;
 use super::turn::{Held, splits_commit};
 use super::{Keyed, Version};
-use crate::bus::{BusError, OnlyIf};
+use crate::bus::{BusError, OnlyIf, StreamInfo};
 use crate::effects::Output;
 use crate::faults::failpoint;
 use crate::manifest::{OutputDelivery, PluginClock};
@@ -54,8 +54,8 @@ pub(super) struct Ground {
     pub journal: Journal,
     pub streams: Vec<StreamAt>,
     pub resets: u64,
-    /// The largest message that the bucket takes, if it has a limit of its own.
-    pub bucket_bytes: Option<usize>,
+    /// What the bucket's stream is like.
+    pub bucket_info: StreamInfo,
     pub lease: Duration,
     /// When the lease was renewed last: the moment its renewal was sent.
     pub renewed: Mutex<Instant>,
@@ -181,9 +181,8 @@ impl Ground {
 
     /// The most bytes that a record may have in state and outputs.
     pub fn record_limit(&self, version: &Version) -> usize {
-        let most = self.keyed.bus.max_message_bytes();
-        let message = self.bucket_bytes.map_or(most, |bytes| bytes.min(most)).saturating_sub(HEAD_BYTES);
-        version.manifest.state.record_bytes().min(message)
+        let largest = self.bucket_info.largest_message(self.keyed.bus.max_message_bytes());
+        version.manifest.state.record_bytes().min(largest.saturating_sub(HEAD_BYTES))
     }
 
     /// What a reset adds to the names of inputs: what is emitted after it is no repeat of what was emitted before.

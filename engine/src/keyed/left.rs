@@ -54,17 +54,18 @@ impl Ground {
     /// Drops outputs that are stored, and that their stream may have forgotten. The oldest may have been sent at `since_ns`.
     pub(super) async fn drop_stored(&self, left: &mut [Held], since_ns: u64) -> Result<(), String> {
         let keyed = &self.keyed;
-        let outputs = left.iter().flat_map(|held| &held.record.outbox).filter(|output| output.is_stored());
-        let emit = keyed.version.load().manifest.emit.clone();
-        let known = keyed.sinks.known(&*keyed.bus, &emit).await.map_err(|err| err.to_string())?;
-        let mut streams = Vec::clone(&known);
-        let mut asked = HashSet::new();
-        for output in outputs {
-            let subject = output.message.subject.as_str();
-            // The version that emitted it may have had other grants.
-            if !streams.iter().any(|stream| stores(stream, output)) && asked.insert(subject) {
-                streams.extend(streams_of(&*keyed.bus, subject).await?);
-            }
+        let outputs = || left.iter().flat_map(|held| &held.record.outbox);
+        if !outputs().any(Output::is_stored) {
+            return Ok(());
+        }
+        let version = keyed.version.load_full();
+        let known = keyed.sinks.known(&*keyed.bus, &version.manifest.emit).await;
+        let mut streams = Vec::clone(&*known.map_err(|err| err.to_string())?);
+        // The version that emitted them may have had other grants.
+        match add_streams_of(&*keyed.bus, outputs(), &mut streams).await {
+            Err(err) if err.is_transient() => return Err(err.to_string()),
+            // Whoever may not ask is told by publishing.
+            Ok(()) | Err(_) => {}
         }
         let outboxes = left.iter_mut().map(|held| &mut held.record.outbox);
         let done = drop_stored(&*keyed.bus, &streams, outboxes.collect(), (since_ns, keyed.now_ns())).await;
@@ -83,7 +84,7 @@ pub(super) async fn drop_stored(
     let age = Duration::from_nanos(now_ns.saturating_sub(since_ns)) + SKEW;
     let since_ns = since_ns.saturating_sub(u64::try_from(SKEW.as_nanos()).unwrap_or_default());
     for stream in streams.iter().filter(|stream| stream.duplicate_window < age) {
-        let theirs = |output: &Output| output.is_stored() && stores(stream, output);
+        let theirs = |output: &Output| output.is_stored() && stream.stores(output.message.subject.as_str());
         let id = |output: &Output| output.message.headers.get(MSG_ID_HEADER).map(str::to_owned);
         let outputs = outboxes.iter().flat_map(|outbox| outbox.iter());
         let wanted: HashSet<_> = outputs.filter(|output| theirs(output)).filter_map(id).collect();
@@ -101,20 +102,24 @@ pub(super) async fn drop_stored(
     Ok(())
 }
 
-/// The streams that store a subject; none if that may not be asked: publishing tells.
-async fn streams_of(bus: &dyn Bus, subject: &str) -> Result<Vec<StreamInfo>, String> {
-    let Ok(pattern) = Pattern::new(subject) else { return Ok(Vec::new()) };
-    match bus.streams_for(&pattern).await {
-        Ok(streams) => Ok(streams),
-        Err(err) if err.is_transient() => Err(err.to_string()),
-        Err(_) => Ok(Vec::new()),
+/// Looks up the streams that store outputs, unless they are among those that are known. Of an output that none stores,
+/// publishing tells.
+pub(super) async fn add_streams_of<'a>(
+    bus: &dyn Bus,
+    outputs: impl Iterator<Item = &'a Output>,
+    known: &mut Vec<StreamInfo>,
+) -> Result<(), BusError> {
+    let mut asked = HashSet::new();
+    for output in outputs.filter(|output| output.is_stored()) {
+        let subject = output.message.subject.as_str();
+        if known.iter().any(|stream| stream.stores(subject)) || !asked.insert(subject) {
+            continue;
+        }
+        if let Ok(pattern) = Pattern::new(subject) {
+            known.extend(bus.streams_for(&pattern).await?);
+        }
     }
-}
-
-/// Whether an output's subject is one of the stream's.
-pub(super) fn stores(stream: &StreamInfo, output: &Output) -> bool {
-    let subject = output.message.subject.as_str();
-    stream.subjects.iter().any(|pattern| pattern.matches(subject))
+    Ok(())
 }
 
 /// Which of the wanted ids are those of messages that a stream stored since a time.

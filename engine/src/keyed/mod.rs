@@ -55,7 +55,7 @@ pub use self::lease::{LeaseError, partitions};
 use self::partition::{Ended, Partition};
 use self::renewal::renewed_meanwhile;
 use self::source::Source;
-use crate::bus::{Begin, Bus, BusError, Start};
+use crate::bus::{Begin, Bus, BusError, Start, StreamInfo};
 use crate::clock::Clock;
 use crate::dead_letter::{DeadLetters, redrives_subscription};
 use crate::effects::Emitter;
@@ -194,7 +194,7 @@ impl Keyed {
             "owned after {:?}",
             since.elapsed()
         );
-        self.work(partition, &manifest, bucket, info.max_message_bytes, (held, sent), stop).await
+        self.work(partition, &manifest, (bucket, info), (held, sent), stop).await
     }
 
     async fn wait_for_lease(
@@ -227,8 +227,7 @@ impl Keyed {
         self: &Arc<Self>,
         partition: u32,
         manifest: &Manifest,
-        bucket: Bucket,
-        bucket_bytes: Option<usize>,
+        (bucket, bucket_info): (Bucket, StreamInfo),
         (held, sent): (Held, Instant),
         stop: &CancellationToken,
     ) -> Result<Ended, LeaseError> {
@@ -246,7 +245,7 @@ impl Keyed {
             journal,
             streams: sources.iter().map(|source| source.stream.clone()).collect(),
             resets: owner.resets,
-            bucket_bytes,
+            bucket_info,
             lease: Duration::from_millis(manifest.state.lease_ms),
             renewed: Mutex::new(sent),
             stop: stop.child_token(),

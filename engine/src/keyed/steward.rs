@@ -19,15 +19,13 @@ pub use self::error::StewardError;
 use super::bucket::{Bucket, Owner};
 use super::intake::{self, Found};
 use super::journal::{Fenced, Journal, fence};
-use super::left::{drop_stored, stores};
+use super::left::{add_streams_of, drop_stored};
 use super::survey::{self, Filed, Records};
-use crate::bus::{Bus, BusError, OnlyIf, StoredMessage, StreamInfo};
+use crate::bus::{Bus, BusError, OnlyIf, StoredMessage};
 use crate::clock::{Clock as _, SystemClock};
-use crate::effects::Output;
 use crate::manifest::{OutputDelivery, PluginName};
 use crate::message::Message;
 use crate::record::Record;
-use crate::subject::Pattern;
 
 /// How often the owner's value is written: an engine with the shortest lease, a second, must not take a steward for dead.
 const RENEWAL: Duration = Duration::from_millis(250);
@@ -88,9 +86,7 @@ impl Steward {
     ) -> Result<Self, StewardError> {
         let bucket = Bucket::new(plugin, partition);
         let taken = take(&**bus, &bucket, partitions, name);
-        let (owner, last) = in_time("take a partition over", taken).await??;
-        let own_limit = bus.stream(&bucket.stream()).await?.max_message_bytes;
-        let limit = own_limit.map_or(bus.max_message_bytes(), |own| own.min(bus.max_message_bytes()));
+        let (owner, last, largest) = in_time("take a partition over", taken).await??;
         let unsettled = intake::since(&**bus, &bucket, owner.settled, last).await?;
         let (journal, writer) = Journal::new(Arc::clone(bus), bucket.clone(), owner.clone(), last);
         for found in &unsettled {
@@ -104,7 +100,7 @@ impl Steward {
             partition,
             name: name.to_owned(),
             bucket,
-            max_bytes: limit.saturating_sub(CONDITION_BYTES),
+            max_bytes: largest.saturating_sub(CONDITION_BYTES),
             held,
             writes: FuturesUnordered::new(),
             renewing: AbortOnDropHandle::new(renewing),
@@ -187,7 +183,8 @@ impl Steward {
     /// # Errors
     /// [`StewardError::Output`].
     pub async fn emit(&self, mut records: Vec<&mut Record>, since_ns: u64) -> Result<(), StewardError> {
-        let streams = streams(&*self.bus, records.iter().flat_map(|record| &record.outbox)).await?;
+        let mut streams = Vec::new();
+        add_streams_of(&*self.bus, records.iter().flat_map(|record| &record.outbox), &mut streams).await?;
         let outboxes = records.iter_mut().map(|record| &mut record.outbox).collect();
         let now_ns = u64::try_from(SystemClock.now().as_nanosecond()).unwrap_or_default();
         drop_stored(&*self.bus, &streams, outboxes, (since_ns, now_ns)).await?;
@@ -292,7 +289,7 @@ async fn found(bus: &dyn Bus, bucket: &Bucket) -> Result<Option<(StoredMessage, 
     }
 }
 
-/// Takes a bucket over.
+/// Takes a bucket over; answers the sequence that its stream ends with then, and the largest message that it stores.
 ///
 /// An owner that is at work moves the stream's last sequence on all the time, so the first blow is held to its own value,
 /// which it writes once a second at most. That one write makes its next one fail; then it looks, and steps back.
@@ -301,7 +298,7 @@ async fn take(
     bucket: &Bucket,
     partitions: u32,
     name: &str,
-) -> Result<(Owner, u64), StewardError> {
+) -> Result<(Owner, u64, usize), StewardError> {
     let subject = bucket.owner()?;
     loop {
         let (revision, mut owner) = match found(bus, bucket).await? {
@@ -317,31 +314,13 @@ async fn take(
                 Err(err) => return Err(err.into()),
             }
         }
-        let last = bus.stream(&bucket.stream()).await?.last_sequence;
-        match fence(bus, &owner.message(bucket)?, last).await {
-            Ok(last) => return Ok((owner, last)),
+        let info = bus.stream(&bucket.stream()).await?;
+        match fence(bus, &owner.message(bucket)?, info.last_sequence).await {
+            Ok(last) => return Ok((owner, last, info.largest_message(bus.max_message_bytes()))),
             Err(BusError::Overtaken { .. }) => tokio::time::sleep(AGAIN).await,
             Err(err) => return Err(err.into()),
         }
     }
-}
-
-/// The streams that outputs go to.
-async fn streams<'a>(
-    bus: &dyn Bus,
-    outputs: impl Iterator<Item = &'a Output>,
-) -> Result<Vec<StreamInfo>, BusError> {
-    let mut known = Vec::<StreamInfo>::new();
-    for output in outputs.filter(|output| output.is_stored()) {
-        if known.iter().any(|stream| stores(stream, output)) {
-            continue;
-        }
-        // Publishing tells if there is none.
-        if let Ok(subject) = Pattern::new(output.message.subject.as_str()) {
-            known.extend(bus.streams_for(&subject).await?);
-        }
-    }
-    Ok(known)
 }
 
 async fn publish(bus: &dyn Bus, record: &mut Record) -> Result<(), StewardError> {

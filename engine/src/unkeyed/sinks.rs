@@ -101,7 +101,7 @@ impl Sinks {
         // can tell.
         for (index, output) in outputs.iter().enumerate().filter(|(_, output)| output.is_stored()) {
             let subject = output.message.subject.as_str();
-            if let Some(stream) = known.iter().find(|stream| stores(stream, output)) {
+            if let Some(stream) = known.iter().find(|stream| stream.stores(subject)) {
                 fits(stream, index, output.message.wire_bytes())?;
                 continue;
             }
@@ -156,11 +156,7 @@ async fn look_up(bus: &dyn Bus, emit: &Emit) -> Result<Arc<Streams>, BusError> {
 
 /// The stream that stores all of the outputs, if there is one.
 fn common<'a>(streams: &'a [StreamInfo], outputs: &[Output]) -> Option<&'a StreamInfo> {
-    streams.iter().find(|stream| outputs.iter().all(|output| stores(stream, output)))
-}
-
-fn stores(stream: &StreamInfo, output: &Output) -> bool {
-    stream.subjects.iter().any(|pattern| pattern.matches(output.message.subject.as_str()))
+    streams.iter().find(|stream| outputs.iter().all(|output| stream.stores(output.message.subject.as_str())))
 }
 
 /// Whether no stream stores a subject. If nobody can tell, the event is not to blame.
@@ -187,11 +183,11 @@ fn fits(stream: &StreamInfo, index: usize, bytes: usize) -> Result<(), Failure> 
 }
 
 fn together(stream: &StreamInfo, outputs: &[Output], max_message_bytes: usize) -> Result<Way, Failure> {
-    let limit = stream.max_message_bytes.unwrap_or(max_message_bytes);
+    let limit = stream.largest_message(max_message_bytes);
     for (index, output) in outputs.iter().enumerate() {
         let bytes = output.message.wire_bytes();
         fits(stream, index, bytes)?;
-        if bytes + BATCH_OVERHEAD_BYTES > limit.min(max_message_bytes) {
+        if bytes + BATCH_OVERHEAD_BYTES > limit {
             // By itself it fits, and with what makes it part of a batch it does not.
             return Ok(Way::Singly);
         }

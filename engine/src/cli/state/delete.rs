@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use serde::Serialize;
 
-use super::owned::{failed, own};
+use super::owned::{ended_at, failed, own};
 use super::{counted, survey};
 use crate::bus::Bus;
 use crate::cli::dead_letter::filter::plugin;
@@ -146,13 +146,8 @@ async fn all(bus: &Arc<dyn Bus>, survey: &Survey) -> Result<u64, Failure> {
     let partitions = survey.parts().iter().map(|part| part.partition);
     own(bus, survey.plugin(), (partitions, survey.count()), "state-delete", async |stewards| {
         let mut keys = 0;
-        match forget_all(stewards, &mut keys).await {
-            Ok(()) => Ok(keys),
-            Err(failure) => {
-                let keys = counted(keys, "key");
-                Err(failure.ended("deleting", format_args!("it has come to {keys}; run it again")))
-            }
-        }
+        let done = forget_all(stewards, &mut keys).await;
+        done.map(|()| keys).map_err(|failure| ended_at(failure, "deleting", keys))
     })
     .await
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::counted;
 use crate::bus::Bus;
 use crate::cli::exit::Failure;
 use crate::keyed::steward::{Steward, StewardError};
@@ -38,6 +39,11 @@ pub(super) async fn own<T>(
     }
     let worked = worked?;
     released.map(|()| worked)
+}
+
+/// Says how many keys were done when the work ended.
+pub(super) fn ended_at(failure: Failure, work: &str, keys: u64) -> Failure {
+    failure.ended(work, format_args!("it has come to {}; run it again", counted(keys, "key")))
 }
 
 /// The bus's part of an error keeps its exit code.

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::delete::{count, holds};
 use super::export::lowest;
-use super::owned::{failed, own};
+use super::owned::{ended_at, failed, own};
 use super::{counted, survey};
 use crate::bus::{Begin, Bus, BusError, FollowSpec};
 use crate::cli::dead_letter::filter::{plugin, time};
@@ -128,10 +128,7 @@ async fn reset(args: &ResetArgs, bus: Arc<dyn Bus>) -> Result<(), Failure> {
     let work = async |stewards: &mut Vec<Steward>| {
         let mut keys = 0;
         let done = set_back(stewards, &to, args.keep_state, &mut keys).await;
-        done.map(|()| keys).map_err(|failure| {
-            let keys = counted(keys, "key");
-            failure.ended("the reset", format_args!("it has come to {keys}; run it again"))
-        })
+        done.map(|()| keys).map_err(|failure| ended_at(failure, "the reset", keys))
     };
     report.keys = own(&bus, &args.plugin, (partitions, survey.count()), "plugin-reset", work).await?;
     report.reset = true;
