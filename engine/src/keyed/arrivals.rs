@@ -57,11 +57,11 @@ impl Partition {
 
     pub(super) fn has_room(&self) -> bool {
         let keyed = &self.ground.keyed;
-        let most_bytes = u64::from(keyed.version.load().manifest.limits.in_flight_mib) * MIB as u64;
+        let most_bytes = u64::from(keyed.plugin.version.load().manifest.limits.in_flight_mib) * MIB as u64;
         self.lanes.queued() < MOST_QUEUED
             && self.aside.len() < MOST_ASIDE
             && self.sources.iter().all(|source| source.progress.span() < MOST_OPEN)
-            && keyed.share.has_room(most_bytes)
+            && keyed.plugin.share.has_room(most_bytes)
     }
 
     /// Hears what a reader has to say.
@@ -113,7 +113,7 @@ impl Partition {
                 if mutant!("cursor-too-early") {
                     source.progress.done(sequence);
                 }
-                let version = keyed.version.load();
+                let version = keyed.plugin.version.load();
                 let settings = &version.manifest.state;
                 // One event that claims to be of another century must not end what all keys wait for.
                 let latest_ns = read.stored_ns.saturating_add(settings.max_ahead_s.saturating_mul(NANOS));
@@ -123,7 +123,7 @@ impl Partition {
                     PluginClock::Event => self.event_clock_ns,
                 };
                 source.mark(sequence, self.event_clock_ns);
-                let taken = keyed.share.take(message.wire_bytes() as u64);
+                let taken = keyed.plugin.share.take(message.wire_bytes() as u64);
                 let queued = Queued {
                     event,
                     message,
@@ -151,7 +151,7 @@ impl Partition {
         }
         let keyed = &self.ground.keyed;
         let delivery = Delivery::new(keyed);
-        let taken = keyed.share.take(message.wire_bytes() as u64);
+        let taken = keyed.plugin.share.take(message.wire_bytes() as u64);
         let queued = Queued {
             event,
             message,
@@ -177,7 +177,7 @@ impl Partition {
             if !set_aside(&ground, bad, delivery).await {
                 return Aside::Left;
             }
-            redrive.settle(&*ground.keyed.bus).await;
+            redrive.settle(&*ground.keyed.plugin.bus).await;
             Aside::Redriven(sequence)
         }));
     }

@@ -47,7 +47,7 @@ impl Turn {
         let mut outbox_bytes = 0;
         for step in steps {
             let Step { cause, changes, state_bytes, answer, took, .. } = step;
-            ground.keyed.metrics.called(took);
+            ground.keyed.plugin.metrics.called(took);
             let first = all.events == 0 && !all.changed;
             match self.effects(ground, version, &cause, answer).await {
                 Ok(outputs) => {
@@ -106,7 +106,7 @@ impl Turn {
         let rules = Rules {
             emit: &version.manifest.emit,
             limits: &version.manifest.limits,
-            max_message_bytes: keyed.bus.max_message_bytes(),
+            max_message_bytes: keyed.plugin.bus.max_message_bytes(),
         };
         let resets = ground.resets();
         let outputs = match cause {
@@ -122,13 +122,13 @@ impl Turn {
                 )?
             }
             Cause::Timer { name, timer } => {
-                let event = timers::event(&keyed.plugin, &self.key, name, timer);
+                let event = timers::event(&keyed.plugin.name, &self.key, name, timer);
                 let input = timers::input(&self.key, timer) + &resets;
                 effects::check(&version.emitter, &event, &input, proposed, rules)?
             }
             Cause::Migration => Vec::new(),
         };
-        keyed.sinks.storable(&*keyed.bus, &version.manifest.emit, &outputs).await?;
+        keyed.plugin.sinks.storable(&*keyed.plugin.bus, &version.manifest.emit, &outputs).await?;
         Ok(outputs)
     }
 }

@@ -88,7 +88,7 @@ impl Ground {
                 Err(problem) => problem,
             };
             tracing::error!(
-                plugin = self.keyed.plugin.as_str(),
+                plugin = self.keyed.plugin.name.as_str(),
                 "the record of key {key:?} cannot be read, its events wait: {problem}"
             );
             self.stopped()?;
@@ -98,7 +98,7 @@ impl Ground {
 
     async fn stored(&self, key: &str) -> Result<Option<Held>, String> {
         let subject = self.bucket.record(key).map_err(|err| err.to_string())?;
-        let found = self.keyed.bus.last(&self.bucket.stream(), &subject).await;
+        let found = self.keyed.plugin.bus.last(&self.bucket.stream(), &subject).await;
         let Some(found) = found.map_err(|err| err.to_string())? else { return Ok(None) };
         if found.message.payload.is_empty() {
             // A marker that it was deleted.
@@ -139,14 +139,14 @@ impl Ground {
                     held.record.outbox.drain(..stored);
                     let Some(err) = problem else { continue };
                     if !err.is_transient() {
-                        self.keyed.sinks.look_again();
-                        self.keyed.guard.output(Err(err.to_string()));
+                        self.keyed.plugin.sinks.look_again();
+                        self.keyed.plugin.guard.output(Err(err.to_string()));
                     }
                     err.to_string()
                 }
             };
             tracing::warn!(
-                plugin = self.keyed.plugin.as_str(),
+                plugin = self.keyed.plugin.name.as_str(),
                 "an output was not stored, trying again: {problem}"
             );
             self.stopped()?;
@@ -181,7 +181,7 @@ impl Ground {
 
     /// The most bytes that a record may have in state and outputs.
     pub fn record_limit(&self, version: &Version) -> usize {
-        let largest = self.bucket_info.largest_message(self.keyed.bus.max_message_bytes());
+        let largest = self.bucket_info.largest_message(self.keyed.plugin.bus.max_message_bytes());
         version.manifest.state.record_bytes().min(largest.saturating_sub(HEAD_BYTES))
     }
 
@@ -223,7 +223,7 @@ impl Ground {
         match self.bucket.message(key, bytes, ttl_s) {
             Ok(message) => self.journal.write(message).await,
             Err(err) => {
-                tracing::error!(plugin = self.keyed.plugin.as_str(), "key {key:?} has no place: {err}");
+                tracing::error!(plugin = self.keyed.plugin.name.as_str(), "key {key:?} has no place: {err}");
                 Err(Fenced)
             }
         }
@@ -231,7 +231,7 @@ impl Ground {
 
     /// Sends outputs one behind the other; says how many of them are stored, and what the next one met.
     pub async fn publish(&self, outputs: &[Output]) -> (usize, Option<BusError>) {
-        let bus = &self.keyed.bus;
+        let bus = &self.keyed.plugin.bus;
         // If the connection breaks, none leaves on the next that stands behind one which was lost.
         let only_here = OnlyIf::on(bus.posting());
         let mut sent = Vec::with_capacity(outputs.len());
@@ -260,8 +260,8 @@ impl Ground {
             match ended {
                 Ok(repeat) => {
                     failpoint!("outbox-stored");
-                    self.keyed.metrics.stored(repeat);
-                    self.keyed.guard.output(Ok(()));
+                    self.keyed.plugin.metrics.stored(repeat);
+                    self.keyed.plugin.guard.output(Ok(()));
                     stored += 1;
                 }
                 Err(err) => return (stored, Some(err)),

@@ -42,7 +42,7 @@ impl Ground {
         }
         while let Err(problem) = self.drop_stored(&mut left, oldest_ns).await {
             tracing::warn!(
-                plugin = self.keyed.plugin.as_str(),
+                plugin = self.keyed.plugin.name.as_str(),
                 "what the owner before emitted last waits: it is not known whether it is stored: {problem}"
             );
             self.stopped()?;
@@ -58,17 +58,18 @@ impl Ground {
         if !outputs().any(Output::is_stored) {
             return Ok(());
         }
-        let version = keyed.version.load_full();
-        let known = keyed.sinks.known(&*keyed.bus, &version.manifest.emit).await;
+        let version = keyed.plugin.version.load_full();
+        let known = keyed.plugin.sinks.known(&*keyed.plugin.bus, &version.manifest.emit).await;
         let mut streams = Vec::clone(&*known.map_err(|err| err.to_string())?);
         // The version that emitted them may have had other grants.
-        match add_streams_of(&*keyed.bus, outputs(), &mut streams).await {
+        match add_streams_of(&*keyed.plugin.bus, outputs(), &mut streams).await {
             Err(err) if err.is_transient() => return Err(err.to_string()),
             // Whoever may not ask is told by publishing.
             Ok(()) | Err(_) => {}
         }
         let outboxes = left.iter_mut().map(|held| &mut held.record.outbox);
-        let done = drop_stored(&*keyed.bus, &streams, outboxes.collect(), (since_ns, keyed.now_ns())).await;
+        let done =
+            drop_stored(&*keyed.plugin.bus, &streams, outboxes.collect(), (since_ns, keyed.now_ns())).await;
         done.map_err(|err| err.to_string())
     }
 }

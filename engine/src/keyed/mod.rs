@@ -38,7 +38,6 @@ mod turn;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
@@ -55,17 +54,14 @@ pub use self::lease::{LeaseError, partitions};
 use self::partition::{Ended, Partition};
 use self::renewal::renewed_meanwhile;
 use self::source::Source;
-use crate::bus::{Begin, Bus, BusError, Start, StreamInfo};
-use crate::clock::Clock;
-use crate::dead_letter::{DeadLetters, redrives_subscription};
+use crate::bus::{Begin, BusError, Start, StreamInfo};
+use crate::dead_letter::redrives_subscription;
 use crate::effects::Emitter;
-use crate::flow::{Pace, Share};
-use crate::manifest::{Manifest, PluginName};
+use crate::manifest::Manifest;
 use crate::outcome::Failure;
 use crate::record::Reached;
 use crate::sandbox::{Batch, BatchHandled, Workers};
-use crate::telemetry::PluginMetrics;
-use crate::unkeyed::{Guard, Sinks};
+use crate::unkeyed::in_service::{self, InService};
 
 /// The wait before a partition that could not be worked on is tried again, first and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
@@ -83,14 +79,7 @@ impl Handler for Workers {
 }
 
 /// One version of a plugin in service.
-pub struct Version {
-    /// What runs it.
-    pub handler: Box<dyn Handler>,
-    /// Its manifest.
-    pub manifest: Arc<Manifest>,
-    /// What its outputs say of it.
-    pub emitter: Emitter,
-}
+pub type Version = in_service::Version<dyn Handler>;
 
 /// How it stands with a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,30 +106,12 @@ pub trait Witness: Send + Sync {
 
 /// Delivers events to one plugin that has a key, whichever version is in service.
 pub struct Keyed {
-    /// The plugin.
-    pub plugin: PluginName,
+    /// The plugin. A turn that has begun stays with the version that took it.
+    pub plugin: InService<dyn Handler>,
     /// Names this run of the engine alone.
     pub engine: String,
-    /// Where events come from, records are kept, and outputs go.
-    pub bus: Arc<dyn Bus>,
-    /// Where failed events go.
-    pub dead_letters: DeadLetters,
-    /// What is counted.
-    pub metrics: PluginMetrics,
-    /// The time of day.
-    pub clock: Arc<dyn Clock>,
-    /// Its account with the engine's budget.
-    pub share: Arc<Share>,
-    /// How fast its outputs leave.
-    pub pace: Pace,
-    /// What keeps it from its events.
-    pub guard: Guard,
-    /// The streams that its outputs go to.
-    pub sinks: Sinks,
     /// Who is told how it stands.
     pub witness: Box<dyn Witness>,
-    /// The version that takes the next turn. A turn that has begun stays with the one that took it.
-    pub version: ArcSwap<Version>,
 }
 
 impl Keyed {
@@ -153,7 +124,7 @@ impl Keyed {
                 Ok(Ended::Stopped) => return,
                 Ok(Ended::Fenced) => {
                     tracing::warn!(
-                        plugin = self.plugin.as_str(),
+                        plugin = self.plugin.name.as_str(),
                         partition,
                         "another engine has taken it over"
                     );
@@ -167,7 +138,11 @@ impl Keyed {
             if started.elapsed() > AGAIN.1 {
                 wait = AGAIN.0;
             }
-            tracing::warn!(plugin = self.plugin.as_str(), partition, "{problem}; trying again in {wait:?}");
+            tracing::warn!(
+                plugin = self.plugin.name.as_str(),
+                partition,
+                "{problem}; trying again in {wait:?}"
+            );
             self.witness.partition(partition, Standing::Problem(problem));
             tokio::select! {
                 biased;
@@ -179,16 +154,16 @@ impl Keyed {
 
     /// Waits for the lease, and works until that ends.
     async fn own(self: &Arc<Self>, partition: u32, stop: &CancellationToken) -> Result<Ended, LeaseError> {
-        let manifest = Arc::clone(&self.version.load().manifest);
-        let bucket = Bucket::new(&self.plugin, partition);
-        let info = self.bus.ensure_bucket(&bucket.spec(manifest.state.replicas)).await?;
+        let manifest = self.plugin.manifest();
+        let bucket = Bucket::new(&self.plugin.name, partition);
+        let info = self.plugin.bus.ensure_bucket(&bucket.spec(manifest.state.replicas)).await?;
         let since = Instant::now();
         let Some(held) = self.wait_for_lease(partition, &bucket, &manifest, stop).await? else {
             return Ok(Ended::Stopped);
         };
         let sent = Instant::now();
         tracing::info!(
-            plugin = self.plugin.as_str(),
+            plugin = self.plugin.name.as_str(),
             partition,
             epoch = held.owner.epoch,
             "owned after {:?}",
@@ -206,8 +181,9 @@ impl Keyed {
     ) -> Result<Option<Held>, LeaseError> {
         let settings = &manifest.state;
         let length = Duration::from_millis(settings.lease_ms);
-        let first = (partition != 0).then_some(&self.plugin);
-        let mut lease = Lease::new(&*self.bus, bucket, first, &self.engine, settings.partitions, length);
+        let first = (partition != 0).then_some(&self.plugin.name);
+        let mut lease =
+            Lease::new(&*self.plugin.bus, bucket, first, &self.engine, settings.partitions, length);
         loop {
             match lease.look().await {
                 Ok(Look::Taken(held)) => return Ok(Some(held)),
@@ -233,7 +209,8 @@ impl Keyed {
     ) -> Result<Ended, LeaseError> {
         let Held { mut owner, last } = held;
         let sources = self.sources(manifest, &mut owner).await?;
-        let (journal, writer) = Journal::new(Arc::clone(&self.bus), bucket.clone(), owner.clone(), last);
+        let (journal, writer) =
+            Journal::new(Arc::clone(&self.plugin.bus), bucket.clone(), owner.clone(), last);
         let writer = AbortOnDropHandle::new(tokio::spawn(writer));
         // Where each stream begins is settled before anything of it is handled.
         if journal.renew(owner.clone(), owner.message(&bucket)?).await.is_err() {
@@ -251,7 +228,7 @@ impl Keyed {
             stop: stop.child_token(),
         });
         let taking_up = async {
-            let found = intake::since(&*self.bus, &bucket, owner.settled, last).await?;
+            let found = intake::since(&*self.plugin.bus, &bucket, owner.settled, last).await?;
             Ok::<_, LeaseError>(ground.left(found).await)
         };
         let Ok(left) = renewed_meanwhile(&ground, &owner, taking_up).await? else {
@@ -261,7 +238,7 @@ impl Keyed {
         let _reading = self.start_reading(manifest, partition, &sources, &to);
         drop(to);
         let (to, found) = mpsc::channel(READ_AHEAD);
-        let scan = intake::scan(Arc::clone(&self.bus), bucket, last, to);
+        let scan = intake::scan(Arc::clone(&self.plugin.bus), bucket, last, to);
         let _scanning = AbortOnDropHandle::new(tokio::spawn(scan));
         self.witness.partition(partition, Standing::Owned);
         let partition = Partition::new(ground, owner, sources, manifest.state.cache_bytes());
@@ -273,7 +250,7 @@ impl Keyed {
         let mut sources = Vec::with_capacity(manifest.subscribe.len());
         for entry in &manifest.subscribe {
             let Some(stream) = &entry.stream else { continue };
-            let info = self.bus.stream(stream).await?;
+            let info = self.plugin.bus.stream(stream).await?;
             let incarnation_ms = info.incarnation_ms;
             let known = owner.cursor.get(stream);
             let sequence = match known {
@@ -313,7 +290,7 @@ impl Keyed {
             let entry =
                 manifest.subscribe.iter().find(|entry| entry.stream.as_ref() == Some(&source.stream.name))?;
             let reading = Reading {
-                bus: Arc::clone(&self.bus),
+                bus: Arc::clone(&self.plugin.bus),
                 source: at,
                 unread: source.unread(),
                 stream: source.stream.name.clone(),
@@ -327,9 +304,10 @@ impl Keyed {
         };
         let mut reading: Vec<_> = sources.iter().enumerate().filter_map(read).collect();
         let retry = &manifest.retry;
-        if let Some(spec) = redrives_subscription(&self.plugin, manifest.concurrency, retry.ack_wait_ms) {
+        if let Some(spec) = redrives_subscription(&self.plugin.name, manifest.concurrency, retry.ack_wait_ms)
+        {
             let queue = redrives::Queue {
-                bus: Arc::clone(&self.bus),
+                bus: Arc::clone(&self.plugin.bus),
                 spec,
                 key: key.clone(),
                 partition,
@@ -342,12 +320,12 @@ impl Keyed {
 
     /// The time of day in nanoseconds since the Unix epoch.
     fn now_ns(&self) -> u64 {
-        u64::try_from(self.clock.now().as_nanosecond()).unwrap_or_default()
+        u64::try_from(self.plugin.clock.now().as_nanosecond()).unwrap_or_default()
     }
 
     fn migration_failed(&self, version: &Version, key: &str, failure: &Failure) {
         let why = format!("its migration of the state of key {key:?} failed: {}", failure.line());
-        tracing::error!(plugin = self.plugin.as_str(), version = version.emitter.version, "{why}");
+        tracing::error!(plugin = self.plugin.name.as_str(), version = version.emitter.version, "{why}");
         self.witness.migration_failed(&version.emitter, why);
     }
 }

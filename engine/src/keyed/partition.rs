@@ -89,12 +89,13 @@ impl Partition {
         let mut renew = tokio::time::interval(self.ground.renewal());
         renew.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let keyed = Arc::clone(&self.ground.keyed);
-        let mut gate = keyed.guard.watch();
+        let guard = &keyed.plugin.guard;
+        let mut gate = guard.watch();
         let (mut scanning, mut found_first) = (true, false);
         let stop = self.ground.stop.clone();
         let ended = loop {
             self.start_turns();
-            let freed = keyed.share.freed();
+            let freed = keyed.plugin.share.freed();
             let room = self.has_room();
             let sleep = self.sleep();
             tokio::select! {
@@ -108,7 +109,7 @@ impl Partition {
                 },
                 Some(aside) = self.aside.next(), if !self.aside.is_empty() => self.aside_done(&aside),
                 _changed = gate.changed() => {}
-                _gate = keyed.guard.admitted(), if matches!(keyed.guard.gate(), Gate::Shut { .. }) => {}
+                _gate = guard.admitted(), if matches!(guard.gate(), Gate::Shut { .. }) => {}
                 () = tokio::time::sleep(sleep.unwrap_or(LONGEST_SLEEP)), if sleep.is_some() => {}
                 () = freed, if !room => {}
                 input = input(&mut read, room, &mut found, scanning, found_first) => match input {
@@ -170,10 +171,11 @@ impl Partition {
     /// wait for events that were there before they were due. Without a connection nobody knows what there is.
     pub(super) fn clock_ns(&self) -> u64 {
         let keyed = &self.ground.keyed;
-        if keyed.version.load().manifest.state.clock == PluginClock::Event {
+        if keyed.plugin.version.load().manifest.state.clock == PluginClock::Event {
             return self.event_clock_ns;
         }
-        let behind = self.sources.iter().filter(|source| source.is_behind() || !keyed.bus.is_connected());
+        let behind =
+            self.sources.iter().filter(|source| source.is_behind() || !keyed.plugin.bus.is_connected());
         // One that had nothing for long must not take the clock back.
         let stored_ns = behind.map(|source| source.stored_ns).min();
         stored_ns.map_or_else(|| keyed.now_ns(), |stored_ns| stored_ns.max(self.clock_ns))
@@ -185,9 +187,9 @@ impl Partition {
         let timer =
             self.memory.next_wake().map(|due| Duration::from_nanos(due.saturating_sub(self.clock_ns())));
         // What comes in, and a turn that ends, wakes as well; and so does the renewal of the lease.
-        let by_wall = self.ground.keyed.version.load().manifest.state.clock == PluginClock::Wall;
+        let by_wall = self.ground.keyed.plugin.version.load().manifest.state.clock == PluginClock::Wall;
         let waits = self.lanes.ready() < MOST_QUEUED;
-        let read = self.ground.keyed.bus.is_connected() && !self.sources.iter().any(Source::is_behind);
+        let read = self.ground.keyed.plugin.bus.is_connected() && !self.sources.iter().any(Source::is_behind);
         let timer = timer.filter(|_| by_wall && waits && read);
         let soonest = retry.into_iter().chain(timer).min()?;
         Some(soonest.min(LONGEST_SLEEP))
@@ -209,8 +211,8 @@ impl Partition {
     /// Gives turns to lanes that wait for one.
     fn start_turns(&mut self) {
         let keyed = &self.ground.keyed;
-        let places = match keyed.guard.gate() {
-            Gate::Open => keyed.version.load().manifest.concurrency as usize,
+        let places = match keyed.plugin.guard.gate() {
+            Gate::Open => keyed.plugin.version.load().manifest.concurrency as usize,
             Gate::Probing => 1,
             Gate::Shut { .. } => 0,
         };

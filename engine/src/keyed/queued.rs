@@ -42,22 +42,22 @@ pub(super) struct Delivery(Option<Arc<Keyed>>);
 impl Delivery {
     /// Counts that it came in.
     pub fn new(keyed: &Arc<Keyed>) -> Self {
-        keyed.metrics.received();
+        keyed.plugin.metrics.received();
         Self(Some(Arc::clone(keyed)))
     }
 
     /// Counts how it ended, unless that is known.
     pub fn end(&mut self, outcome: Outcome, reason: &'static str) {
         if let Some(keyed) = self.0.take() {
-            keyed.metrics.ended(outcome, reason);
+            keyed.plugin.metrics.ended(outcome, reason);
         }
     }
 
     /// Counts that it failed and comes again.
     pub fn again(&mut self, reason: &'static str) {
         let Some(keyed) = &self.0 else { return };
-        keyed.metrics.ended(Outcome::Retried, reason);
-        keyed.metrics.received();
+        keyed.plugin.metrics.ended(Outcome::Retried, reason);
+        keyed.plugin.metrics.received();
     }
 }
 

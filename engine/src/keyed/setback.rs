@@ -52,12 +52,12 @@ impl Turn {
         let Some(failing) = self.failing(ground, &cause) else { return Ok(()) };
         let attempt = self.tries.failed + 1;
         let retry = &version.manifest.retry;
-        keyed.metrics.failed(&trouble.failure, &failing.input, attempt);
+        keyed.plugin.metrics.failed(&trouble.failure, &failing.input, attempt);
         let wait = again(retry, &trouble.failure, attempt)
-            .or_else(|| keyed.guard.reprieve(retry, attempt, &trouble.failure));
-        keyed.guard.judge(&keyed.plugin, &trouble.failure, &*keyed.clock);
+            .or_else(|| keyed.plugin.guard.reprieve(retry, attempt, &trouble.failure));
+        keyed.plugin.guard.judge(&keyed.plugin.name, &trouble.failure, &*keyed.plugin.clock);
         self.tries.failed = attempt;
-        let first_time = *self.tries.since.get_or_insert_with(|| keyed.clock.now());
+        let first_time = *self.tries.since.get_or_insert_with(|| keyed.plugin.clock.now());
         if let Some(wait) = wait {
             self.wait = wait;
             self.count(ground, &cause, Outcome::Retried, &trouble);
@@ -72,22 +72,22 @@ impl Turn {
             emitter: &version.emitter,
             trouble: &trouble,
             first_time: (attempt > 1).then_some(first_time),
-            time: keyed.clock.now(),
+            time: keyed.plugin.clock.now(),
         };
         failpoint!("dead-lettering");
-        if let Err(err) = keyed.dead_letters.store(&keyed.plugin, letter).await {
+        if let Err(err) = keyed.plugin.dead_letters.store(&keyed.plugin.name, letter).await {
             tracing::error!(
-                plugin = keyed.plugin.as_str(),
+                plugin = keyed.plugin.name.as_str(),
                 event = failing.input,
                 "its dead letter was not stored: {err}"
             );
-            keyed.guard.dead_letter(Err(err.to_string()));
+            keyed.plugin.guard.dead_letter(Err(err.to_string()));
             if !mutant!("keyed-letter-error-swallowed") {
                 self.wait = Duration::from_millis(retry.max_delay_ms).max(LEAST_WAIT);
                 return Ok(());
             }
         }
-        keyed.guard.dead_letter(Ok(()));
+        keyed.plugin.guard.dead_letter(Ok(()));
         failpoint!("dead-letter-stored");
         self.count(ground, &cause, Outcome::DeadLettered, &trouble);
         self.tries = Tries::default();
@@ -106,7 +106,7 @@ impl Turn {
 
     fn failing(&self, ground: &Ground, cause: &Cause) -> Option<Failing> {
         if let Some((name, timer)) = timer_of(cause) {
-            let event = timers::event(&ground.keyed.plugin, &self.key, name, timer);
+            let event = timers::event(&ground.keyed.plugin.name, &self.key, name, timer);
             let (message, origin) = timers::message(&event);
             let input = timers::input(&self.key, timer);
             return Some(Failing { message, origin, input, position: None, redrive_of: None });
@@ -140,7 +140,7 @@ impl Turn {
         if let Some(head) = &head {
             // Another time it might go well: then there would be its letter and its effects.
             head.apply(ground, &mut record);
-            redrives::forget_old(&*ground.keyed.bus, &mut record, &held.record).await;
+            redrives::forget_old(&*ground.keyed.plugin.bus, &mut record, &held.record).await;
         }
         ground.commit(version, &self.key, &mut record, held).await?;
         self.traceless.clear();
@@ -155,9 +155,9 @@ impl Turn {
 /// Stores the dead letter of a message that has no key; says whether it is stored: it is not if the partition is let go.
 pub(super) async fn set_aside(ground: &Ground, bad: Bad, mut delivery: Delivery) -> bool {
     let keyed = &ground.keyed;
-    let version = keyed.version.load_full();
+    let version = keyed.plugin.version.load_full();
     let trouble = Trouble::from(bad.failure);
-    keyed.metrics.failed(&trouble.failure, &bad.input, 1);
+    keyed.plugin.metrics.failed(&trouble.failure, &bad.input, 1);
     loop {
         let letter = Failed {
             message: &bad.message,
@@ -168,17 +168,17 @@ pub(super) async fn set_aside(ground: &Ground, bad: Bad, mut delivery: Delivery)
             emitter: &version.emitter,
             trouble: &trouble,
             first_time: None,
-            time: keyed.clock.now(),
+            time: keyed.plugin.clock.now(),
         };
-        let stored = keyed.dead_letters.store(&keyed.plugin, letter).await;
-        keyed.guard.dead_letter(stored.as_ref().copied().map_err(ToString::to_string));
+        let stored = keyed.plugin.dead_letters.store(&keyed.plugin.name, letter).await;
+        keyed.plugin.guard.dead_letter(stored.as_ref().copied().map_err(ToString::to_string));
         match stored {
             Ok(()) => {
                 delivery.end(Outcome::DeadLettered, trouble.failure.name());
                 return true;
             }
             Err(err) => tracing::error!(
-                plugin = keyed.plugin.as_str(),
+                plugin = keyed.plugin.name.as_str(),
                 event = bad.input,
                 "its dead letter was not stored: {err}"
             ),

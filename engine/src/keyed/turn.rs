@@ -115,7 +115,7 @@ impl Turn {
     }
 
     async fn run(&mut self, ground: &Ground) -> Result<(), Fenced> {
-        let version = ground.keyed.version.load_full();
+        let version = ground.keyed.plugin.version.load_full();
         let mut held = match self.held.take() {
             Some(held) => held,
             None => ground.load(&self.key).await?,
@@ -167,7 +167,7 @@ impl Turn {
     pub(super) async fn end(&mut self, ground: &Ground, mut queued: Queued, traceless: bool) {
         queued.delivery.end(Outcome::Done, "");
         if let Some(redrive) = &queued.redrive {
-            redrive.settle(&*ground.keyed.bus).await;
+            redrive.settle(&*ground.keyed.plugin.bus).await;
             self.redriven.push(redrive.sequence);
             return;
         }
@@ -188,13 +188,13 @@ impl Turn {
             biased;
             handled = version.handler.handle(batch) => handled,
             // Nothing has come of it yet, so it may wait for better days.
-            () = keyed.guard.shut() => return Ok(()),
+            () = keyed.plugin.guard.shut() => return Ok(()),
         };
         let handled = match handled {
             Ok(handled) => handled,
             Err(failure) => {
                 tracing::warn!(
-                    plugin = keyed.plugin.as_str(),
+                    plugin = keyed.plugin.name.as_str(),
                     "events of key {:?} wait: {failure}",
                     self.key
                 );
@@ -212,7 +212,7 @@ impl Turn {
         for queued in self.queue.iter().take(events) {
             queued.apply(ground, &mut record);
         }
-        redrives::forget_old(&*keyed.bus, &mut record, &held.record).await;
+        redrives::forget_old(&*keyed.plugin.bus, &mut record, &held.record).await;
         self.tries.fired(&due, events);
         if self.tries.stuck as usize > TIMERS_AT_ONCE {
             // Whoever sets timers faster than they can fire holds up nobody else with it.
@@ -221,7 +221,7 @@ impl Turn {
         if events > 0 || changed {
             self.tries.begin_anew();
             // As many as the failures that are counted beside them.
-            (0..events.max(1)).for_each(|_| keyed.guard.well());
+            (0..events.max(1)).for_each(|_| keyed.plugin.guard.well());
         }
         if changed {
             record.outbox = outputs;
@@ -230,8 +230,8 @@ impl Turn {
             }
             ground.commit(version, &self.key, &mut record, held).await?;
             self.traceless.clear();
-            let rate = || keyed.version.load().manifest.limits.outputs_per_second;
-            keyed.pace.wait(held.record.outbox.len(), rate).await;
+            let rate = || keyed.plugin.version.load().manifest.limits.outputs_per_second;
+            keyed.plugin.pace.wait(held.record.outbox.len(), rate).await;
             ground.settle(held).await?;
         } else {
             // Handling these once more, should it come to that, would come to nothing again.

@@ -2,23 +2,19 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Request;
-use super::load::Ready;
 use super::reload::Surroundings;
-use super::service::{Deliver, Parts};
+use super::service::Deliver;
 use super::view::Views;
-use crate::clock::SystemClock;
 use crate::effects::Emitter;
-use crate::flow::Pace;
-use crate::keyed::{Keyed, Standing, Version, Witness};
+use crate::keyed::{Handler, Keyed, Standing, Witness};
 use crate::manifest::{Manifest, PluginName};
-use crate::telemetry::PluginMetrics;
-use crate::unkeyed::{Guard, Sinks};
+use crate::sandbox::Workers;
+use crate::unkeyed::in_service::InService;
 
 /// Tells the supervisor how it stands.
 struct Telling {
@@ -43,39 +39,23 @@ impl Witness for Telling {
 }
 
 impl Deliver for Keyed {
-    fn new(plugin: PluginName, around: &Surroundings, metrics: PluginMetrics, ready: Ready) -> Self {
+    type Handler = dyn Handler;
+
+    fn handler(workers: Workers) -> Box<dyn Handler> {
+        Box::new(workers)
+    }
+
+    fn new(plugin: InService<dyn Handler>, around: &Surroundings) -> Self {
         let witness = Telling {
-            plugin: plugin.clone(),
+            plugin: plugin.name.clone(),
             views: around.views.clone(),
             requests: around.requests.clone(),
         };
-        Self {
-            plugin,
-            engine: around.engine.clone(),
-            bus: Arc::clone(&around.load.bus),
-            dead_letters: around.dead_letters.clone(),
-            metrics,
-            clock: Arc::new(SystemClock),
-            share: Arc::new(around.budget.share(ready.manifest.weight)),
-            pace: Pace::default(),
-            guard: Guard::new(ready.manifest.breaker.clone()),
-            sinks: Sinks::default(),
-            witness: Box::new(witness),
-            version: ArcSwap::from_pointee(version(ready)),
-        }
+        Self { plugin, engine: around.engine.clone(), witness: Box::new(witness) }
     }
 
-    fn parts(&self) -> Parts<'_> {
-        let Self { plugin, bus, share, guard, sinks, .. } = self;
-        Parts { plugin, bus: &**bus, share, guard, sinks }
-    }
-
-    fn manifest(&self) -> Arc<Manifest> {
-        Arc::clone(&self.version.load().manifest)
-    }
-
-    fn swap(&self, ready: Ready) {
-        self.version.store(Arc::new(version(ready)));
+    fn plugin(&self) -> &InService<dyn Handler> {
+        &self.plugin
     }
 
     fn reads_the_same(before: &Manifest, after: &Manifest) -> bool {
@@ -95,17 +75,13 @@ impl Deliver for Keyed {
     ) -> Vec<JoinHandle<()>> {
         let attend = |partition| {
             let standing = Standing::Problem("it is being set up".to_owned());
-            views.partition(&self.plugin, partition, standing);
+            views.partition(&self.plugin.name, partition, standing);
             let (keyed, stop, begin) = (Arc::clone(self), stop.clone(), begin.clone());
             tokio::spawn(async move {
                 begin.cancelled().await;
                 keyed.serve(partition, stop).await;
             })
         };
-        (0..self.manifest().state.partitions).map(attend).collect()
+        (0..self.plugin.manifest().state.partitions).map(attend).collect()
     }
-}
-
-fn version(ready: Ready) -> Version {
-    Version { handler: Box::new(ready.workers), manifest: ready.manifest, emitter: ready.emitter }
 }

@@ -8,34 +8,24 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::load::Ready;
 use super::reload::Surroundings;
 use super::view::Views;
-use crate::bus::Bus;
+use crate::clock::SystemClock;
 use crate::faults::failpoint;
-use crate::flow::Share;
 use crate::manifest::{Manifest, PluginName};
+use crate::sandbox::Workers;
 use crate::telemetry::PluginMetrics;
-use crate::unkeyed::{Guard, Sinks};
-
-/// What every way to deliver a plugin's events has.
-pub(super) struct Parts<'a> {
-    pub plugin: &'a PluginName,
-    pub bus: &'a dyn Bus,
-    pub share: &'a Share,
-    pub guard: &'a Guard,
-    pub sinks: &'a Sinks,
-}
+use crate::unkeyed::in_service::{InService, Version};
 
 /// A way to deliver events to a plugin, whichever version is in service.
 pub(super) trait Deliver: Send + Sync + Sized + 'static {
-    /// With its first version in service, and without events yet.
-    fn new(plugin: PluginName, around: &Surroundings, metrics: PluginMetrics, ready: Ready) -> Self;
+    /// What hands events to the plugin.
+    type Handler: ?Sized + Send + Sync;
 
-    fn parts(&self) -> Parts<'_>;
+    fn handler(workers: Workers) -> Box<Self::Handler>;
 
-    /// The manifest of the version in service.
-    fn manifest(&self) -> Arc<Manifest>;
+    /// Without events yet.
+    fn new(plugin: InService<Self::Handler>, around: &Surroundings) -> Self;
 
-    /// Puts another version into service. Whoever has begun with the one before stays with it.
-    fn swap(&self, ready: Ready);
+    fn plugin(&self) -> &InService<Self::Handler>;
 
     /// Whether the tasks of one manifest do for the other.
     fn reads_the_same(before: &Manifest, after: &Manifest) -> bool;
@@ -68,13 +58,18 @@ impl<D: Deliver> Service<D> {
         ready: Ready,
         finishing: Vec<JoinHandle<()>>,
     ) -> Self {
-        let deliverer = Arc::new(D::new(plugin, around, metrics, ready));
+        let (bus, dead_letters) = (Arc::clone(&around.load.bus), around.dead_letters.clone());
+        let (clock, first) = (Arc::new(SystemClock), version::<D>(ready));
+        let plugin = InService::new(plugin, bus, dead_letters, metrics, clock, &around.budget, first);
+        let deliverer = Arc::new(D::new(plugin, around));
         let views = around.views.clone();
         let ended = CancellationToken::new();
         let telling = tell(Arc::clone(&deliverer), views.clone());
         tokio::spawn(ended.clone().run_until_cancelled_owned(telling));
-        let looking = keep_sinks(Arc::clone(&deliverer));
-        tokio::spawn(ended.clone().run_until_cancelled_owned(looking));
+        let looking = Arc::clone(&deliverer);
+        tokio::spawn(
+            ended.clone().run_until_cancelled_owned(async move { looking.plugin().keep_sinks().await }),
+        );
         let stop = CancellationToken::new();
         let mut service = Self { deliverer, views, stop, tasks: Vec::new(), _telling: ended.drop_guard() };
         service.attend(finishing);
@@ -84,18 +79,18 @@ impl<D: Deliver> Service<D> {
 
     /// Puts another version into service. What brings it events is touched only if the manifest asks for something else.
     pub fn replace(&mut self, ready: Ready) {
-        let (before, manifest) = (self.deliverer.manifest(), Arc::clone(&ready.manifest));
-        self.deliverer.swap(ready);
-        let Parts { plugin, share, guard, sinks, .. } = self.deliverer.parts();
+        let plugin = self.deliverer.plugin();
+        let manifest = Arc::clone(&ready.manifest);
+        let before = Arc::clone(&plugin.version.swap(Arc::new(version::<D>(ready))).manifest);
         if before.emit != manifest.emit {
-            sinks.forget();
+            plugin.sinks.forget();
         }
         if before.emit != manifest.emit || before.retry != manifest.retry {
             self.warn();
         }
-        share.weigh(manifest.weight);
+        plugin.share.weigh(manifest.weight);
         // Another version may do better. What the breaker knows is of the one before.
-        guard.reset(manifest.breaker.clone());
+        plugin.guard.reset(manifest.breaker.clone());
         failpoint!("swapped");
         if D::reads_the_same(&before, &manifest) {
             return;
@@ -103,7 +98,7 @@ impl<D: Deliver> Service<D> {
         self.stop.cancel();
         self.stop = CancellationToken::new();
         let finishing = std::mem::take(&mut self.tasks);
-        self.views.forget_subscriptions(plugin);
+        self.views.forget_subscriptions(&plugin.name);
         self.attend(finishing);
     }
 
@@ -131,25 +126,24 @@ impl<D: Deliver> Service<D> {
     fn warn(&self) {
         let (deliverer, views) = (Arc::clone(&self.deliverer), self.views.clone());
         tokio::spawn(async move {
-            let Parts { plugin, bus, .. } = deliverer.parts();
-            super::horizon::tell(bus, plugin, &deliverer.manifest(), &views).await;
+            let plugin = deliverer.plugin();
+            super::horizon::tell(&*plugin.bus, &plugin.name, &plugin.manifest(), &views).await;
         });
     }
 }
 
 /// Tells whoever asks what is in the way of a plugin's events, whenever that changes.
 async fn tell<D: Deliver>(deliverer: Arc<D>, views: Views) {
-    let Parts { plugin, guard, .. } = deliverer.parts();
-    let mut watch = guard.watch();
+    let plugin = deliverer.plugin();
+    let mut watch = plugin.guard.watch();
     loop {
         let condition = watch.borrow_and_update().clone();
-        views.condition(plugin, condition);
+        views.condition(&plugin.name, condition);
         // The guard, and so the sender, is held here.
         let _changed = watch.changed().await;
     }
 }
 
-async fn keep_sinks<D: Deliver>(deliverer: Arc<D>) {
-    let Parts { bus, sinks, .. } = deliverer.parts();
-    sinks.keep(bus, || deliverer.manifest().emit.clone()).await;
+fn version<D: Deliver>(ready: Ready) -> Version<D::Handler> {
+    Version { handler: D::handler(ready.workers), manifest: ready.manifest, emitter: ready.emitter }
 }

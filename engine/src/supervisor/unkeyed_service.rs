@@ -5,25 +5,22 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::load::Ready;
 use super::reload::Surroundings;
-use super::service::{Deliver, Parts};
+use super::service::Deliver;
 use super::view::Views;
 use crate::breaker::Gate;
 use crate::bus::{BusError, CoreSpec, DurableSpec, Intake};
-use crate::clock::SystemClock;
 use crate::dead_letter::{redrives_spec, redrives_subscription};
 use crate::faults::failpoint;
-use crate::flow::Pace;
 use crate::limits::PREFETCH_BYTES;
 use crate::manifest::{Manifest, PluginName, Subscribe};
+use crate::sandbox::Workers;
 use crate::subject::Pattern;
-use crate::telemetry::PluginMetrics;
-use crate::unkeyed::{Deliverer, Flow, Guard, Past, Sinks, Version};
+use crate::unkeyed::in_service::InService;
+use crate::unkeyed::{Deliverer, Flow, Handler, Past};
 
 /// Messages of a core subscription that may wait for their plugin.
 const CORE_BUFFER: usize = 8_192;
@@ -35,33 +32,18 @@ const WATCH: Duration = Duration::from_secs(5);
 const ENGINES_PER_CONSUMER: u32 = 4;
 
 impl Deliver for Deliverer {
-    fn new(plugin: PluginName, around: &Surroundings, metrics: PluginMetrics, ready: Ready) -> Self {
-        Self {
-            plugin,
-            bus: Arc::clone(&around.load.bus),
-            dead_letters: around.dead_letters.clone(),
-            metrics,
-            clock: Arc::new(SystemClock),
-            share: Arc::new(around.budget.share(ready.manifest.weight)),
-            pace: Pace::default(),
-            guard: Guard::new(ready.manifest.breaker.clone()),
-            sinks: Sinks::default(),
-            past: Past::default(),
-            version: ArcSwap::from_pointee(version(ready)),
-        }
+    type Handler = dyn Handler;
+
+    fn handler(workers: Workers) -> Box<dyn Handler> {
+        Box::new(workers)
     }
 
-    fn parts(&self) -> Parts<'_> {
-        let Self { plugin, bus, share, guard, sinks, .. } = self;
-        Parts { plugin, bus: &**bus, share, guard, sinks }
+    fn new(plugin: InService<dyn Handler>, _around: &Surroundings) -> Self {
+        Self { plugin, past: Past::default() }
     }
 
-    fn manifest(&self) -> Arc<Manifest> {
-        Arc::clone(&self.version.load().manifest)
-    }
-
-    fn swap(&self, ready: Ready) {
-        self.version.store(Arc::new(version(ready)));
+    fn plugin(&self) -> &InService<dyn Handler> {
+        &self.plugin
     }
 
     fn reads_the_same(before: &Manifest, after: &Manifest) -> bool {
@@ -77,9 +59,10 @@ impl Deliver for Deliverer {
         stop: &CancellationToken,
         begin: &CancellationToken,
     ) -> Vec<JoinHandle<()>> {
-        let manifest = self.manifest();
-        let redrives = redrives_subscription(&self.plugin, manifest.concurrency, manifest.retry.ack_wait_ms);
-        let subscribed = manifest.subscribe.iter().flat_map(|entry| sources(&self.plugin, &manifest, entry));
+        let manifest = self.plugin.manifest();
+        let name = &self.plugin.name;
+        let redrives = redrives_subscription(name, manifest.concurrency, manifest.retry.ack_wait_ms);
+        let subscribed = manifest.subscribe.iter().flat_map(|entry| sources(name, &manifest, entry));
         let attend = |source: Source| {
             let attendant = Attendant {
                 what: source.to_string(),
@@ -99,10 +82,6 @@ impl Deliver for Deliverer {
         };
         subscribed.chain(redrives.map(Source::Redrives)).map(attend).collect()
     }
-}
-
-fn version(ready: Ready) -> Version {
-    Version { handler: Box::new(ready.workers), manifest: ready.manifest, emitter: ready.emitter }
 }
 
 /// One subscription on the bus.
@@ -166,7 +145,7 @@ struct Attendant {
 impl Attendant {
     async fn run(self) {
         let what = &self.what;
-        let plugin = &self.deliverer.plugin;
+        let plugin = &self.deliverer.plugin.name;
         let mut wait = RESUBSCRIBE.0;
         let mut logged = None;
         while !self.stop.is_cancelled() {
@@ -204,7 +183,7 @@ impl Attendant {
 
     /// Tells why the subscription does not stand, or that it does.
     fn tell(&self, problem: Option<String>) {
-        let plugin = &self.deliverer.plugin;
+        let plugin = &self.deliverer.plugin.name;
         match &self.source {
             Source::Redrives(_) => self.views.redrives(plugin, problem),
             Source::Durable(_) | Source::Core(_) => self.views.subscription(plugin, &self.what, problem),
@@ -218,7 +197,7 @@ impl Attendant {
         let mut told = false;
         loop {
             tokio::time::sleep(WATCH).await;
-            let missing = match self.deliverer.bus.stream(&spec.stream).await {
+            let missing = match self.deliverer.plugin.bus.stream(&spec.stream).await {
                 Ok(_) => None,
                 Err(err @ BusError::StreamMissing(_)) => Some(err.to_string()),
                 // Nothing is known: the connection has a status of its own.
@@ -233,18 +212,20 @@ impl Attendant {
 
     /// Subscribes, once the breaker lets events pass.
     async fn open(&self) -> Result<(Box<dyn Intake>, Flow), BusError> {
-        let bus = &self.deliverer.bus;
+        let bus = &self.deliverer.plugin.bus;
         if matches!(self.source, Source::Redrives(_)) {
             bus.ensure_stream(&redrives_spec()?).await?;
         }
         match &self.source {
-            Source::Durable(spec) | Source::Redrives(spec) => match self.deliverer.guard.admitted().await {
-                Gate::Open => Ok((bus.consume(spec).await?, Flow::All)),
-                Gate::Probing | Gate::Shut { .. } => {
-                    let one = DurableSpec { prefetch: 1, ..spec.clone() };
-                    Ok((bus.consume(&one).await?, Flow::Probes))
+            Source::Durable(spec) | Source::Redrives(spec) => {
+                match self.deliverer.plugin.guard.admitted().await {
+                    Gate::Open => Ok((bus.consume(spec).await?, Flow::All)),
+                    Gate::Probing | Gate::Shut { .. } => {
+                        let one = DurableSpec { prefetch: 1, ..spec.clone() };
+                        Ok((bus.consume(&one).await?, Flow::Probes))
+                    }
                 }
-            },
+            }
             Source::Core(spec) => Ok((bus.subscribe(spec).await?, Flow::Unguarded)),
         }
     }

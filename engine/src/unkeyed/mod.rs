@@ -4,9 +4,11 @@
 //! dead letter; an input is never acked before what it caused is stored.
 //!
 //! In reading order: this file (events taken and settled), `step` (the way of one that goes well), `setback` (of one that
-//! does not), `guard` (what keeps a plugin from its events), `past`, `sinks` (where outputs go), `input` (which event a delivery is). Bus, clock and plugin are parameters: a simulation brings its own.
+//! does not), `in_service` (what a plugin has, with a key or without one), `guard` (what keeps it from its events), `past`,
+//! `sinks` (where outputs go), `input` (which event a delivery is). Bus, clock and plugin are parameters: a simulation brings its own.
 
 mod guard;
+pub mod in_service;
 mod input;
 #[cfg(feature = "mutants")]
 mod mutants;
@@ -18,7 +20,6 @@ mod step;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
@@ -26,23 +27,19 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 pub use self::guard::{Condition, Guard};
+use self::in_service::InService;
 use self::input::Input;
 pub use self::past::Past;
 pub(crate) use self::setback::{LEAST_WAIT, again};
 pub use self::sinks::Sinks;
 use crate::breaker::Gate;
-use crate::bus::{Bus, BusError, Delivery, Intake, Settlement};
-use crate::clock::Clock;
-use crate::dead_letter::DeadLetters;
-use crate::effects::Emitter;
+use crate::bus::{BusError, Delivery, Intake, Settlement};
 use crate::event::Event;
 use crate::faults::{failpoint, mutant};
-use crate::flow::{Pace, Share, Taken};
+use crate::flow::Taken;
 use crate::limits::MIB;
-use crate::manifest::{Manifest, PluginName};
 use crate::outcome::{Handled, Outcome, Trouble};
 use crate::sandbox::Workers;
-use crate::telemetry::PluginMetrics;
 
 /// How often within one ack wait the server is told that a delivery is being worked on.
 const HEARTBEATS: u32 = 3;
@@ -101,39 +98,14 @@ impl Handler for Workers {
 }
 
 /// One version of a plugin in service.
-pub struct Version {
-    /// What runs it.
-    pub handler: Box<dyn Handler>,
-    /// Its manifest.
-    pub manifest: Arc<Manifest>,
-    /// What its outputs say of it.
-    pub emitter: Emitter,
-}
+pub type Version = in_service::Version<dyn Handler>;
 
 /// Delivers events to one plugin, whichever version is in service.
 pub struct Deliverer {
-    /// The plugin.
-    pub plugin: PluginName,
-    /// Where events come from and outputs go.
-    pub bus: Arc<dyn Bus>,
-    /// Where failed events go.
-    pub dead_letters: DeadLetters,
-    /// What is counted.
-    pub metrics: PluginMetrics,
-    /// The time of day.
-    pub clock: Arc<dyn Clock>,
-    /// Its account with the engine's budget.
-    pub share: Arc<Share>,
-    /// How fast its outputs leave.
-    pub pace: Pace,
-    /// What keeps it from its events.
-    pub guard: Guard,
-    /// The streams that its outputs go to.
-    pub sinks: Sinks,
+    /// The plugin. Events in flight stay with the version that took them.
+    pub plugin: InService<dyn Handler>,
     /// What is remembered of events that come again.
     pub past: Past,
-    /// The version that takes the next event. Events in flight stay with the one that took them.
-    pub version: ArcSwap<Version>,
 }
 
 impl Deliverer {
@@ -151,7 +123,8 @@ impl Deliverer {
     ) -> Result<(), BusError> {
         let mut in_flight = FuturesUnordered::new();
         let mut working = Working::new();
-        let period = Duration::from_millis(self.version.load().manifest.retry.ack_wait_ms) / HEARTBEATS;
+        let period =
+            Duration::from_millis(self.plugin.version.load().manifest.retry.ack_wait_ms) / HEARTBEATS;
         let mut heartbeat = tokio::time::interval(period);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stopped = std::pin::pin!(stop.cancelled());
@@ -160,8 +133,8 @@ impl Deliverer {
             let concurrency = self.concurrency(flow);
             let ready = in_flight.len() < concurrency;
             // Made before the look, so that nothing which is given back after it is missed.
-            let freed = self.share.freed();
-            let room = ready && self.share.has_room(self.most_bytes());
+            let freed = self.plugin.share.freed();
+            let room = ready && self.plugin.share.has_room(self.most_bytes());
             tokio::select! {
                 biased;
                 () = &mut stopped => break Ok(()),
@@ -177,11 +150,11 @@ impl Deliverer {
                             working.retain(|delivery| delivery.strong_count() > 0);
                         }
                         working.push(Arc::downgrade(&delivery));
-                        let taken = self.share.take(delivery.message.wire_bytes() as u64);
+                        let taken = self.plugin.share.take(delivery.message.wire_bytes() as u64);
                         in_flight.push(self.deliver(delivery, Errand { taken, stop: &stop }));
                     }
                     Some(Err(err)) if err.is_transient() => {
-                        tracing::warn!(plugin = self.plugin.as_str(), "{err}");
+                        tracing::warn!(plugin = self.plugin.name.as_str(), "{err}");
                     }
                     Some(Err(err)) => break Err(err),
                     None => break Ok(()),
@@ -209,13 +182,13 @@ impl Deliverer {
     fn concurrency(&self, flow: Flow) -> usize {
         match flow {
             Flow::Probes if !mutant!("probes-unbounded") => 1,
-            _ => self.version.load().manifest.concurrency as usize,
+            _ => self.plugin.version.load().manifest.concurrency as usize,
         }
     }
 
     /// How many bytes of the plugin's events may be in flight.
     fn most_bytes(&self) -> u64 {
-        u64::from(self.version.load().manifest.limits.in_flight_mib) * MIB as u64
+        u64::from(self.plugin.version.load().manifest.limits.in_flight_mib) * MIB as u64
     }
 
     /// Resolves when the breaker lets something else through than `flow` says.
@@ -227,20 +200,15 @@ impl Deliverer {
             Flow::Unguarded => return std::future::pending().await,
         };
         // The sender lives as long as we do.
-        let mut watch = self.guard.watch();
+        let mut watch = self.plugin.guard.watch();
         drop(watch.wait_for(|condition| condition.gate != wanted).await);
-    }
-
-    /// Looks the streams that the outputs go to up anew, now and then and when asked to; never ends.
-    pub async fn keep_sinks(&self) {
-        self.sinks.keep(&*self.bus, || self.version.load().manifest.emit.clone()).await;
     }
 
     /// Brings one delivery to its one outcome. What it takes of the budget is given back then.
     async fn deliver(&self, delivery: Arc<Delivery>, mut errand: Errand<'_>) {
-        self.metrics.received();
+        self.plugin.metrics.received();
         failpoint!("received");
-        let version = self.version.load_full();
+        let version = self.plugin.version.load_full();
         let ack_wait = Duration::from_millis(version.manifest.retry.ack_wait_ms);
         let (outcome, reason) =
             if delivery.receipt.is_some() && delivery.received.elapsed() > ack_wait.mul_f64(STALE) {
@@ -249,20 +217,20 @@ impl Deliverer {
             } else {
                 self.handle(&version, &delivery, &mut errand).await
             };
-        self.metrics.ended(outcome, reason);
+        self.plugin.metrics.ended(outcome, reason);
         if mutant!("budget-leaks") {
             std::mem::forget(errand.taken);
         }
     }
 
     async fn handle(&self, version: &Arc<Version>, delivery: &Delivery, errand: &mut Errand<'_>) -> Ended {
-        let input = match Input::of(delivery, &*self.bus, &*self.clock).await {
+        let input = match Input::of(delivery, &*self.plugin.bus, &*self.plugin.clock).await {
             Ok(input) => input,
             Err(err) => return self.unread(version, delivery, &err).await,
         };
         let ended = self.bring_through(version, &input, errand).await;
         if matches!(ended, (Outcome::Done | Outcome::DeadLettered, _)) {
-            input.clean_up(&*self.bus).await;
+            input.clean_up(&*self.plugin.bus).await;
         }
         ended
     }
@@ -283,7 +251,7 @@ impl Deliverer {
             Err(Setback::Failed(trouble)) => return self.failed(version, delivery, input, trouble).await,
         }
         if self.counts(version, delivery) {
-            self.guard.well();
+            self.plugin.guard.well();
         }
         if input.origin.attempt > 1 {
             self.past.ended(&input.name);
@@ -300,13 +268,13 @@ impl Deliverer {
 
     /// Whether what became of a delivery says something about the version in service.
     fn counts(&self, version: &Arc<Version>, delivery: &Delivery) -> bool {
-        delivery.receipt.is_some() && Arc::ptr_eq(version, &self.version.load())
+        delivery.receipt.is_some() && Arc::ptr_eq(version, &self.plugin.version.load())
     }
 
     /// Tells the server which deliveries are still being worked on, so that it does not deliver them again.
     async fn keep_alive(&self, working: &Working, period: Duration) {
         // Without a connection each would wait for one, and meanwhile nothing else would be done here.
-        if mutant!("heartbeat-missing") || !self.bus.is_connected() {
+        if mutant!("heartbeat-missing") || !self.plugin.bus.is_connected() {
             return;
         }
         for delivery in working.iter().filter_map(Weak::upgrade) {
@@ -320,9 +288,9 @@ impl Deliverer {
     /// the ids of its outputs make harmless.
     async fn settle(&self, delivery: &Delivery, settlement: Settlement) -> Result<(), BusError> {
         let Some(receipt) = &delivery.receipt else { return Ok(()) };
-        let sent = self.bus.settle(receipt, settlement).await;
+        let sent = self.plugin.bus.settle(receipt, settlement).await;
         if let Err(err) = &sent {
-            tracing::warn!(plugin = self.plugin.as_str(), ?settlement, "settlement not sent: {err}");
+            tracing::warn!(plugin = self.plugin.name.as_str(), ?settlement, "settlement not sent: {err}");
         }
         sent
     }

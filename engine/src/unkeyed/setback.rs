@@ -25,13 +25,13 @@ impl Deliverer {
     ) -> Ended {
         let attempt = input.origin.attempt;
         let failure = &trouble.failure;
-        self.metrics.failed(failure, &input.name, attempt);
+        self.plugin.metrics.failed(failure, &input.name, attempt);
         let wait = again(&version.manifest.retry, failure, attempt)
-            .or_else(|| self.guard.reprieve(&version.manifest.retry, attempt, failure));
+            .or_else(|| self.plugin.guard.reprieve(&version.manifest.retry, attempt, failure));
         self.judge(version, delivery, failure);
         match wait.filter(|_| delivery.receipt.is_some()) {
             Some(wait) => {
-                self.past.failed(&input.name, self.clock.now());
+                self.past.failed(&input.name, self.plugin.clock.now());
                 failpoint!("retrying");
                 let wait = if mutant!("retry-without-delay") { Duration::ZERO } else { wait };
                 // If it does not arrive, the server delivers the event again after the ack wait.
@@ -46,7 +46,7 @@ impl Deliverer {
     /// Tells the breaker.
     fn judge(&self, version: &Arc<Version>, delivery: &Delivery, failure: &Failure) {
         if self.counts(version, delivery) {
-            self.guard.judge(&self.plugin, failure, &*self.clock);
+            self.plugin.guard.judge(&self.plugin.name, failure, &*self.plugin.clock);
         }
     }
 
@@ -58,7 +58,7 @@ impl Deliverer {
 
     /// Puts off a redriven event that could not be fetched.
     pub(super) async fn unread(&self, version: &Version, delivery: &Delivery, err: &BusError) -> Ended {
-        tracing::warn!(plugin = self.plugin.as_str(), "a redriven event was not read: {err}");
+        tracing::warn!(plugin = self.plugin.name.as_str(), "a redriven event was not read: {err}");
         let wait = Duration::from_millis(version.manifest.retry.max_delay_ms).max(LEAST_WAIT);
         let _sent = self.settle(delivery, Settlement::Nak(jittered(wait))).await;
         (Outcome::Retried, "redrive-unread")
@@ -81,15 +81,15 @@ impl Deliverer {
             emitter: &version.emitter,
             trouble,
             first_time: self.past.ended(&input.name),
-            time: self.clock.now(),
+            time: self.plugin.clock.now(),
         };
         if mutant!("dead-letter-after-term") {
             let _sent = self.settle(delivery, Settlement::Term).await;
         }
         failpoint!("dead-lettering");
-        match self.dead_letters.store(&self.plugin, letter).await {
+        match self.plugin.dead_letters.store(&self.plugin.name, letter).await {
             Ok(()) => {
-                self.guard.dead_letter(Ok(()));
+                self.plugin.guard.dead_letter(Ok(()));
                 failpoint!("dead-letter-stored");
                 // If it does not arrive, the event fails once more, and the stream drops the repeated letter.
                 let _sent = self.settle(delivery, Settlement::Term).await;
@@ -98,11 +98,11 @@ impl Deliverer {
             }
             Err(err) => {
                 tracing::error!(
-                    plugin = self.plugin.as_str(),
+                    plugin = self.plugin.name.as_str(),
                     event = input.name,
                     "its dead letter was not stored: {err}"
                 );
-                self.guard.dead_letter(Err(err.to_string()));
+                self.plugin.guard.dead_letter(Err(err.to_string()));
                 if delivery.receipt.is_none() {
                     return (Outcome::Dropped, "dead-letter");
                 }

@@ -30,12 +30,12 @@ impl Deliverer {
             biased;
             handled = version.handler.handle(Arc::clone(&event)) => handled,
             // Nothing has come of it yet, so it may wait for better days; what a guest still answers is not looked at.
-            () = self.guard.shut(), if input.delivery.receipt.is_some() => return Err(Setback::Returned("quarantined")),
+            () = self.plugin.guard.shut(), if input.delivery.receipt.is_some() => return Err(Setback::Returned("quarantined")),
         };
         failpoint!("called");
         #[cfg(feature = "mutants")]
         self.publish_before_check(version, &event, &input.name, &answer).await;
-        self.metrics.called(took);
+        self.plugin.metrics.called(took);
         let used = |failure| Trouble { failure, took: Some(took), backtrace };
         let outputs = match answer.and_then(|proposed| self.checked(version, &event, &input.name, proposed)) {
             Ok(outputs) => outputs,
@@ -49,10 +49,10 @@ impl Deliverer {
         };
         failpoint!("checked");
         errand.taken.grow(outputs.iter().map(|output| output.message.wire_bytes() as u64).sum());
-        let rate = || self.version.load().manifest.limits.outputs_per_second;
+        let rate = || self.plugin.version.load().manifest.limits.outputs_per_second;
         tokio::select! {
             biased;
-            () = self.pace.wait(outputs.len(), rate) => {}
+            () = self.plugin.pace.wait(outputs.len(), rate) => {}
             () = errand.stop.cancelled(), if input.delivery.receipt.is_some() => return Err(Setback::Returned("stopping")),
         }
         self.publish_all(&version.manifest.emit, &input.name, outputs).await?;
@@ -70,9 +70,9 @@ impl Deliverer {
         let rules = Rules {
             emit: &version.manifest.emit,
             limits: &version.manifest.limits,
-            max_message_bytes: self.bus.max_message_bytes(),
+            max_message_bytes: self.plugin.bus.max_message_bytes(),
         };
-        let other = mutant!("swap-before-drain").then(|| self.version.load_full());
+        let other = mutant!("swap-before-drain").then(|| self.plugin.version.load_full());
         let emitter = other.as_deref().map_or(&version.emitter, |version| &version.emitter);
         effects::check(emitter, event, input, proposed, rules)
     }
@@ -83,7 +83,7 @@ impl Deliverer {
         input: &str,
         outputs: Vec<Output>,
     ) -> Result<(), Failure> {
-        let ended = match self.sinks.way(&*self.bus, emit, &outputs).await {
+        let ended = match self.plugin.sinks.way(&*self.plugin.bus, emit, &outputs).await {
             Ok(Way::Singly) => self.publish_singly(input, outputs).await,
             Ok(Way::Together(stream)) => self.publish_together(&stream, input, outputs).await,
             Err(failure) => Err(failure),
@@ -123,26 +123,26 @@ impl Deliverer {
             failpoint!("output-sent");
         });
         let messages = outputs.iter().map(|output| output.message.clone()).collect();
-        match self.bus.publish_batch(messages).await {
+        match self.plugin.bus.publish_batch(messages).await {
             Ok(_) => {
                 for _ in &outputs {
                     failpoint!("output-stored");
-                    self.metrics.stored(false);
+                    self.plugin.metrics.stored(false);
                 }
-                self.guard.output(Ok(()));
+                self.plugin.guard.output(Ok(()));
                 Ok(())
             }
             Err(BusError::Repeated) if mutant!("repeated-batch-taken-for-stored") => Ok(()),
             // Each is there already, and then dropped, or was missing and gets stored: right in both cases.
             Err(BusError::Repeated) => self.publish_singly(input, outputs).await,
             Err(BusError::NoBatch { .. }) => {
-                self.sinks.no_batches(stream);
+                self.plugin.sinks.no_batches(stream);
                 self.publish_singly(input, outputs).await
             }
             Err(err) => {
                 if !err.is_transient() {
-                    self.sinks.look_again();
-                    self.guard.output(Err(err.to_string()));
+                    self.plugin.sinks.look_again();
+                    self.plugin.guard.output(Err(err.to_string()));
                 }
                 Err(Failure::Publish { index: 0, reason: err.to_string() })
             }
@@ -152,14 +152,16 @@ impl Deliverer {
     async fn publish(&self, index: usize, output: Output) -> Result<(), Failure> {
         failpoint!("output-sent");
         let sent = match output.delivery {
-            OutputDelivery::Stored => self.bus.publish(output.message).await.map(|stored| stored.duplicate),
-            OutputDelivery::Core => self.bus.publish_core(output.message).await.map(|()| false),
+            OutputDelivery::Stored => {
+                self.plugin.bus.publish(output.message).await.map(|stored| stored.duplicate)
+            }
+            OutputDelivery::Core => self.plugin.bus.publish_core(output.message).await.map(|()| false),
         };
         match sent {
             Ok(repeat) => {
                 failpoint!("output-stored");
-                self.metrics.stored(repeat);
-                self.guard.output(Ok(()));
+                self.plugin.metrics.stored(repeat);
+                self.plugin.guard.output(Ok(()));
                 Ok(())
             }
             Err(BusError::TooLarge { bytes, limit, .. }) => Err(Failure::OutputSize { index, bytes, limit }),
@@ -168,7 +170,7 @@ impl Deliverer {
                 let refused = matches!(err, BusError::Refused { .. });
                 let for_good = match err {
                     // Between two leaders a stream does not answer; that is no event's fault.
-                    BusError::NoStream { subject } => match lacks_stream(&*self.bus, &subject).await {
+                    BusError::NoStream { subject } => match lacks_stream(&*self.plugin.bus, &subject).await {
                         Ok(lacks) => lacks,
                         // Who may not ask has no other answer than this one.
                         Err(err) => !err.is_transient(),
@@ -177,7 +179,7 @@ impl Deliverer {
                     _ => false,
                 };
                 if refused {
-                    self.guard.output(Err(reason.clone()));
+                    self.plugin.guard.output(Err(reason.clone()));
                 }
                 let failure = if for_good {
                     Failure::Unstorable { index, reason }

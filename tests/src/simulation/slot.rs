@@ -7,10 +7,16 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wasmill::bus::Bus;
 use wasmill::bus::memory::MemoryBus;
+use wasmill::clock::Clock;
 use wasmill::dead_letter::DeadLetters;
+use wasmill::flow::{Budget, Load};
+use wasmill::manifest::PluginName;
+use wasmill::telemetry::Telemetry;
+use wasmill::unkeyed::in_service::{InService, Version};
 
 use super::Broken;
 use super::life::{Life, Mortal};
+use super::plugin::PLUGIN;
 use super::simulated::Simulated;
 use super::world::World;
 
@@ -56,6 +62,21 @@ impl<S: Simulated> Slot<S> {
 
     pub fn install(&self, installed: S::Installed) {
         *self.installed.lock().unwrap_or_else(PoisonError::into_inner) = installed;
+    }
+
+    /// The plugin as an engine has it in service here; all of one engine may have so many events in flight.
+    pub fn in_service<H: ?Sized>(
+        &self,
+        bus: Arc<dyn Bus>,
+        dead_letters: DeadLetters,
+        events: u64,
+        version: Version<H>,
+    ) -> anyhow::Result<InService<H>> {
+        let name = PluginName::new(PLUGIN)?;
+        let metrics = Telemetry::new().plugin(&name);
+        let clock = Arc::clone(&self.world.clock) as Arc<dyn Clock>;
+        let budget = Budget::new(Load { events, bytes: u64::MAX });
+        Ok(InService::new(name, bus, dead_letters, metrics, clock, &budget, version))
     }
 
     /// Runs one engine after the other until closed.

@@ -2,21 +2,14 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 use wasmill::bus::Bus;
-use wasmill::clock::Clock;
 use wasmill::dead_letter::DeadLetters;
 use wasmill::effects::Emitter;
-use wasmill::flow::{Budget, Load, Pace};
 use wasmill::keyed::{Keyed, Standing, Witness};
-use wasmill::manifest::PluginName;
-use wasmill::telemetry::Telemetry;
-use wasmill::unkeyed::{Guard, Sinks};
 
 use super::super::Broken;
-use super::super::plugin::PLUGIN;
 use super::super::slot::{self, dead_letters};
 use super::ledger::Writer;
 use super::life::Life;
@@ -58,24 +51,10 @@ pub(super) async fn serve(slot: &Slot, life: Arc<Life>, stop: CancellationToken)
 
 impl Slot {
     fn keyed(&self, life: &Arc<Life>, bus: Arc<dyn Bus>, dead_letters: DeadLetters) -> anyhow::Result<Keyed> {
-        let plugin = PluginName::new(PLUGIN)?;
-        let metrics = Telemetry::new().plugin(&plugin);
         let version = plugin::version(&self.world, life, self.installed())?;
-        let budget = Budget::new(Load { events: self.world.plan.budget, bytes: u64::MAX });
-        Ok(Keyed {
-            plugin,
-            engine: name(life.number),
-            bus,
-            dead_letters,
-            metrics,
-            clock: Arc::clone(&self.world.clock) as Arc<dyn Clock>,
-            share: Arc::new(budget.share(version.manifest.weight)),
-            pace: Pace::default(),
-            guard: Guard::new(version.manifest.breaker.clone()),
-            sinks: Sinks::default(),
-            witness: Box::new(Told { world: Arc::clone(&self.world), life: Arc::clone(life) }),
-            version: ArcSwap::from_pointee(version),
-        })
+        let plugin = self.in_service(bus, dead_letters, self.world.plan.budget, version)?;
+        let witness = Box::new(Told { world: Arc::clone(&self.world), life: Arc::clone(life) });
+        Ok(Keyed { plugin, engine: name(life.number), witness })
     }
 }
 
@@ -85,14 +64,14 @@ impl Running {
         slot.install(number);
         // A version that cannot be made is none: the patterns in it are literals.
         if let Ok(version) = plugin::version(&slot.world, &self.life, number) {
-            self.keyed.version.store(Arc::new(version));
+            self.keyed.plugin.version.store(Arc::new(version));
         }
     }
 }
 
 /// Of an engine that has let go of everything, all that came in has an end that was counted.
 fn accounted(keyed: &Keyed) -> Result<(), Broken> {
-    let counters = keyed.metrics.counters();
+    let counters = keyed.plugin.metrics.counters();
     let ended = counters.done + counters.retried + counters.dead_lettered + counters.dropped;
     if counters.received == ended {
         return Ok(());

@@ -3,17 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 use wasmill::breaker::Gate;
 use wasmill::bus::{Bus, DurableSpec, Intake, Start};
-use wasmill::clock::Clock;
 use wasmill::dead_letter::DeadLetters;
-use wasmill::flow::{Budget, Load, Pace};
-use wasmill::manifest::PluginName;
 use wasmill::subject::Pattern;
-use wasmill::telemetry::Telemetry;
-use wasmill::unkeyed::{Deliverer, Flow, Guard, Past, Sinks};
+use wasmill::unkeyed::{Deliverer, Flow, Past};
 
 use super::super::plugin::{PLUGIN, STREAM};
 use super::super::slot::{self, AGAIN, dead_letters};
@@ -45,7 +40,7 @@ pub(super) async fn serve(slot: &Slot, life: Arc<Life>, stop: CancellationToken)
     let deliverer = Arc::new(slot.deliverer(&life, &bus, dead_letters)?);
     tokio::select! {
         biased;
-        () = deliverer.keep_sinks() => Ok(()),
+        () = deliverer.plugin.keep_sinks() => Ok(()),
         ended = slot.deliver(&life, &bus, &deliverer, &stop) => ended,
     }
 }
@@ -94,35 +89,20 @@ impl Slot {
         bus: &Arc<dyn Bus>,
         dead_letters: DeadLetters,
     ) -> anyhow::Result<Deliverer> {
-        let plugin = PluginName::new(PLUGIN)?;
-        let metrics = Telemetry::new().plugin(&plugin);
         let (number, concurrency) = self.installed();
         let version = plugin::version(&self.world, life, number, concurrency)?;
-        let budget = Budget::new(Load { events: self.world.plan.budget, bytes: u64::MAX });
-        let guard = Guard::new(version.manifest.breaker.clone());
-        life.watch(metrics.clone(), guard.watch());
-        Ok(Deliverer {
-            plugin,
-            bus: Arc::clone(bus),
-            dead_letters,
-            metrics,
-            clock: Arc::clone(&self.world.clock) as Arc<dyn Clock>,
-            share: Arc::new(budget.share(version.manifest.weight)),
-            pace: Pace::default(),
-            guard,
-            past: Past::default(),
-            sinks: Sinks::default(),
-            version: ArcSwap::from_pointee(version),
-        })
+        let plugin = self.in_service(Arc::clone(bus), dead_letters, self.world.plan.budget, version)?;
+        life.watch(plugin.metrics.clone(), plugin.guard.watch());
+        Ok(Deliverer { plugin, past: Past::default() })
     }
 
     /// Subscribes, once the breaker lets events pass; none if it did not work.
     async fn open(&self, bus: &Arc<dyn Bus>, deliverer: &Deliverer) -> anyhow::Result<Option<Opened>> {
-        let flow = match deliverer.guard.admitted().await {
+        let flow = match deliverer.plugin.guard.admitted().await {
             Gate::Open => Flow::All,
             Gate::Probing | Gate::Shut { .. } => Flow::Probes,
         };
-        let concurrency = deliverer.version.load().manifest.concurrency;
+        let concurrency = deliverer.plugin.version.load().manifest.concurrency;
         let mut spec = durable(&self.world, concurrency)?;
         if flow == Flow::Probes {
             spec.prefetch = 1;
@@ -163,9 +143,9 @@ impl Running {
         // A version that cannot be made is none: the patterns in it are literals.
         if let Ok(version) = plugin::version(&slot.world, &self.life, number, installed.1) {
             let manifest = Arc::clone(&version.manifest);
-            self.deliverer.version.store(Arc::new(version));
-            self.deliverer.share.weigh(manifest.weight);
-            self.deliverer.guard.reset(manifest.breaker.clone());
+            self.deliverer.plugin.version.store(Arc::new(version));
+            self.deliverer.plugin.share.weigh(manifest.weight);
+            self.deliverer.plugin.guard.reset(manifest.breaker.clone());
         }
         if concurrency.is_some() {
             self.subscription.cancel();
