@@ -10,6 +10,7 @@ use super::audit::{Held, audit};
 use super::{Book, Entry};
 use crate::checker::client::{Client, StreamPlan};
 use crate::checker::findings::Findings;
+use crate::checker::read::Stored;
 use crate::{guests, parts};
 
 /// The plugin.
@@ -84,16 +85,13 @@ impl Scene {
 
     /// The epoch of the owner and how far it has come in the stream of events; nothing before there is one.
     pub fn standing(&mut self) -> (u64, u64) {
-        let subject = format!("$KV.{}.owner", bucket());
-        let found = self.client.read(&format!("KV_{}", bucket()), &subject).unwrap_or_default();
-        let owner = found.last().and_then(|owner| serde_json::from_slice::<Value>(&owner.payload).ok());
-        let number = |pointer: &str| owner.as_ref()?.pointer(pointer)?.as_u64();
-        let cursor = number(&format!("/cursor/{INPUT}/sequence"));
-        (number("/epoch").unwrap_or_default(), cursor.unwrap_or_default())
+        let owners = self.in_bucket("owner").unwrap_or_default();
+        let cursor = number(&owners, &format!("/cursor/{INPUT}/sequence"));
+        (number(&owners, "/epoch").unwrap_or_default(), cursor.unwrap_or_default())
     }
 
-    /// Waits until everything that must come of what was published is there; says whether it is. It is not if nothing comes
-    /// any more.
+    /// Waits until everything that must come of what was published is there, and the owner knows it; says whether that is so.
+    /// It is not if nothing comes any more.
     ///
     /// # Errors
     /// If the streams cannot be read.
@@ -104,7 +102,7 @@ impl Scene {
         let mut since = Instant::now();
         loop {
             let now = (self.standing().1, self.client.count(OUTPUT.0)?);
-            if now.0 >= wanted.0 && now.1 >= wanted.1 {
+            if now.0 >= wanted.0 && now.1 >= wanted.1 && self.is_settled()? {
                 return Ok(true);
             }
             if now != last {
@@ -114,6 +112,15 @@ impl Scene {
             }
             std::thread::sleep(LOOK);
         }
+    }
+
+    /// Whether the owner knows of all records that their outputs are stored, those of the owner before included. One that is
+    /// stopped before that leaves them to the next.
+    fn is_settled(&mut self) -> Result<bool> {
+        let (owners, records): (Vec<_>, Vec<_>) =
+            self.in_bucket(">")?.into_iter().partition(|entry| entry.subject.ends_with(".owner"));
+        let settled = number(&owners, "/settled").unwrap_or_default();
+        Ok(records.iter().all(|record| record.sequence <= settled))
     }
 
     /// How many outputs there are.
@@ -129,14 +136,18 @@ impl Scene {
     /// # Errors
     /// If it cannot be read.
     pub fn held(&mut self) -> Result<Held> {
-        let bucket = bucket();
         Ok(Held {
             stream: INPUT.to_owned(),
             events: self.client.read(INPUT, SUBJECT)?,
             outputs: self.client.read(OUTPUT.0, OUTPUT.1)?,
             letters: self.client.read(DEAD_LETTERS.0, &format!("wasmill.dead-letter.{PLUGIN}"))?,
-            buckets: vec![self.client.read(&format!("KV_{bucket}"), &format!("$KV.{bucket}.>"))?],
+            buckets: vec![self.in_bucket(">")?],
         })
+    }
+
+    fn in_bucket(&mut self, keys: &str) -> Result<Vec<Stored>> {
+        let bucket = bucket();
+        self.client.read(&format!("KV_{bucket}"), &format!("$KV.{bucket}.{keys}"))
     }
 
     /// Reads everything and compares it with what was published.
@@ -147,6 +158,12 @@ impl Scene {
         let held = self.held()?;
         audit(&self.book, &held)
     }
+}
+
+/// A number of the owner's value.
+fn number(owners: &[Stored], pointer: &str) -> Option<u64> {
+    let owner: Value = serde_json::from_slice(&owners.last()?.payload).ok()?;
+    owner.pointer(pointer)?.as_u64()
 }
 
 /// How many outputs accounts come to.
